@@ -1,0 +1,44 @@
+// Result: a value or an Error, and TRY, which passes the error up.
+#pragma once
+
+#include <tl/expected.hpp>
+#include <type_traits>
+#include <utility>
+
+#include "base/error.h"
+
+namespace karta {
+
+template <class T>
+using Result = tl::expected<T, Error>;
+using Status = Result<void>;
+
+/// The error to return: `return fail(ErrorKind::no_card, "reader \"X\" is empty");`
+inline tl::unexpected<Error> fail(ErrorKind kind, std::string message, std::string hint = {}) {
+  return tl::unexpected<Error>(Error{kind, std::move(message), std::move(hint)});
+}
+inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+
+namespace detail {
+template <class T>
+T take(tl::expected<T, Error>&& result) {
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+}  // namespace detail
+
+/// The value of `expression` (a Result), or return its error from the enclosing function:
+///   auto card = TRY(open_card(name));
+///   TRY(card.select(aid));
+/// A GNU statement expression: GCC and clang, the two compilers karta is built with.
+#define TRY(expression)                                                        \
+  __extension__({                                                              \
+    auto try_result_ = (expression);                                           \
+    if (!try_result_) return ::tl::unexpected(std::move(try_result_).error()); \
+    ::karta::detail::take(std::move(try_result_));                             \
+  })
+
+/// Ends the program: an invariant of karta itself is broken. Never for input.
+[[noreturn]] void check_failed(const char* condition, const char* file, int line);
+#define KARTA_CHECK(condition) ((condition) ? void(0) : ::karta::check_failed(#condition, __FILE__, __LINE__))
+
+}  // namespace karta
