@@ -1,8 +1,6 @@
 #include "base/der.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
 
 namespace karta::der {
 namespace {
@@ -20,9 +18,13 @@ Status check_oid(ByteView content) {
   return {};
 }
 
-void append_arc(Bytes& out, std::uint64_t arc) {
+// 128 bits: UUID arcs under 2.25 (X.667) need them all.
+__extension__ using Arc = unsigned __int128;
+constexpr int kArcGroups = 18;  // of 7 bits, enough for 126; the 19th holds what is left
+
+void append_arc(Bytes& out, Arc arc) {
   int groups = 1;
-  while (groups < 10 && arc >> (7 * groups) != 0) ++groups;
+  while (groups <= kArcGroups && arc >> (7 * groups) != 0) ++groups;
   for (int i = groups - 1; i >= 0; --i) {
     out.push_back(static_cast<std::uint8_t>((arc >> (7 * i) & 0x7F) | (i != 0 ? 0x80 : 0)));
   }
@@ -156,19 +158,25 @@ Result<Time> Reader::time() {
 }
 
 Result<Bytes> oid_from_text(std::string_view dotted) {
-  std::vector<std::uint64_t> arcs;
-  const char* at = dotted.data();
-  const char* const end = at + dotted.size();
-  while (at != end) {
-    std::uint64_t arc = 0;
-    const auto [next, error] = std::from_chars(at, end, arc);
-    if (error != std::errc() || (next != end && *next != '.') || next + 1 == end)
+  constexpr Arc kMost = ~Arc{0};
+  std::vector<Arc> arcs(1, 0);
+  bool digit_seen = false;
+  for (const char c : dotted) {
+    if (c == '.' && digit_seen) {
+      arcs.push_back(0);
+      digit_seen = false;
+    } else if (c >= '0' && c <= '9') {
+      if (arcs.back() > (kMost - 9) / 10) return bad("OID arc is too large");
+      arcs.back() = arcs.back() * 10 + static_cast<unsigned>(c - '0');
+      digit_seen = true;
+    } else {
       return bad("not an OID in dotted form");
-    arcs.push_back(arc);
-    at = next == end ? end : next + 1;
+    }
   }
-  if (arcs.size() < 2 || arcs[0] > 2 || (arcs[0] < 2 && arcs[1] > 39)) return bad("not an OID in dotted form");
-  if (arcs[1] > UINT64_MAX - 80) return bad("OID arc is too large");
+  if (!digit_seen || arcs.size() < 2 || arcs[0] > 2 || (arcs[0] < 2 && arcs[1] > 39)) {
+    return bad("not an OID in dotted form");
+  }
+  if (arcs[1] > kMost - 80) return bad("OID arc is too large");
   Bytes out;
   append_arc(out, arcs[0] * 40 + arcs[1]);
   for (std::size_t i = 2; i < arcs.size(); ++i) append_arc(out, arcs[i]);
@@ -176,19 +184,27 @@ Result<Bytes> oid_from_text(std::string_view dotted) {
 }
 
 std::string oid_to_text(ByteView content) {
+  const auto text_of = [](Arc arc) {
+    std::string reversed;
+    do {
+      reversed += static_cast<char>('0' + static_cast<int>(arc % 10));
+      arc /= 10;
+    } while (arc != 0);
+    return std::string(reversed.rbegin(), reversed.rend());
+  };
   std::string out;
-  std::uint64_t arc = 0;
+  Arc arc = 0;
   bool overflow = false;
-  for (std::uint8_t octet : content) {
-    overflow = overflow || (arc >> 57) != 0;
+  for (const std::uint8_t octet : content) {
+    overflow = overflow || (arc >> 121) != 0;
     arc = arc << 7 | (octet & 0x7F);
     if ((octet & 0x80) != 0) continue;
     if (out.empty()) {
-      const std::uint64_t first = std::min<std::uint64_t>(arc / 40, 2);
-      out = std::to_string(first) + '.' + (overflow ? "?" : std::to_string(arc - first * 40));
+      const auto first = static_cast<unsigned>(std::min<Arc>(arc / 40, 2));
+      out = std::to_string(first) + '.' + (overflow ? "?" : text_of(arc - first * 40));
     } else {
       out += '.';
-      out += overflow ? "?" : std::to_string(arc);
+      out += overflow ? "?" : text_of(arc);
     }
     arc = 0;
     overflow = false;

@@ -68,9 +68,9 @@ class Reader {
   TlvLimits limits_;
 };
 
-/// Content octets of the dotted text, "1.2.840.113549.1.1.11". Fails on text that is no OID.
+/// Content octets of the dotted text, "1.2.840.113549.1.1.11", arcs under 2^128. Fails on text that is no OID.
 Result<Bytes> oid_from_text(std::string_view dotted);
-/// The dotted text of well-formed content octets; arcs over 64 bits are shown as "?".
+/// The dotted text of well-formed content octets; arcs over 128 bits are shown as "?".
 std::string oid_to_text(ByteView content);
 
 Bytes sequence(std::initializer_list<ByteView> parts);
