@@ -1,0 +1,223 @@
+// Registry: citizens, their cards and certificates, and who looked at them. The only owner of the database's schema.
+//
+// A Registry is one connection and belongs to one thread at a time; threads and processes each open their own, as many
+// as they like. What a call returns without error has been committed and survives a power cut.
+//
+// Personal data leave through one path: every function that returns a name, a date or a number of a person takes a
+// Purpose and writes the access log in the transaction that reads, before it returns.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "identity/card_life.h"
+#include "identity/citizen.h"
+#include "identity/status_index.h"
+
+namespace karta::identity {
+
+/// Random 63-bit keys; they say nothing about whom or what they name.
+enum class CitizenId : std::int64_t {};
+enum class CardId : std::int64_t {};
+/// 16 hexadecimal digits, for people, files and --json.
+std::string format_id(CitizenId id);
+std::string format_id(CardId id);
+Result<CitizenId> parse_citizen_id(std::string_view text);
+Result<CardId> parse_card_id(std::string_view text);
+
+/// Who reads personal data, what for, and on which case. All three must be stated (usage error otherwise), each at most
+/// kStatementOctets long.
+struct Purpose {
+  std::string actor;    ///< a person or a program: "operator:7", "karta card issue"
+  std::string purpose;  ///< "issue a card"
+  std::string case_id;  ///< order, request or visit number
+};
+/// Who changes something, and why. The actor must be stated.
+struct Cause {
+  std::string actor;
+  std::string reason;
+};
+inline constexpr std::size_t kStatementOctets = 200;
+inline constexpr std::size_t kPageLimit = 100;  ///< rows in one answer, at most
+
+struct CitizenRecord {
+  CitizenId id{};
+  Citizen citizen;
+  Time created;
+  Time changed;
+};
+
+/// A line of a search's answer.
+struct CitizenSummary {
+  CitizenId id{};
+  std::string family, given, patronymic;
+  Date birth_date;
+};
+struct CitizenPage {
+  std::vector<CitizenSummary> citizens;  ///< by name
+  std::optional<std::string> next;       ///< hand back as `after` for more; none: that was all
+};
+
+enum class CertificateKind : std::uint8_t { aut = 1, sig = 2, qes = 3, enc = 4 };
+std::string_view name_of(CertificateKind kind);  ///< "AUT", "SIG", "QES", "ENC"
+
+struct CardCertificate {
+  CertificateKind kind = CertificateKind::aut;
+  std::string issuer;  ///< issuing CA's name in the registry, as serials are unique under one CA only
+  Bytes serial;        ///< content octets of the serial number
+  Bytes der;
+  Time not_before;
+  Time not_after;
+};
+
+/// Where a certificate stands; no personal datum in it.
+struct CertificateStatus {
+  CardId card{};
+  CitizenId citizen{};
+  CertificateKind kind = CertificateKind::aut;
+  Time not_after;
+  CardState card_state = CardState::ordered;
+  std::optional<Time> revoked_at;  ///< of the certificate itself
+  RevocationReason reason = RevocationReason::unspecified;
+};
+
+struct CardOrder {
+  CitizenId citizen{};
+  std::string profile;                          ///< name of the card profile
+  std::string batch = "single";                 ///< issuing batch: its status indexes come from blocks of their own
+  std::uint32_t block_size = kStatusBlockSize;  ///< of a block opened for this batch, should one be needed
+  std::optional<CardId> replaces;
+};
+
+/// A card; no personal datum in it.
+struct Card {
+  CardId id{};
+  CitizenId citizen{};
+  std::string serial;  ///< of the chip, hexadecimal; empty until produced
+  std::uint64_t status_index = 0;
+  std::string profile;
+  std::string batch;
+  CardState state = CardState::ordered;
+  RevocationReason revocation_reason = RevocationReason::unspecified;  ///< where the state is revoked
+  std::optional<CardId> replaces;
+  std::optional<Time> valid_until;
+  Time created;
+  Time changed;
+};
+
+struct Event {
+  std::int64_t number = 0;  ///< 1, 2 ... for each citizen
+  Time at;
+  std::string actor;
+  std::string kind;            ///< "citizen-created", "card-state", "certificate-added", ...
+  std::optional<CardId> card;  ///< none: concerns the citizen
+  std::string from;            ///< state before, where a state changed
+  std::string to;
+  std::string reason;
+};
+
+struct AccessEntry {
+  std::int64_t number = 0;
+  Time at;
+  Purpose purpose;
+  std::string what;  ///< "record", "search", "certificates"
+};
+
+/// A run of status indexes: [first, first + size), of which the first `used` ordinals are given out.
+struct StatusBlock {
+  std::uint64_t first = 0;
+  std::uint32_t size = 0;
+  std::uint32_t used = 0;
+  std::string batch;
+  Time created;
+};
+
+class Registry {
+ public:
+  /// Makes a new registry (already_exists if there is one) and brings it to the current schema.
+  /// `clock` and `random` must outlive the registry. URL as in service/database.h.
+  static Result<Registry> create(std::string_view url, const Clock& clock, RandomSource& random);
+  /// Opens a registry and applies missing migrations. Errors: not_found (hint: karta init), unsupported (newer than
+  /// this program), not_permitted (file mode), busy.
+  static Result<Registry> open(std::string_view url, const Clock& clock, RandomSource& random);
+
+  Registry(Registry&&) noexcept;
+  Registry& operator=(Registry&&) noexcept;
+  ~Registry();
+
+  // Citizens
+
+  /// already_exists if the SNILS is taken.
+  Result<CitizenId> add_citizen(const Citizen& citizen, const Cause& cause);
+  /// Replaces all data of a citizen. Returns false if there was nothing to change.
+  Result<bool> change_citizen(CitizenId id, const Citizen& citizen, const Cause& cause);
+  Result<CitizenRecord> read_citizen(CitizenId id, const Purpose& purpose);
+  /// not_found is logged nowhere: there is nobody whose log it could stand in.
+  Result<CitizenRecord> read_citizen(const Snils& snils, const Purpose& purpose);
+  /// Citizens whose "family given patronymic" begins with `prefix` (see search_key()), at least two letters, at most
+  /// `limit` (1 ... kPageLimit) of them. Logged for each citizen listed.
+  Result<CitizenPage> find_citizens(std::string_view prefix, const Purpose& purpose, std::size_t limit = 20,
+                                    const std::optional<std::string>& after = {});
+  /// The id alone, for joining; not logged as it tells nothing of the person but that he is known.
+  Result<std::optional<CitizenId>> citizen_of(const Snils& snils);
+  Result<std::uint64_t> count_citizens();
+  /// Every citizen's id from `after` on, in order of id, at most `limit`: for batch plans.
+  Result<std::vector<CitizenId>> list_citizens(std::optional<CitizenId> after, std::size_t limit);
+
+  // Cards
+
+  /// A new card in state ordered, with its status index.
+  Result<Card> order_card(const CardOrder& order, const Cause& cause);
+  /// Binds the chip's serial (hexadecimal; already_exists if another card has it), sets the end of validity and moves
+  /// the card to produced.
+  Result<Card> produce_card(CardId id, std::string_view serial, Time valid_until, const Cause& cause);
+  /// Moves the card on; not_permitted where card_transitions() has no such step.
+  Result<Card> change_card_state(CardId id, CardState to, const Cause& cause,
+                                 RevocationReason reason = RevocationReason::unspecified);
+  Result<Card> card(CardId id);
+  Result<Card> card_by_serial(std::string_view serial);
+  Result<Card> card_by_status_index(std::uint64_t status_index);
+  Result<std::vector<Card>> cards_of(CitizenId citizen);
+  /// Newest first; at most `limit` before event number `before`.
+  Result<std::vector<Event>> events_of(CitizenId citizen, std::size_t limit = kPageLimit,
+                                       std::optional<std::int64_t> before = {});
+
+  // Certificates
+
+  /// already_exists if the issuer has given out that serial before.
+  Status add_certificate(CardId card, const CardCertificate& certificate, const Cause& cause);
+  Status revoke_certificate(std::string_view issuer, ByteView serial, RevocationReason reason, const Cause& cause);
+  Result<std::vector<CardCertificate>> certificates_of(CardId card, const Purpose& purpose);
+  Result<CertificateStatus> certificate_status(std::string_view issuer, ByteView serial);
+
+  // Status indexes
+
+  Result<std::vector<StatusBlock>> status_blocks();
+  /// Calls `each` with every index that belongs on a stop-list, ascending.
+  Status stopped_indexes(const std::function<void(std::uint64_t)>& each);
+
+  // Who read my data
+
+  /// Newest first; at most `limit` before entry number `before`.
+  Result<std::vector<AccessEntry>> access_log(CitizenId citizen, std::size_t limit = kPageLimit,
+                                              std::optional<std::int64_t> before = {});
+
+  /// The whole file examined; malformed if anything is wrong.
+  Status check_integrity();
+
+  struct Impl;
+
+ private:
+  friend class CitizenLoader;
+  explicit Registry(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace karta::identity
