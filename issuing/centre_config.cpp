@@ -1,0 +1,144 @@
+#include "issuing/centre_config.h"
+
+#include <array>
+#include <fstream>
+#include <sstream>
+#include <toml++/toml.h>
+
+namespace karta::issuing {
+namespace {
+
+/// One row a key: where it stands, what it may hold, and where its value goes. Reader, check and default text follow it.
+struct Key {
+  std::string_view section;
+  std::string_view name;
+  std::string_view default_value;  ///< empty: given by `karta init`
+  std::string_view comment;
+  bool is_path;
+  std::string* (*text)(CentreConfig&);
+  std::filesystem::path* (*path)(CentreConfig&);
+};
+
+constexpr Key text_key(std::string_view section, std::string_view name, std::string_view comment,
+                       std::string* (*text)(CentreConfig&)) {
+  return {section, name, "", comment, false, text, nullptr};
+}
+constexpr Key path_key(std::string_view section, std::string_view name, std::string_view value, std::string_view comment,
+                       std::filesystem::path* (*path)(CentreConfig&)) {
+  return {section, name, value, comment, true, nullptr, path};
+}
+
+constexpr auto kKeys = std::to_array<Key>({
+    text_key("centre", "name", "the organisation in the names of its certificate authorities",
+             [](CentreConfig& c) { return &c.name; }),
+    text_key("centre", "country", "two letters, ISO 3166-1", [](CentreConfig& c) { return &c.country; }),
+    path_key("registry", "database", "registry.sqlite", "citizens, cards, certificates and the access log",
+             [](CentreConfig& c) { return &c.database; }),
+    path_key("root-ca", "key", "keys/root.key.pem", "encrypted PKCS #8; keep it off line once the issuing CA is certified",
+             [](CentreConfig& c) { return &c.root.key; }),
+    path_key("root-ca", "certificate", "ca/root.crt.pem", "what verifiers trust",
+             [](CentreConfig& c) { return &c.root.certificate; }),
+    path_key("issuing-ca", "key", "keys/issuing.key.pem", "encrypted PKCS #8",
+             [](CentreConfig& c) { return &c.issuing.key; }),
+    path_key("issuing-ca", "certificate", "ca/issuing.crt.pem", "signs the cards' certificates",
+             [](CentreConfig& c) { return &c.issuing.certificate; }),
+    path_key("profiles", "card", "profiles/card", "one TOML file a kind of card",
+             [](CentreConfig& c) { return &c.card_profiles; }),
+    path_key("profiles", "certificate", "profiles/certificate", "one TOML file a kind of certificate",
+             [](CentreConfig& c) { return &c.certificate_profiles; }),
+    path_key("letters", "folder", "letters", "PIN letters; print them, then destroy them",
+             [](CentreConfig& c) { return &c.letters; }),
+});
+
+const Key* find_key(std::string_view section, std::string_view name) {
+  for (const Key& key : kKeys) {
+    if (key.section == section && key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+std::string place(const std::filesystem::path& file, const toml::source_region& source) {
+  return file.filename().string() + " line " + std::to_string(source.begin.line);
+}
+
+Status read_section(CentreConfig& config, const std::filesystem::path& file, std::string_view section,
+                    const toml::table& table) {
+  for (const auto& [name, node] : table) {
+    const Key* const key = find_key(section, name.str());
+    const std::string full = std::string(section) + "." + std::string(name.str());
+    if (key == nullptr) {
+      return fail(ErrorKind::configuration, place(file, node.source()) + ": unknown key \"" + full + "\"");
+    }
+    const auto value = node.value_exact<std::string>();
+    if (!value || value->empty()) {
+      return fail(ErrorKind::configuration, place(file, node.source()) + ": \"" + full + "\" must be a text, not empty");
+    }
+    if (key->is_path) {
+      *key->path(config) = config.folder / *value;  // an absolute value replaces the folder
+    } else {
+      *key->text(config) = *value;
+    }
+  }
+  return {};
+}
+
+bool is_country(std::string_view text) {
+  return text.size() == 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' && text[1] <= 'Z';
+}
+
+}  // namespace
+
+Result<CentreConfig> load_centre_config(const std::filesystem::path& folder) {
+  CentreConfig config;
+  config.folder = folder;
+  const std::filesystem::path file = folder / kCentreFile;
+  std::ifstream in(file);
+  if (!in) {
+    return fail(ErrorKind::not_found, "there is no issuing centre in \"" + folder.string() + "\"",
+                "make one: karta init " + folder.string() + "; or name another folder with --dir or KARTA_DIR");
+  }
+  std::stringstream text;
+  text << in.rdbuf();
+  toml::table table;
+  try {
+    table = toml::parse(text.str());
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorKind::configuration, place(file, error.source()) + ": " + std::string(error.description()));
+  }
+  for (const auto& [section, node] : table) {
+    bool known = false;
+    for (const Key& key : kKeys) known = known || key.section == section.str();
+    const toml::table* const inner = node.as_table();
+    if (!known || inner == nullptr) {
+      return fail(ErrorKind::configuration,
+                  place(file, node.source()) + ": unknown section \"" + std::string(section.str()) + "\"");
+    }
+    TRY(read_section(config, file, section.str(), *inner));
+  }
+  for (const Key& key : kKeys) {
+    const bool given = key.is_path ? !key.path(config)->empty() : !key.text(config)->empty();
+    if (!given) {
+      return fail(ErrorKind::configuration, std::string(kCentreFile) + ": \"" + std::string(key.section) + "." +
+                                                std::string(key.name) + "\" is missing (" + std::string(key.comment) +
+                                                ")");
+    }
+  }
+  if (!is_country(config.country)) {
+    return fail(ErrorKind::configuration, std::string(kCentreFile) + ": \"centre.country\" must be two capital letters");
+  }
+  return config;
+}
+
+std::string default_centre_config(std::string_view name, std::string_view country) {
+  std::stringstream out;
+  out << "# An issuing centre of karta. Paths are relative to this folder.\n";
+  std::string_view section;
+  for (const Key& key : kKeys) {
+    if (key.section != section) out << "\n[" << (section = key.section) << "]\n";
+    const std::string value(key.is_path ? key.default_value : key.name == "name" ? name : country);
+    out << key.name << " = " << toml::value<std::string>(value) << "  # " << key.comment << "\n";
+  }
+  return out.str();
+}
+
+}  // namespace karta::issuing

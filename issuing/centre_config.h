@@ -1,0 +1,40 @@
+// CentreConfig: the file karta.toml of an issuing centre, read once at the door.
+//
+// An issuing centre is a folder. Paths in the file are relative to that folder unless they begin with a slash.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+
+namespace karta::issuing {
+
+struct CertificateAuthorityConfig {
+  std::filesystem::path key;          ///< encrypted PKCS #8 in PEM
+  std::filesystem::path certificate;  ///< PEM
+};
+
+struct CentreConfig {
+  std::filesystem::path folder;
+  std::string name;     ///< organisation in the CAs' names
+  std::string country;  ///< ISO 3166-1 alpha-2
+  std::filesystem::path database;
+  CertificateAuthorityConfig root;
+  CertificateAuthorityConfig issuing;
+  std::filesystem::path card_profiles;
+  std::filesystem::path certificate_profiles;
+  std::filesystem::path letters;  ///< PIN letters are written here, readable by the owner only
+};
+
+/// The name of the configuration file inside the folder.
+inline constexpr std::string_view kCentreFile = "karta.toml";
+
+/// Reads FOLDER/karta.toml. Fails with `ErrorKind::configuration`, naming line and key, on a missing, unknown or mistyped
+/// key; with `ErrorKind::not_found` where there is no such file.
+Result<CentreConfig> load_centre_config(const std::filesystem::path& folder);
+
+/// The text of a new centre's karta.toml, with a comment above each key.
+std::string default_centre_config(std::string_view name, std::string_view country);
+
+}  // namespace karta::issuing
