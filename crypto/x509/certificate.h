@@ -1,0 +1,130 @@
+// Certificate: an X.509 certificate (RFC 5280 §4), parsed once, strictly, owning its DER.
+//
+// Immutable, cheap to copy, usable from several threads. Parsing checks structure and the meaning of the extensions
+// named here; signatures, dates and trust are verify_path's business.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "crypto/key.h"
+#include "crypto/x509/general_name.h"
+#include "crypto/x509/name.h"
+
+namespace karta::crypto {
+
+/// INTEGER in a non-critical extension of ours: the position of a card's certificates in the status list
+/// (docs/certificates.md). 2.25 is the arc of UUIDs (X.667).
+inline constexpr std::string_view kStatusIndexOid = "2.25.166706018351946391902434512038027978824";
+
+/// RFC 5280 §4.2.1.3, bit numbers of the BIT STRING.
+enum class KeyUsage : std::uint8_t {
+  digital_signature = 0,
+  non_repudiation = 1,  ///< also called contentCommitment
+  key_encipherment = 2,
+  data_encipherment = 3,
+  key_agreement = 4,
+  key_cert_sign = 5,
+  crl_sign = 6,
+  encipher_only = 7,
+  decipher_only = 8,
+};
+
+struct BasicConstraints {
+  bool ca = false;
+  std::optional<std::uint32_t> path_length;
+};
+
+struct AuthorityKeyIdentifier {
+  Bytes key_id;                     ///< empty if absent
+  std::vector<GeneralName> issuer;  ///< empty if absent
+  Bytes serial;                     ///< INTEGER content octets; empty if absent
+};
+
+struct Extension {
+  std::string oid;  ///< dotted
+  bool critical = false;
+  Bytes value;  ///< content of extnValue
+};
+
+class Certificate {
+ public:
+  static constexpr std::size_t kMostOctets = 256 * 1024;
+  static constexpr std::size_t kMostExtensions = 128;
+
+  /// Strict DER, nothing after it. Errors name the field at fault.
+  static Result<Certificate> from_der(ByteView der);
+  /// The only "CERTIFICATE" block, or DER.
+  static Result<Certificate> from_file_octets(ByteView pem_or_der);
+  /// All "CERTIFICATE" blocks of a PEM file, or one DER certificate; at least one.
+  static Result<std::vector<Certificate>> many_from_file_octets(ByteView pem_or_der);
+
+  const Bytes& der() const;
+  std::string to_pem() const;
+  /// The part that is signed, DER; aliases der().
+  ByteView tbs() const;
+  /// Of the signature on it; empty if the algorithm has no row (signature_algorithm_oid() says which).
+  std::optional<AlgorithmId> signature_algorithm() const;
+  const std::string& signature_algorithm_oid() const;
+  std::optional<unsigned> pss_salt_octets() const;
+  ByteView signature() const;
+
+  /// 1 to 3.
+  unsigned version() const;
+  /// INTEGER content octets, as they stand.
+  const Bytes& serial() const;
+  const Name& issuer() const;
+  const Name& subject() const;
+  Time not_before() const;
+  Time not_after() const;
+  /// The raw SubjectPublicKeyInfo; always there.
+  ByteView spki() const;
+  /// Fails (unsupported) for a key that has no row, (malformed) for a broken one.
+  Result<PublicKey> public_key() const;
+
+  const std::vector<Extension>& extensions() const;
+  const Extension* find_extension(std::string_view dotted_oid) const;
+  const std::optional<BasicConstraints>& basic_constraints() const;
+  bool is_ca() const;
+  bool has_key_usage() const;
+  /// False if the extension is there without this bit; true if it has the bit or there is no such extension.
+  bool allows(KeyUsage usage) const;
+  /// Dotted OIDs; empty if the extension is absent.
+  const std::vector<std::string>& extended_key_usage() const;
+  const Bytes& subject_key_id() const;  ///< empty if absent
+  const std::optional<AuthorityKeyIdentifier>& authority_key_id() const;
+  const std::vector<GeneralName>& subject_alternative_names() const;
+  const std::vector<std::string>& policies() const;  ///< dotted OIDs
+  const std::vector<std::string>& crl_urls() const;
+  const std::vector<std::string>& ocsp_urls() const;
+  const std::vector<std::string>& issuer_urls() const;
+  /// Value of the QCStatements extension (RFC 3739 §3.2.6), raw; empty if absent.
+  ByteView qc_statements() const;
+  std::optional<std::uint64_t> status_index() const;
+  /// Critical extensions that nothing here understands: verify_path refuses these.
+  std::vector<std::string> unknown_critical_extensions() const;
+
+  /// SHA-256 of der().
+  const Bytes& fingerprint() const;
+  bool self_issued() const { return issuer() == subject(); }
+
+  friend bool operator==(const Certificate& a, const Certificate& b) { return a.der() == b.der(); }
+
+  struct Data;
+
+ private:
+  explicit Certificate(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+  std::shared_ptr<const Data> data_;
+};
+
+/// Succeeds if `issuer_key` signed `certificate`.
+Status verify_certificate_signature(const Certificate& certificate, const PublicKey& issuer_key);
+
+/// "digitalSignature" and so on, as RFC 5280 spells them; nullopt for another word.
+std::optional<KeyUsage> find_key_usage(std::string_view name);
+std::string_view name_of(KeyUsage usage);
+
+}  // namespace karta::crypto

@@ -1,0 +1,45 @@
+// GeneralName (RFC 5280 §4.2.1.6): one of the ways a certificate names somebody or some place.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace karta::crypto {
+
+struct GeneralName {
+  /// The context tag's number.
+  enum class Kind : std::uint8_t {
+    other_name = 0,
+    email = 1,
+    dns = 2,
+    x400_address = 3,
+    directory_name = 4,
+    edi_party_name = 5,
+    uri = 6,
+    ip_address = 7,
+    registered_id = 8,
+  };
+  Kind kind = Kind::uri;
+  /// Content octets of the implicit tag; for directory_name the whole Name, DER.
+  Bytes value;
+
+  static GeneralName email(std::string_view address) { return {Kind::email, to_bytes(as_bytes(address))}; }
+  static GeneralName dns(std::string_view name) { return {Kind::dns, to_bytes(as_bytes(name))}; }
+  static GeneralName uri(std::string_view uri) { return {Kind::uri, to_bytes(as_bytes(uri))}; }
+  static GeneralName directory_name(ByteView name_der) { return {Kind::directory_name, to_bytes(name_der)}; }
+
+  friend bool operator==(const GeneralName&, const GeneralName&) = default;
+};
+
+/// GeneralNames from the content of its SEQUENCE (or of an implicit tag in its place). At least one; at most
+/// kMostGeneralNames.
+Result<std::vector<GeneralName>> parse_general_names(ByteView content);
+inline constexpr std::size_t kMostGeneralNames = 256;
+
+/// One GeneralName, DER with its context tag.
+Bytes encode(const GeneralName& name);
+
+}  // namespace karta::crypto

@@ -1,0 +1,73 @@
+// Name: an X.501 distinguished name, as certificates name subjects and issuers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/tlv.h"
+
+namespace karta::crypto {
+
+/// A row of the attributes karta writes; others are read and shown by OID.
+struct NameAttributeRow {
+  std::string_view name;  ///< "CN", "SNILS": in profiles and in text
+  std::string_view oid;   ///< dotted
+  Tag string_type;        ///< der::kUtf8String, der::kPrintableString, der::kNumericString or der::kIa5String
+  std::uint16_t least;    ///< characters
+  std::uint16_t most;     ///< characters (RFC 5280 appendix A upper bounds; national rules)
+};
+
+/// The row called `name` ("CN"), or of that dotted OID; nullptr if karta knows none.
+const NameAttributeRow* find_name_attribute(std::string_view name_or_oid);
+
+struct NameAttribute {
+  std::string oid;    ///< dotted
+  std::string value;  ///< UTF-8; of a type that is no character string: '#' and hexadecimal (RFC 4514 §2.4)
+};
+
+class Name {
+ public:
+  using Rdn = std::vector<NameAttribute>;
+
+  Name();  ///< the empty name
+  /// Strict DER, nothing after it. Fails (limit) beyond kMostRdns.
+  static Result<Name> from_der(ByteView der);
+  static constexpr std::size_t kMostRdns = 64;
+
+  /// The Name as it stood in its certificate; two names are equal if these octets are.
+  const Bytes& der() const { return der_; }
+  const std::vector<Rdn>& rdns() const { return rdns_; }
+  bool empty() const { return rdns_.empty(); }
+  /// The first value of the attribute ("CN" or dotted OID).
+  std::optional<std::string> find(std::string_view name_or_oid) const;
+  /// RFC 4514: "CN=Test Root,O=Test,C=RU", last RDN first; control characters and broken UTF-8 escaped, so that it is
+  /// safe on a terminal.
+  std::string to_text() const;
+  /// CN, else O, else to_text(): one line for people.
+  std::string display() const;
+
+  friend bool operator==(const Name& a, const Name& b) { return a.der_ == b.der_; }
+
+ private:
+  Bytes der_;
+  std::vector<Rdn> rdns_;
+};
+
+/// Builds a name, one attribute an RDN, in the order of the calls:
+///   NameBuilder().add("C", "RU").add("O", "Test").add("CN", "Test Root").build()
+class NameBuilder {
+ public:
+  /// `name_or_oid` must have a row. Errors (unknown attribute, a character or a length its type does not allow) are
+  /// kept and returned by build().
+  NameBuilder& add(std::string_view name_or_oid, std::string_view value);
+  Result<Name> build() const;
+
+ private:
+  Bytes content_;
+  std::optional<Error> error_;
+};
+
+}  // namespace karta::crypto
