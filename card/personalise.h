@@ -1,0 +1,117 @@
+// Personalisation: making a blank card a citizen's card, as a plan that can be shown before it runs.
+//
+// It goes in two phases, since a CA stands between them: prepare() sets PINs and PUK and generates the keys on the
+// card, and returns their public keys; complete() writes the certificates and the directory, and closes the card for
+// good. The Journal between and inside the phases is small and without secrets; an interrupted card goes on from it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "card/channel.h"
+#include "card/esign.h"
+#include "card/profile.h"
+
+namespace karta::card {
+
+/// The secrets printed in the PIN letter.
+struct CardSecrets {
+  std::map<PinKind, SecretBytes> transport_pins;  ///< one for each PIN of the profile
+  SecretBytes puk;
+  SecretBytes can;
+
+  /// Fresh ones of the lengths the profile asks for.
+  static CardSecrets generate(const CardProfile& profile, RandomSource& random);
+};
+
+/// What is individual about one card.
+struct CardData {
+  CardSecrets secrets;
+  std::string label;                     ///< TokenInfo label; empty: the profile's
+  std::optional<Bytes> expected_serial;  ///< refuse any other chip
+};
+
+/// Certificates for phase two.
+struct CardCertificates {
+  std::map<KeyRole, Bytes> by_role;          ///< DER
+  std::map<std::string, Bytes> authorities;  ///< DER, by the profile's name
+};
+
+/// One step as --dry-run shows it. Figures are exact for short forms and extended lengths alike, unless `estimated`.
+struct PlanStep {
+  std::string words;  ///< "create key file 4B01 for AUT (p256), PIN1, sign"
+  unsigned commands = 0;
+  std::size_t octets_out = 0;
+  std::size_t octets_back = 0;
+  bool estimated = false;  ///< depends on a certificate not made yet
+};
+
+struct PersonalisationPlan {
+  std::vector<PlanStep> prepare, complete;
+  unsigned commands() const;
+  std::size_t octets_out() const;
+  std::size_t octets_back() const;
+};
+
+/// Where a card stands; keep its text form until the card is done. Contains no secret.
+struct Journal {
+  Bytes serial;
+  std::string profile;
+  unsigned phase = 1;                    ///< 1 prepare, 2 complete, 3 done
+  unsigned next_step = 0;                ///< within the phase
+  std::map<KeyRole, Bytes> public_keys;  ///< DER SubjectPublicKeyInfo
+
+  std::string to_text() const;
+  static Result<Journal> from_text(std::string_view text);
+};
+
+/// step, of how many, what is being done
+using StepProgress = std::function<void(unsigned step, unsigned steps, std::string_view words)>;
+/// Called after every step with what to keep.
+using JournalSink = std::function<Status(const Journal&)>;
+
+class Personalisation {
+ public:
+  /// `profile` and `data` must outlive it. Fails with `configuration` where they do not fit each other.
+  static Result<Personalisation> make(const CardProfile& profile, const CardData& data);
+  Personalisation(Personalisation&&) noexcept;
+  Personalisation& operator=(Personalisation&&) noexcept;
+  ~Personalisation();
+
+  /// The steps, with `limits` deciding how often long content is cut.
+  PersonalisationPlan plan(const ChannelLimits& limits) const;
+
+  void on_progress(StepProgress progress);
+  void on_journal(JournalSink sink);
+
+  /// Phase one on a blank card: public keys by role, DER SubjectPublicKeyInfo. Holds one transaction.
+  /// Fails with `card_refused` where the card is issued already or holds foreign files (see erase()).
+  Result<std::map<KeyRole, Bytes>> prepare(Channel& channel);
+  /// Phase two: certificates, directory, closing. check_personalised() reads it all back.
+  Status complete(Channel& channel, const CardCertificates& certificates);
+
+  /// Goes on where `journal` ends: the next prepare() or complete() starts there. Fails with `card_unknown` if it is
+  /// of another profile; the card's serial is compared when the work starts.
+  Status resume(Journal journal);
+  const Journal& journal() const;
+
+ private:
+  struct State;
+  explicit Personalisation(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Wipes the e-signature application of a blank card (PUT DATA 01E0), e.g. after a plan given up half-way.
+/// An issued card refuses.
+Status erase_blank_card(Channel& channel);
+
+/// Reads an issued card back and compares it with what was to be written: directory, labels, certificates, PIN states,
+/// closed. No PIN is needed. Fails with `card_refused`, naming the first difference.
+Status check_personalised(Channel& channel, const CardProfile& profile, const CardCertificates& certificates);
+
+}  // namespace karta::card

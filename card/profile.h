@@ -1,0 +1,84 @@
+// CardProfile: what a card of one kind is made of, read from a TOML file (docs/profile.md).
+//
+// A profile names applications, PINs, keys, certificates and their places. What it says nothing about has the defaults
+// of the citizen card. Unknown keys are refused with line and key, so that a misspelt rule never passes for none.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "card/esign.h"
+#include "card/key_type.h"
+#include "card/pin.h"
+
+namespace karta::card {
+
+/// Bits of a key's purpose as the card enforces it.
+namespace key_purpose {
+inline constexpr std::uint8_t sign = 1, decipher = 2, agree = 4;
+}
+
+struct PinProfile {
+  PinKind kind = PinKind::pin1;
+  std::string label;
+  std::uint8_t reference = 1;  ///< inside the e-sign application
+  unsigned min_digits = 6, max_digits = 8;
+  unsigned transport_digits = 5;
+  unsigned tries = 3;
+};
+
+struct KeyProfile {
+  KeyRole role = KeyRole::other;
+  std::string label;
+  const CardKeyType* type = nullptr;
+  PinKind pin = PinKind::pin1;
+  bool pin_each_time = false;
+  std::uint8_t purpose = 0;         ///< key_purpose bits
+  std::string certificate_profile;  ///< the issuing centre's name for it
+  Bytes id;                         ///< PKCS #15
+  std::uint16_t key_file = 0, certificate_file = 0;
+};
+
+struct AuthorityProfile {
+  std::string name;  ///< the issuing centre's name for the CA
+  std::string label;
+  Bytes id;
+  std::uint16_t certificate_file = 0;
+};
+
+struct ApplicationProfile {
+  std::string name;
+  Bytes aid;
+  std::string label;
+  std::optional<Path> path;
+};
+
+struct CardProfile {
+  std::string name;  ///< "citizen"
+  std::string description;
+  std::string label;  ///< TokenInfo: "KARTA"
+  std::string manufacturer;
+  std::vector<ApplicationProfile> applications;  ///< EF.DIR, in this order
+  std::vector<PinProfile> pins;
+  unsigned puk_digits = 10, puk_tries = 10;
+  unsigned can_digits = 6;
+  std::vector<KeyProfile> keys;
+  std::vector<AuthorityProfile> authorities;  ///< CA certificates stored on the card
+  std::size_t certificate_slack = 0;          ///< octets kept free behind each certificate, for its renewal
+  bool public_key_directory = false;          ///< write a PuKDF
+
+  const PinProfile* pin(PinKind kind) const;
+  const KeyProfile* key(KeyRole role) const;
+};
+
+/// Reads a profile; `source` names it in messages: "citizen.toml:12: unknown key \"lable\" in [[key]]".
+/// Fails with `configuration`.
+Result<CardProfile> parse_profile(std::string_view toml, std::string_view source);
+Result<CardProfile> read_profile(const std::string& file);
+/// The citizen profile as shipped in docs/examples/profiles/citizen.toml, for `karta init` to write out.
+std::string_view citizen_profile_toml();
+
+}  // namespace karta::card
