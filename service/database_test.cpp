@@ -1,0 +1,264 @@
+#include "service/database.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace karta::service {
+namespace {
+
+namespace fs = std::filesystem;
+using Open = DatabaseOptions::Open;
+
+class DatabaseTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "karta-database-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name = "a.db") const { return (folder_ / name).string(); }
+  Database create(const std::string& name = "a.db") {
+    auto database = Database::open(path(name), {.open = Open::create});
+    EXPECT_TRUE(database) << database.error().message;
+    return std::move(*database);
+  }
+  static std::int64_t count(Database& database) {
+    auto rows = database.prepare("SELECT count(*) FROM t");
+    EXPECT_TRUE(rows && rows->query() && *rows->next());
+    return rows->integer(0);
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(DatabaseTest, CreatesAFileOnlyItsOwnerCanRead) {
+  const mode_t before = umask(0);
+  Database database = create();
+  umask(before);
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  for (const char* name : {"a.db", "a.db-wal", "a.db-shm"}) {
+    struct stat found {};
+    ASSERT_EQ(stat(path(name).c_str(), &found), 0) << name;
+    EXPECT_EQ(found.st_mode & 0777, 0600u) << name;
+  }
+}
+
+TEST_F(DatabaseTest, RefusesAFileOpenToOthers) {
+  { Database database = create(); }
+  ASSERT_EQ(chmod(path().c_str(), 0640), 0);
+  auto opened = Database::open(path());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, ErrorKind::not_permitted);
+  EXPECT_THAT(opened.error().hint, testing::HasSubstr("chmod 600"));
+}
+
+TEST_F(DatabaseTest, OpensByUrlAndByPath) {
+  { Database database = create(); }
+  EXPECT_TRUE(Database::open("sqlite://" + path()));
+  EXPECT_TRUE(Database::open("sqlite:" + path()));
+  EXPECT_TRUE(Database::open(path()));
+  EXPECT_EQ(Database::open("postgresql://host/base").error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(Database::open("").error().kind, ErrorKind::usage);
+  EXPECT_EQ(Database::open(":memory:").error().kind, ErrorKind::usage);
+  EXPECT_EQ(Database::open("sqlite::memory:").error().kind, ErrorKind::usage);
+}
+
+TEST_F(DatabaseTest, TellsMissingPresentAndForeignFilesApart) {
+  EXPECT_EQ(Database::open(path()).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(Database::open(path("no/such/folder.db"), {.open = Open::create}).error().kind, ErrorKind::io);
+  { Database database = create(); }
+  EXPECT_EQ(Database::open(path(), {.open = Open::create}).error().kind, ErrorKind::already_exists);
+  std::ofstream(path("b.db")) << std::string(5000, 'x');
+  ASSERT_EQ(chmod(path("b.db").c_str(), 0600), 0);
+  EXPECT_EQ(Database::open(path("b.db")).error().kind, ErrorKind::malformed);
+}
+
+TEST_F(DatabaseTest, ValuesOfEveryTypeComeBack) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (i BIGINT, t TEXT, b BYTEA, n TEXT)"));
+  const Bytes octets = {0x31, 0x00, 0xFF};  // would be the number 1 if taken for text
+  ASSERT_EQ(database.execute("INSERT INTO t VALUES ($1, $2, $3, $4)",
+                             {std::int64_t{-5'000'000'000}, std::string("Ёж\0x", 6), octets, nullptr}),
+            1);
+  auto row = database.prepare("SELECT i, t, b, n FROM t WHERE i = $1");
+  ASSERT_TRUE(row && row->query({std::int64_t{-5'000'000'000}}));
+  ASSERT_TRUE(*row->next());
+  EXPECT_EQ(row->integer(0), -5'000'000'000);
+  EXPECT_EQ(row->text(1), std::string_view("Ёж\0x", 6));
+  EXPECT_EQ(to_bytes(row->octets(2)), octets);
+  EXPECT_TRUE(row->is_null(3));
+  EXPECT_EQ(row->text(3), "");
+  EXPECT_EQ(row->integer_or_null(3), std::nullopt);
+  EXPECT_FALSE(*row->next());
+}
+
+TEST_F(DatabaseTest, EmptyTextAndOctetsAreNotNull) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (t TEXT NOT NULL, b BYTEA NOT NULL)"));
+  EXPECT_TRUE(database.execute("INSERT INTO t VALUES ($1, $2)", {std::string_view(), ByteView()}));
+}
+
+TEST_F(DatabaseTest, ParametersGoByNumberNotByPlace) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT, b BIGINT)"));
+  ASSERT_TRUE(database.execute("INSERT INTO t (a, b) VALUES ($2, $1)", {1, 2}));
+  auto row = database.prepare("SELECT a FROM t");
+  ASSERT_TRUE(row->query() && *row->next());
+  EXPECT_EQ(row->integer(0), 2);
+}
+
+TEST_F(DatabaseTest, ATransactionThatGoesIsRolledBack) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT PRIMARY KEY)"));
+  {
+    auto transaction = database.begin();
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
+    EXPECT_TRUE(database.in_transaction());
+  }
+  EXPECT_FALSE(database.in_transaction());
+  EXPECT_EQ(count(database), 0);
+  {
+    auto transaction = database.begin();
+    ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
+    ASSERT_TRUE(transaction->commit());
+  }
+  EXPECT_EQ(count(database), 1);
+  EXPECT_EQ(database.execute("INSERT INTO t VALUES (1)").error().kind, ErrorKind::already_exists);
+}
+
+TEST_F(DatabaseTest, AFailedPieceOfWorkLeavesNothing) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  const Status done = database.transact([&]() -> Status {
+    TRY(database.execute("INSERT INTO t VALUES (1)"));
+    return fail(ErrorKind::malformed, "no");
+  });
+  EXPECT_EQ(done.error().kind, ErrorKind::malformed);
+  EXPECT_EQ(count(database), 0);
+}
+
+TEST_F(DatabaseTest, WorkRunsAgainWhileItIsBusyAndGivesUpInTheEnd) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  int runs = 0;
+  ASSERT_TRUE(database.transact([&]() -> Status {
+    TRY(database.execute("INSERT INTO t VALUES (1)"));
+    if (++runs < 3) return fail(ErrorKind::busy, "collided");
+    return {};
+  }));
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(count(database), 1);
+
+  runs = 0;
+  const Status done = database.transact([&]() -> Status {
+    ++runs;
+    return fail(ErrorKind::busy, "collided");
+  });
+  EXPECT_EQ(done.error().kind, ErrorKind::busy);
+  EXPECT_EQ(runs, kTransactionTries);
+}
+
+TEST_F(DatabaseTest, AHeldLockIsBusyAfterTheTimeout) {
+  Database holder = create();
+  auto held = holder.begin();
+  ASSERT_TRUE(held);
+  auto other = Database::open(path(), {.busy_timeout = std::chrono::milliseconds(1)});
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ(other->begin().error().kind, ErrorKind::busy);
+}
+
+TEST_F(DatabaseTest, AReaderSeesOneSnapshotWhileAWriterCommits) {
+  Database writer = create();
+  ASSERT_TRUE(writer.execute("CREATE TABLE t (a BIGINT)"));
+  auto reader = Database::open(path());
+  ASSERT_TRUE(reader);
+  auto snapshot = reader->begin_read();
+  ASSERT_TRUE(snapshot);
+  EXPECT_EQ(count(*reader), 0);
+  ASSERT_TRUE(writer.execute("INSERT INTO t VALUES (1)"));
+  EXPECT_EQ(count(*reader), 0);
+  ASSERT_TRUE(snapshot->commit());
+  EXPECT_EQ(count(*reader), 1);
+}
+
+TEST_F(DatabaseTest, AReadOnlyDatabaseRefusesToBeWritten) {
+  Database keeper = create();
+  ASSERT_TRUE(keeper.execute("CREATE TABLE t (a BIGINT)"));
+  auto reader = Database::open(path(), {.open = Open::read_only});
+  ASSERT_TRUE(reader) << reader.error().message;
+  EXPECT_EQ(reader->execute("INSERT INTO t VALUES (1)").error().kind, ErrorKind::not_permitted);
+}
+
+TEST_F(DatabaseTest, ThreadsWithConnectionsOfTheirOwnLoseNoUpdate) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  ASSERT_TRUE(database.execute("INSERT INTO t VALUES (0)"));
+  constexpr int kThreads = 4, kRounds = 50;
+  std::vector<std::thread> threads;
+  std::atomic<int> failures = 0;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      auto own = Database::open(path());
+      for (int round = 0; own && round < kRounds; ++round) {
+        const Status done = own->transact([&]() -> Status {
+          Statement read = TRY(own->prepare("SELECT a FROM t"));
+          TRY(read.query());
+          TRY(read.next());
+          TRY(own->execute("UPDATE t SET a = $1", {read.integer(0) + 1}));
+          return {};
+        });
+        if (!done) ++failures;
+      }
+      if (!own) ++failures;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
+  auto sum = database.prepare("SELECT a FROM t");
+  ASSERT_TRUE(sum->query() && *sum->next());
+  EXPECT_EQ(sum->integer(0), kThreads * kRounds);
+}
+
+TEST_F(DatabaseTest, ErrorsNeverRepeatTheValue) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a TEXT PRIMARY KEY)"));
+  ASSERT_TRUE(database.execute("INSERT INTO t VALUES ($1)", {"geheim"}));
+  const auto again = database.execute("INSERT INTO t VALUES ($1)", {"geheim"});
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().message, testing::Not(testing::HasSubstr("geheim")));
+}
+
+TEST_F(DatabaseTest, IntegrityCheckFindsAChangedFile) {
+  {
+    Database database = create();
+    ASSERT_TRUE(database.execute("CREATE TABLE t (a TEXT)"));
+    ASSERT_TRUE(database.execute("CREATE INDEX t_a ON t (a)"));
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(database.execute("INSERT INTO t VALUES ($1)", {std::to_string(i)}));
+    EXPECT_TRUE(database.check_integrity());
+  }
+  // Page 2 is the table's root.
+  {
+    std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(4096);
+    file << std::string(1024, '\xA5');
+  }
+  auto database = Database::open(path());
+  ASSERT_TRUE(database);
+  const Status checked = database->check_integrity();
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().kind, ErrorKind::malformed);
+}
+
+}  // namespace
+}  // namespace karta::service
