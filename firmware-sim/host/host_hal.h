@@ -1,0 +1,62 @@
+// HostHal is the chip under the card operating system, in software: an NVM image, OpenSSL as coprocessor, a random
+// source and a meter. Its power can be cut at any write or erase, or by command, as a card is pulled.
+#pragma once
+
+#include "base/random.h"
+#include "firmware-sim/host/coprocessor.h"
+#include "firmware-sim/host/meter.h"
+#include "firmware-sim/host/nvm_image.h"
+#include "firmware-sim/os/hal.h"
+
+namespace karta::sim {
+
+class HostHal final : public os::Hal {
+ public:
+  /// `random` must outlive this object; none: the operating system's generator.
+  explicit HostHal(NvmImage image, RandomSource* random = nullptr);
+
+  NvmImage& image() { return image_; }
+  const NvmImage& image() const { return image_; }
+  Meter& meter() { return meter_; }
+  const Meter& meter() const { return meter_; }
+
+  /// The chip has power again; a cut that was armed is not armed any more.
+  void restore_power();
+  /// From now on every call fails and changes nothing. The key registers are wiped.
+  void lose_power();
+  bool has_power() const { return has_power_; }
+  /// Power fails inside the `operation`-th write or erase from now (1: the next), half of it done. 0 disarms.
+  void lose_power_at_write(std::uint64_t operation) { writes_until_cut_ = operation; }
+
+  std::size_t page_bytes() const override { return kNvmPageBytes; }
+  std::size_t page_count() const override { return kNvmPageCount; }
+  os::HalStatus read(std::size_t page, std::size_t offset, os::ByteSpan out) override;
+  os::HalStatus erase(std::size_t page) override;
+  os::HalStatus write(std::size_t page, std::size_t offset, os::ByteView data) override;
+  os::HalStatus rsa_generate(const os::RsaCrt<os::ByteSpan>& key) override;
+  os::HalStatus rsa_private(const os::RsaCrt<os::ByteView>& key, os::u32 public_exponent, os::ByteView in,
+                            os::ByteSpan out) override;
+  os::HalStatus ec_generate(os::Curve curve, os::ByteSpan scalar, os::ByteSpan point) override;
+  os::HalStatus ec_public_point(os::Curve curve, os::ByteView scalar, os::ByteSpan point) override;
+  os::HalStatus ec_check_point(os::Curve curve, os::ByteView point) override;
+  os::HalStatus ec_sign(os::Curve curve, os::ByteView scalar, os::ByteView digest, os::ByteSpan raw) override;
+  os::HalStatus ec_agree(os::Curve curve, os::ByteView scalar, os::ByteView point, os::ByteSpan x) override;
+  os::HalStatus random(os::ByteSpan out) override;
+  os::HalStatus self_test() override;
+  void account(os::Work work, os::u32 amount) override;
+
+ private:
+  bool cut_here();
+  template <class Call>
+  os::HalStatus metered(Operation operation, std::size_t bits, Call call);
+
+  NvmImage image_;
+  Coprocessor coprocessor_;
+  SystemRandom system_random_;
+  RandomSource* random_;
+  Meter meter_;
+  bool has_power_ = true;
+  std::uint64_t writes_until_cut_ = 0;
+};
+
+}  // namespace karta::sim

@@ -1,0 +1,98 @@
+// ReaderLink holds one card at one virtual reader's slot and speaks vpcd's protocol with it: inserting is connecting,
+// removing is closing. It has a thread of its own, and comes back by itself when pcscd was away.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/result.h"
+#include "firmware-sim/host/card_device.h"
+#include "firmware-sim/link/apdu_record.h"
+#include "firmware-sim/link/reader_address.h"
+
+namespace karta::sim {
+
+enum class LinkState : std::uint8_t {
+  removed,    ///< the card is not in the reader
+  waiting,    ///< it should be, but nothing answers at the reader's port
+  connected,  ///< in the reader, not powered since
+  powered,    ///< the reader has switched it on: PC/SC programs can see it
+};
+
+/// Called from the link's thread whenever the state changes.
+using LinkObserver = std::function<void(LinkState)>;
+
+class ReaderLink {
+ public:
+  /// Begins at once, with the card inserted. `record` may be null; else it must outlive the link.
+  ReaderLink(unsigned number, ReaderAddress address, std::unique_ptr<CardDevice> card, ApduRecord* record,
+             LinkObserver observer = {});
+  /// Removes the card (as a hand would: the card loses power) and ends the thread, once a command under way is done.
+  ~ReaderLink();
+  ReaderLink(const ReaderLink&) = delete;
+  ReaderLink& operator=(const ReaderLink&) = delete;
+
+  void insert();
+  /// A command under way runs to its end on the card, but its answer is not given: the card was pulled.
+  void remove();
+  /// Removes the card, takes it out for good, and inserts another.
+  void swap(std::unique_ptr<CardDevice> card);
+  /// The card's state is lost without the reader's knowing, as after a glitch of its power.
+  void reset_card();
+  /// Power fails as told; the card counts as removed then, until insert().
+  void cut_power_at(PowerCut cut);
+
+  /// What of the above was asked has been done, and the link is in `state` (or past it: powered is past connected).
+  /// False if that did not come to pass in time.
+  bool wait_for(LinkState state, std::chrono::milliseconds at_most);
+
+  LinkState state() const;
+  std::uint64_t commands() const;
+  const ReaderAddress& address() const { return address_; }
+
+ private:
+  void run();
+  void serve(int socket);
+  bool handle(int socket, ByteView payload);
+  bool exchange(int socket, ByteView command);
+  int connect_to_reader();
+  void take_wishes();
+  void wait_for_wish(int milliseconds);
+  bool wants_to_leave() const;
+  void become(LinkState state);
+  void note(std::string_view event);
+  template <class Change>
+  void ask(Change change);
+
+  const unsigned number_;
+  const ReaderAddress address_;
+  ApduRecord* const record_;
+  const LinkObserver observer_;
+  const int wake_;  // an eventfd: written after each wish
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  LinkState state_ = LinkState::removed;
+  std::uint64_t commands_ = 0;
+  bool stop_ = false;
+  bool inserted_ = true;
+  bool pulled_ = false;  // leave the reader even if inserted_ is true again already
+  bool reset_ = false;
+  std::optional<PowerCut> cut_;
+  std::unique_ptr<CardDevice> replacement_;
+
+  // The thread's own.
+  std::unique_ptr<CardDevice> card_;
+  Bytes outgoing_;
+  std::chrono::steady_clock::time_point last_answer_;
+  std::thread thread_;
+};
+
+}  // namespace karta::sim
