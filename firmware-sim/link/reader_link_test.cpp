@@ -50,11 +50,15 @@ TEST_F(ReaderLinkTest, CostsNoDelayedAcknowledgements) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
   reader.control(kOn);
-  // The test's reader sends in two segments, Nagle on, as Debian's driver does. At 40 ms a stall two hundred commands
-  // would take eight seconds; the bound is coarse since machines are busy.
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 200; ++i) ASSERT_EQ(reader.ask(kCommand), kEcho);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  // The test's reader sends in two segments, Nagle on, as Debian's driver does. The kernel holds an acknowledgement
+  // back for at least 40 ms; a busy machine may delay some commands as long, a missing re-arming delays all of them.
+  int stalls = 0;
+  for (int i = 0; i < 100; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_EQ(reader.ask(kCommand), kEcho);
+    if (std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(40)) ++stalls;
+  }
+  EXPECT_LT(stalls, 50);
 }
 
 TEST_F(ReaderLinkTest, WaitsForAReaderThatIsNotThereYet) {
