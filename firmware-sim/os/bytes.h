@@ -1,6 +1,5 @@
 // The byte vocabulary of the card operating system: views, big-endian integers, wiping and comparing secrets.
-#ifndef KARTA_FIRMWARE_SIM_OS_BYTES_H_
-#define KARTA_FIRMWARE_SIM_OS_BYTES_H_
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -54,5 +53,3 @@ class WipeOnExit {
 };
 
 }  // namespace karta::os
-
-#endif  // KARTA_FIRMWARE_SIM_OS_BYTES_H_

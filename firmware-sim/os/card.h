@@ -7,15 +7,14 @@
 //   card.power_off();
 //
 // All memory is inside the object (no heap); make it static, it is about ten kilobytes. Not thread-safe.
-#ifndef KARTA_FIRMWARE_SIM_OS_CARD_H_
-#define KARTA_FIRMWARE_SIM_OS_CARD_H_
+#pragma once
 
+#include "firmware-sim/os/apdu.h"
 #include "firmware-sim/os/bytes.h"
 #include "firmware-sim/os/hal.h"
+#include "firmware-sim/os/system.h"
 
 namespace karta::os {
-
-enum class Interface : u8 { contact, contactless };
 
 // What a chip is built with. The views must outlive the card (constants, as a rule).
 struct CardConfig {
@@ -26,8 +25,6 @@ struct CardConfig {
 // Contact historical bytes "KartaOsEID" (OpenSC picks its MyEID driver by the last five), contactless "KartaSim".
 extern const CardConfig kDefaultConfig;
 
-constexpr std::size_t kSerialBytes = 10;
-constexpr std::size_t kMaxData = 2048;                          // command or response data field
 constexpr std::size_t kMaxCommandBytes = 4 + 3 + kMaxData + 2;  // extended case 4
 constexpr std::size_t kMaxResponseBytes = kMaxData + 2;         // data and status word
 
@@ -60,8 +57,28 @@ class Card {
   // kMaxResponseBytes and may be the memory `command` lies in. Returns the octets written, at least the two of the
   // status word; 0 when the card is off or mute. After a hardware fault every command answers 6581 until the next boot.
   std::size_t process(ByteView command, ByteSpan response);
+
+ private:
+  Sw dispatch(ByteView apdu, std::size_t& ne);
+  Sw execute(const Command& command, std::size_t& ne);
+  void drop_chain();
+
+  const CardConfig& config_;
+  System system_;
+  bool on_ = false;
+  bool mute_ = true;
+
+  // A chain of commands (7816-4 section 5.3.3): header of its first, data so far.
+  bool chain_open_ = false;
+  u8 chain_ins_ = 0;
+  u16 chain_p1_p2_ = 0;
+  std::size_t chain_bytes_ = 0;
+  u8 chain_[kMaxData];
+
+  // The answer under way, and how much of it GET RESPONSE may still fetch.
+  u8 reply_buffer_[kMaxData];
+  Writer reply_{reply_buffer_};
+  std::size_t reply_sent_ = 0;
 };
 
 }  // namespace karta::os
-
-#endif  // KARTA_FIRMWARE_SIM_OS_CARD_H_

@@ -3,8 +3,7 @@
 // The operating system is given one Hal for its life. Calls are synchronous and single-threaded. Every buffer belongs
 // to the caller and has the exact size stated; outputs are meaningful only after HalStatus::ok. A Hal that has lost
 // power (or simulates it) fails every call from that moment on and changes nothing any more.
-#ifndef KARTA_FIRMWARE_SIM_OS_HAL_H_
-#define KARTA_FIRMWARE_SIM_OS_HAL_H_
+#pragma once
 
 #include "firmware-sim/os/bytes.h"
 
@@ -89,5 +88,3 @@ class Hal {
 };
 
 }  // namespace karta::os
-
-#endif  // KARTA_FIRMWARE_SIM_OS_HAL_H_

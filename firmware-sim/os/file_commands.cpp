@@ -1,0 +1,381 @@
+// Selecting, reading, writing, creating and ending files.
+#include "firmware-sim/os/commands.h"
+
+namespace karta::os {
+namespace {
+
+constexpr u8 kNoFci = 0x0C;
+constexpr u8 kFcp = 0x04;
+constexpr u8 kFci = 0x00;
+
+// 7816-4 section 7.4: file control parameters.
+void write_control_parameters(const System& card, const File& file, u16 tag, Writer& reply) {
+  u8 buffer[64];
+  Writer fcp{ByteSpan(buffer)};
+  fcp.header(file.is_df() ? 0x81 : 0x80, 2);
+  fcp.u16_be(file.size);
+  fcp.header(0x82, 1);
+  fcp.byte(static_cast<u8>(file.kind));
+  fcp.header(0x83, 2);
+  fcp.u16_be(file.id);
+  if (file.name_bytes != 0) fcp.object(0x84, file.aid());
+  fcp.object(0x85, file.properties);
+  fcp.object(0x86, file.rules.octets);
+  const bool asleep = file.life == LifeCycle::creation && !card.activated;
+  const LifeCycle shown = file.life == LifeCycle::creation && !asleep ? LifeCycle::activated : file.life;
+  fcp.header(0x8A, 1);
+  fcp.byte(static_cast<u8>(shown));
+  reply.object(tag, fcp.written());
+}
+
+// 7816-4 section 11.2.2, table 62, P1 = 00: "Select MF, DF or EF by file identifier": children of the current DF, the
+// DF itself, its parent, and the parent's DFs.
+Sw find_by_id(System& card, u16 id, File& out) {
+  if (id == kMasterFileId) return card.files.load(kMasterFileSlot, out);
+  if (const Sw sw = card.files.find_child(card.current_df, id, out); sw != Sw::file_not_found) return sw;
+  File df;
+  KARTA_OS_TRY(card.files.load(card.current_df, df));
+  if (df.id == id) {
+    out = df;
+    return Sw::ok;
+  }
+  if (df.parent == kNoSlot) return Sw::file_not_found;
+  KARTA_OS_TRY(card.files.load(df.parent, out));
+  if (out.id == id) return Sw::ok;
+  KARTA_OS_TRY(card.files.find_child(df.parent, id, out));
+  return out.is_df() ? Sw::ok : Sw::file_not_found;
+}
+
+// P1 = 08 and 09: a path of file identifiers; all but the last are DFs.
+Sw find_by_path(System& card, u8 start, ByteView path, File& out) {
+  if (path.empty() || path.size() % 2 != 0) return Sw::incorrect_data;
+  KARTA_OS_TRY(card.files.load(start, out));
+  bool first = true;
+  while (!path.empty()) {
+    const u16 id = read_u16(path.data());
+    path = path.subspan(2);
+    const bool names_start = first && start == kMasterFileSlot && id == kMasterFileId;
+    first = false;
+    if (names_start) continue;
+    if (!out.is_df()) return Sw::file_not_found;
+    KARTA_OS_TRY(card.files.find_child(out.slot, id, out));
+  }
+  return Sw::ok;
+}
+
+Sw find_selected(System& card, const Command& command, File& out) {
+  const bool next = (command.p2 & 0x03) == 0x02;
+  switch (command.p1) {
+    case 0x00:
+    case 0x01:
+    case 0x02:
+      if (command.data.empty() && command.p1 == 0x00) return card.files.load(kMasterFileSlot, out);
+      if (command.data.size() != 2) return Sw::wrong_length;
+      if (command.p1 == 0x00) return find_by_id(card, read_u16(command.data.data()), out);
+      KARTA_OS_TRY(card.files.find_child(card.current_df, read_u16(command.data.data()), out));
+      return out.is_df() == (command.p1 == 0x01) ? Sw::ok : Sw::file_not_found;
+    case 0x03: {
+      if (!command.data.empty()) return Sw::wrong_length;
+      File df;
+      KARTA_OS_TRY(card.files.load(card.current_df, df));
+      return df.parent == kNoSlot ? Sw::file_not_found : card.files.load(df.parent, out);
+    }
+    case 0x04:
+      if (command.data.empty() || command.data.size() > kMaxNameBytes) return Sw::wrong_length;
+      return card.files.find_name(command.data, next ? card.current_df : kNoSlot, out);
+    case 0x08:
+      return find_by_path(card, kMasterFileSlot, command.data, out);
+    case 0x09:
+      return find_by_path(card, card.current_df, command.data, out);
+    default:
+      return Sw::incorrect_p1_p2;
+  }
+}
+
+// P1-P2 of READ and UPDATE BINARY (7816-4 section 11.3.2): bit 8 of P1 set: short file identifier in P1, offset in P2;
+// else a fifteen-bit offset into the current EF.
+Sw find_binary(System& card, const Command& command, File& out, std::size_t& offset) {
+  if ((command.p1 & 0x80) != 0) {
+    if ((command.p1 & 0x60) != 0) return Sw::incorrect_p1_p2;
+    KARTA_OS_TRY(card.files.find_short_id(card.current_df, command.p1 & 0x1F, out));
+    card.select(out);
+    offset = command.p2;
+  } else {
+    KARTA_OS_TRY(card.current_file(out));
+    offset = command.p1_p2();
+  }
+  if (out.kind != FileKind::transparent) return Sw::incompatible_file;
+  return card.require_usable(out);
+}
+
+// What CREATE FILE asks for.
+Sw parse_create(ByteView data, File& file) {
+  TlvCursor outer(data);
+  Tlv fcp;
+  if (!outer.next(fcp) || fcp.tag != 0x62) return Sw::incorrect_data;
+  bool has_id = false;
+  bool has_short_id = false;
+  u16 size = 0;
+  TlvCursor cursor(fcp.value);
+  for (Tlv object; cursor.next(object);) {
+    const ByteView v = object.value;
+    switch (object.tag) {
+      case 0x80:
+      case 0x81:
+        if (v.empty() || v.size() > 2) return Sw::incorrect_data;
+        size = v.size() == 2 ? read_u16(v.data()) : v[0];
+        break;
+      case 0x82:  // descriptor, perhaps with the data coding octet
+        if (v.empty() || v.size() > 2) return Sw::incorrect_data;
+        file.kind = static_cast<FileKind>(v[0]);
+        break;
+      case 0x83:
+        if (v.size() != 2) return Sw::incorrect_data;
+        file.id = read_u16(v.data());
+        has_id = true;
+        break;
+      case 0x84:
+        if (v.empty() || v.size() > kMaxNameBytes) return Sw::incorrect_data;
+        copy(file.name, v);
+        file.name_bytes = static_cast<u8>(v.size());
+        break;
+      case 0x85:
+        if (v.size() > 2) return Sw::incorrect_data;
+        copy(file.properties, v);
+        break;
+      case 0x86:
+        if (v.empty() || v.size() > 3) return Sw::incorrect_data;
+        copy(file.rules.octets, v);
+        break;
+      case 0x88:
+        if (v.size() > 1 || (v.size() == 1 && ((v[0] & 0x07) != 0 || v[0] >> 3 > 30))) return Sw::incorrect_data;
+        file.short_id = v.empty() ? 0 : v[0] >> 3;
+        has_short_id = true;
+        break;
+      case 0x8A:
+        if (v.size() != 1) return Sw::incorrect_data;
+        if (v[0] == 0x00 || v[0] == 0x01 || v[0] == 0x03) {
+          file.life = LifeCycle::creation;
+        } else if (v[0] == 0x05 || v[0] == 0x07) {
+          file.life = LifeCycle::activated;
+        } else {
+          return Sw::incorrect_data;
+        }
+        break;
+      default:
+        break;  // 7816-4 section 5.2.2.1: objects not known are left alone
+    }
+  }
+  if (!cursor.ok() || !has_id) return Sw::incorrect_data;
+  // 3F00 is the MF, 3FFF a path's placeholder, FFFF and 0000 are reserved (7816-4 section 7.3.1).
+  if (file.id == kMasterFileId || file.id == 0x3FFF || file.id == 0xFFFF || file.id == 0) return Sw::incorrect_data;
+  if (file.name_bytes != 0 && !file.is_df()) return Sw::incorrect_data;
+  file.size = file.is_df() ? 0 : size;
+  if (!has_short_id && file.kind == FileKind::transparent && (file.id & 0x1F) != 0x1F) file.short_id = file.id & 0x1F;
+  return Sw::ok;
+}
+
+// ACTIVATE, DEACTIVATE and TERMINATE without data mean the current file; two octets name one like SELECT P1 = 00.
+Sw find_target(System& card, const Command& command, File& out) {
+  if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
+  if (command.data.size() == 2) return find_by_id(card, read_u16(command.data.data()), out);
+  if (!command.data.empty()) return Sw::wrong_length;
+  return card.files.load(card.current_ef != kNoSlot ? card.current_ef : card.current_df, out);
+}
+
+Sw change_life(System& card, File& file, LifeCycle to) {
+  if (file.life == LifeCycle::terminated) return Sw::conditions_not_satisfied;
+  KARTA_OS_TRY(card.require(file, Right::remove));
+  Transaction transaction(card.journal, 1);
+  KARTA_OS_TRY(transaction.status());
+  file.life = to;
+  KARTA_OS_TRY(card.files.store(file));
+  KARTA_OS_TRY(transaction.commit());
+  card.environment = {};
+  return Sw::ok;
+}
+
+Sw terminate(System& card, const Command& command, bool df) {
+  File file;
+  KARTA_OS_TRY(find_target(card, command, file));
+  if (file.slot == kMasterFileSlot) return Sw::conditions_not_satisfied;
+  if (file.is_df() != df) return Sw::incompatible_file;
+  return change_life(card, file, LifeCycle::terminated);
+}
+
+}  // namespace
+
+// 7816-4 section 11.2.2, SELECT.
+Sw select_file(System& card, const Command& command, Writer& reply) {
+  const u8 information = command.p2 & 0x0C;
+  if ((command.p2 & 0xF0) != 0 || (command.p2 & 0x01) != 0) return Sw::incorrect_p1_p2;
+  if (information != kFci && information != kFcp && information != kNoFci) return Sw::incorrect_p1_p2;
+  File file;
+  KARTA_OS_TRY(find_selected(card, command, file));
+  card.select(file);
+  // Without Le nothing is returned: a terminal that wants the parameters asks for them.
+  if (information != kNoFci && command.ne != 0) {
+    write_control_parameters(card, file, information == kFcp ? 0x62 : 0x6F, reply);
+  }
+  if (file.life == LifeCycle::terminated) return Sw::file_terminated;
+  return file.life == LifeCycle::deactivated ? Sw::file_deactivated : Sw::ok;
+}
+
+// 7816-4 section 11.3.3, READ BINARY.
+Sw read_binary(System& card, const Command& command, Writer& reply) {
+  if (!command.data.empty() || command.ne == 0) return Sw::wrong_length;
+  File file;
+  std::size_t offset = 0;
+  KARTA_OS_TRY(find_binary(card, command, file, offset));
+  KARTA_OS_TRY(card.require(file, Right::read));
+  if (offset >= file.size) return Sw::wrong_offset;
+  std::size_t n = command.ne < kMaxData ? command.ne : kMaxData;
+  const std::size_t left = file.size - offset;
+  const bool short_answer = n > left;
+  if (short_answer) n = left;
+  KARTA_OS_TRY(card.files.read(file, offset, reply.claim(n)));
+  return short_answer && !command.le_is_max ? Sw::end_of_file : Sw::ok;
+}
+
+// 7816-4 section 11.3.5, UPDATE BINARY.
+Sw update_binary(System& card, const Command& command, Writer&) {
+  File file;
+  std::size_t offset = 0;
+  KARTA_OS_TRY(find_binary(card, command, file, offset));
+  KARTA_OS_TRY(card.require(file, Right::update));
+  if (command.data.empty()) return Sw::wrong_length;
+  if (offset > file.size) return Sw::wrong_offset;
+  if (command.data.size() > file.size - offset) return Sw::not_enough_memory;
+  const u16 counter = card.counter_after_change(file.slot);
+  KARTA_OS_TRY(card.files.extend(file, offset));
+  Transaction transaction(card.journal, Files::pages_touched(offset, command.data.size()));
+  KARTA_OS_TRY(transaction.status());
+  card.journal.set_stamp(counter);
+  KARTA_OS_TRY(card.files.write(file, offset, command.data));
+  return transaction.commit();
+}
+
+// 7816-9 section 5.2, CREATE FILE. The new file is current afterwards.
+Sw create_file(System& card, const Command& command, Writer&) {
+  if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
+  File file;
+  KARTA_OS_TRY(parse_create(command.data, file));
+  std::size_t pages = 0;
+  KeyShape shape;
+  switch (file.kind) {
+    case FileKind::df:
+      break;
+    case FileKind::transparent:
+      if (file.size == 0 || file.size > 0x7FFF) return Sw::incorrect_data;
+      pages = (file.size + kPayloadBytes - 1U) / kPayloadBytes;
+      break;
+    case FileKind::rsa_key:
+    case FileKind::ec_key:
+      if (!key_shape(file.kind, file.size, shape)) return Sw::incorrect_data;
+      pages = (shape.stored_bytes + kPayloadBytes - 1) / kPayloadBytes;
+      break;
+    default:
+      return Sw::incorrect_data;
+  }
+
+  File parent;
+  KARTA_OS_TRY(card.files.load(card.current_df, parent));
+  KARTA_OS_TRY(card.require_usable(parent));
+  KARTA_OS_TRY(card.require(parent, file.is_df() ? Right::create_df : Right::create_ef));
+  File other;
+  if (const Sw sw = card.files.find_child(parent.slot, file.id, other); sw != Sw::file_not_found) {
+    return sw == Sw::ok ? Sw::file_exists : sw;
+  }
+  if (file.name_bytes != 0) {
+    u8 after = kNoSlot;
+    while (card.files.find_name(file.aid(), after, other) == Sw::ok) {
+      if (other.name_bytes == file.name_bytes) return Sw::name_exists;
+      after = other.slot;
+    }
+  }
+  file.parent = parent.slot;
+  const u16 counter = card.counter_after_change(parent.slot);
+  Transaction transaction(card.journal, 1);
+  KARTA_OS_TRY(transaction.status());
+  card.journal.set_stamp(counter);
+  KARTA_OS_TRY(card.files.create(file, pages));
+  KARTA_OS_TRY(transaction.commit());
+  card.environment = {};
+  card.select(file);
+  return Sw::ok;
+}
+
+// 7816-9 section 5.3, DELETE FILE: the current file with all below it, or with data the file it names.
+Sw delete_file(System& card, const Command& command, Writer&) {
+  File file;
+  KARTA_OS_TRY(find_target(card, command, file));
+  if (file.slot == kMasterFileSlot) return Sw::conditions_not_satisfied;
+  KARTA_OS_TRY(card.require(file, Right::remove));
+  const u16 counter = card.counter_after_change(file.slot);
+  Transaction transaction(card.journal, kFileTablePageCount);
+  KARTA_OS_TRY(transaction.status());
+  card.journal.set_stamp(counter);
+  KARTA_OS_TRY(card.files.remove(file.slot));
+  KARTA_OS_TRY(transaction.commit());
+  card.environment = {};
+  File mf;
+  KARTA_OS_TRY(card.files.load(kMasterFileSlot, mf));
+  File parent;
+  card.current_ef = kNoSlot;
+  card.current_df = card.files.load(file.parent, parent) == Sw::ok ? file.parent : kMasterFileSlot;
+  if (card.application != kNoSlot && card.files.load(card.application, mf) == Sw::ok && !mf.is_df()) {
+    card.application = kNoSlot;
+    card.security.clear();
+  }
+  return card.files.collect();
+}
+
+// 7816-9 section 5.4, ACTIVATE FILE. Two files mean the card:
+// P1 = 04 with the e-signature application's name puts access rules into force, as MyEID does;
+// the MF ends personalisation: from then on the administrative commands are closed.
+Sw activate_file(System& card, const Command& command, Writer&) {
+  File file;
+  if (command.p1_p2() == 0x0400) {
+    if (command.data.empty() || command.data.size() > kMaxNameBytes) return Sw::wrong_length;
+    KARTA_OS_TRY(card.files.find_name(command.data, kNoSlot, file));
+  } else {
+    KARTA_OS_TRY(find_target(card, command, file));
+  }
+  const bool esign = file.id == kEsignFileId && file.parent == kMasterFileSlot && file.life == LifeCycle::creation;
+  const bool master = file.slot == kMasterFileSlot;
+  if (!esign && !master) return change_life(card, file, LifeCycle::activated);
+
+  KARTA_OS_TRY(card.require(file, Right::remove));
+  const bool was_activated = card.activated;
+  const CardLife was_life = card.life;
+  Transaction transaction(card.journal, 1);
+  KARTA_OS_TRY(transaction.status());
+  card.activated = true;
+  if (master) card.life = CardLife::personalised;
+  Sw sw = card.store_root();
+  if (sw == Sw::ok) sw = transaction.commit();
+  if (sw != Sw::ok) {
+    card.activated = was_activated;
+    card.life = was_life;
+    return sw;
+  }
+  card.security.clear();
+  card.environment = {};
+  return Sw::ok;
+}
+
+// 7816-9 section 5.5, DEACTIVATE FILE.
+Sw deactivate_file(System& card, const Command& command, Writer&) {
+  File file;
+  KARTA_OS_TRY(find_target(card, command, file));
+  if (file.slot == kMasterFileSlot) return Sw::conditions_not_satisfied;
+  return change_life(card, file, LifeCycle::deactivated);
+}
+
+// 7816-9 section 5.7, TERMINATE DF.
+Sw terminate_df(System& card, const Command& command, Writer&) { return terminate(card, command, true); }
+
+// 7816-9 section 5.6, TERMINATE EF.
+Sw terminate_ef(System& card, const Command& command, Writer&) { return terminate(card, command, false); }
+
+}  // namespace karta::os

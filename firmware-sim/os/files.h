@@ -1,0 +1,110 @@
+// The file system (ISO/IEC 7816-4 section 7.2): a table of files under the MF, each with an extent of whole logical
+// pages. Contents are written through the journal; a page never written reads as zeros and takes no room in memory,
+// though its room is kept.
+#pragma once
+
+#include "firmware-sim/os/access.h"
+#include "firmware-sim/os/bytes.h"
+#include "firmware-sim/os/nvm_journal.h"
+#include "firmware-sim/os/status_word.h"
+
+namespace karta::os {
+
+// Logical pages by purpose.
+constexpr u16 kRootPage = 0;
+constexpr u16 kSecretPages = 1;  // 1..2
+constexpr u16 kFileTablePages = 8;
+constexpr u16 kFileTablePageCount = 16;
+constexpr u16 kFirstExtentPage = 32;
+
+// File descriptor byte, tag 82 (7816-4 table 12); the last two are MyEID's.
+enum class FileKind : u8 {
+  none = 0x00,
+  transparent = 0x01,
+  rsa_key = 0x11,
+  ec_key = 0x22,
+  df = 0x38,
+};
+
+// Life cycle status, tag 8A (7816-4 table 14). A file in `creation` follows the card: open until ACTIVATE.
+enum class LifeCycle : u8 { creation = 0x01, activated = 0x05, deactivated = 0x04, terminated = 0x0C };
+
+constexpr u16 kMasterFileId = 0x3F00;
+constexpr u16 kEsignFileId = 0x5015;
+constexpr u8 kMasterFileSlot = 0;
+constexpr u8 kNoSlot = 0xFF;
+constexpr std::size_t kMaxNameBytes = 16;
+
+struct File {
+  u8 slot = kNoSlot;
+  FileKind kind = FileKind::none;
+  u16 id = 0;
+  u8 parent = kNoSlot;
+  LifeCycle life = LifeCycle::creation;
+  u16 size = 0;  // octets; for keys the key's bits
+  u16 first_page = 0;
+  u8 pages = 0;    // extent
+  u8 written = 0;  // pages from the beginning that exist in memory
+  AccessRules rules;
+  u8 properties[2] = {0, 0};  // tag 85: consent nibble, key usage
+  u8 short_id = 0;            // 1..30; 0 none
+  u8 name_bytes = 0;
+  u8 name[kMaxNameBytes] = {};
+
+  bool is_df() const { return kind == FileKind::df; }
+  bool is_key() const { return kind == FileKind::rsa_key || kind == FileKind::ec_key; }
+  ByteView aid() const { return {name, name_bytes}; }
+};
+
+class Files {
+ public:
+  static constexpr std::size_t kRecordBytes = 40;
+  static constexpr std::size_t kPerPage = kPayloadBytes / kRecordBytes;
+  static constexpr u8 kSlots = static_cast<u8>(kPerPage * kFileTablePageCount);  // 96
+
+  explicit Files(NvmJournal& journal) : journal_(journal) {}
+
+  // After the journal's recovery: checks that the table is whole and erases pages no file owns. 6581 otherwise.
+  Sw recover();
+  // Writes an empty table, inside a transaction that has room for 16 pages.
+  Sw format();
+
+  // Unused slots load as FileKind::none. 6581 when the record's page is corrupt.
+  Sw load(u8 slot, File& out);
+  // 6A82 when there is none.
+  Sw find_child(u8 parent, u16 id, File& out);
+  Sw find_short_id(u8 parent, u8 short_id, File& out);
+  // A DF by name, or by the beginning of its name; the search begins behind `after` (kNoSlot: at the beginning).
+  Sw find_name(ByteView name, u8 after, File& out);
+  // True when `slot` is `ancestor` or lies below it.
+  bool is_within(u8 slot, u8 ancestor);
+
+  // Inside a transaction: takes a slot and an extent of `pages`, 6A84 when there is none. Sets slot and first_page.
+  Sw create(File& file, std::size_t pages);
+  // Inside a transaction with room for 16 pages: removes the file and all below it. The contents go with collect().
+  Sw remove(u8 slot);
+  // Inside a transaction: writes the record.
+  Sw store(const File& file);
+  // Outside a transaction: erases pages no file owns.
+  Sw collect();
+
+  // Content octets at `offset`; the range lies within the file's extent.
+  Sw read(const File& file, std::size_t offset, ByteSpan out);
+  // Inside a transaction reserved with pages_touched(): changes content octets and, where needed, the record.
+  Sw write(File& file, std::size_t offset, ByteView data);
+  static std::size_t pages_touched(std::size_t offset, std::size_t octets) {
+    return (offset + octets + kPayloadBytes - 1) / kPayloadBytes - offset / kPayloadBytes + 1;
+  }
+  // Outside a transaction: gives all pages before `offset` their zeros in memory, so that the next write may begin
+  // there. Changes nothing anybody can read.
+  Sw extend(File& file, std::size_t offset);
+
+ private:
+  using PageSet = u8[kLogicalPages / 8];
+  Sw owned(PageSet& set, std::size_t& pages);
+
+  NvmJournal& journal_;
+  u8 end_ = 0;  // one behind the highest slot in use
+};
+
+}  // namespace karta::os
