@@ -1,0 +1,591 @@
+#include "card/pcsc_reader.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <winscard.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <type_traits>
+
+#include "base/secret.h"
+#include "card/apdu.h"
+
+namespace karta::card {
+namespace {
+
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+// PC/SC return codes -----------------------------------------------------------------------------
+
+struct PcscRow {
+  LONG code;
+  ErrorKind kind;
+  std::string_view meaning;
+};
+
+constexpr auto kPcscRows = std::to_array<PcscRow>({
+    {SCARD_E_NO_SERVICE, ErrorKind::no_pcscd, "pcscd is not running"},
+    {SCARD_E_SERVICE_STOPPED, ErrorKind::no_pcscd, "pcscd has stopped"},
+    {SCARD_E_INVALID_HANDLE, ErrorKind::no_pcscd, "pcscd was restarted, and the connection to the card is gone"},
+    {SCARD_F_INTERNAL_ERROR, ErrorKind::no_pcscd, "pcscd went away in the middle of a call"},
+    {SCARD_E_NO_READERS_AVAILABLE, ErrorKind::no_reader, "no card reader is attached"},
+    {SCARD_E_UNKNOWN_READER, ErrorKind::no_reader, "there is no such reader"},
+    {SCARD_E_READER_UNAVAILABLE, ErrorKind::no_reader, "the reader is gone"},
+    {SCARD_E_NO_SMARTCARD, ErrorKind::no_card, "the reader is empty"},
+    {SCARD_W_REMOVED_CARD, ErrorKind::card_removed, "the card was taken out"},
+    {SCARD_E_SHARING_VIOLATION, ErrorKind::card_busy, "another program holds the card for itself"},
+    {SCARD_W_RESET_CARD, ErrorKind::card_busy, "another program has reset the card"},
+    {SCARD_W_UNRESPONSIVE_CARD, ErrorKind::card_unresponsive, "the card does not answer to reset"},
+    {SCARD_W_UNPOWERED_CARD, ErrorKind::card_unresponsive, "the card has no power"},
+    {SCARD_W_UNSUPPORTED_CARD, ErrorKind::card_unresponsive, "the reader cannot talk to this card"},
+    {SCARD_E_NOT_TRANSACTED, ErrorKind::card_unresponsive, "the card gave no answer"},
+    {SCARD_F_COMM_ERROR, ErrorKind::card_unresponsive, "the exchange with the card failed"},
+    {SCARD_E_PROTO_MISMATCH, ErrorKind::card_unresponsive, "reader and card share no protocol"},
+    {SCARD_E_TIMEOUT, ErrorKind::card_unresponsive, "the reader did not answer in time"},
+    {SCARD_E_INSUFFICIENT_BUFFER, ErrorKind::card_unresponsive, "the card answered more than any APDU holds"},
+    {SCARD_W_SECURITY_VIOLATION, ErrorKind::not_permitted, "pcscd refuses this user (polkit)"},
+    {SCARD_E_NO_MEMORY, ErrorKind::limit, "pcscd is out of memory or of connections"},
+});
+
+tl::unexpected<Error> pcsc_error(LONG code, std::string_view reader) {
+  const std::string in_reader = reader.empty() ? "" : " (reader \"" + std::string(reader) + "\")";
+  for (const PcscRow& row : kPcscRows) {
+    // Codes with the top bit set compare as 32 bits: some releases sign-extend them.
+    if (static_cast<std::uint32_t>(row.code) == static_cast<std::uint32_t>(code)) {
+      return fail(row.kind, std::string(row.meaning) + in_reader);
+    }
+  }
+  return fail(ErrorKind::io, std::string("PC/SC error: ") + pcsc_stringify_error(code) + in_reader);
+}
+
+bool is(LONG code, LONG which) { return static_cast<std::uint32_t>(code) == static_cast<std::uint32_t>(which); }
+
+// Context: one client of pcscd.
+class Context {
+ public:
+  static Result<Context> establish() {
+    SCARDCONTEXT handle = 0;
+    const LONG code = SCardEstablishContext(SCARD_SCOPE_SYSTEM, nullptr, nullptr, &handle);
+    if (code != SCARD_S_SUCCESS) return pcsc_error(code, "");
+    return Context(handle);
+  }
+  Context(Context&& other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  Context& operator=(Context&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Context() {
+    if (handle_ != 0) SCardReleaseContext(handle_);
+  }
+  SCARDCONTEXT get() const { return handle_; }
+
+ private:
+  explicit Context(SCARDCONTEXT handle) : handle_(handle) {}
+  SCARDCONTEXT handle_;
+};
+
+Result<std::vector<std::string>> reader_names(const Context& context) {
+  // The list may grow between asking for its size and asking for it.
+  for (;;) {
+    DWORD size = 0;
+    LONG code = SCardListReaders(context.get(), nullptr, nullptr, &size);
+    if (is(code, SCARD_E_NO_READERS_AVAILABLE)) return std::vector<std::string>();
+    if (code != SCARD_S_SUCCESS) return pcsc_error(code, "");
+    std::vector<char> multi(size);
+    code = SCardListReaders(context.get(), nullptr, multi.data(), &size);
+    if (is(code, SCARD_E_INSUFFICIENT_BUFFER)) continue;
+    if (is(code, SCARD_E_NO_READERS_AVAILABLE)) return std::vector<std::string>();
+    if (code != SCARD_S_SUCCESS) return pcsc_error(code, "");
+    std::vector<std::string> names;
+    for (std::size_t at = 0; at < multi.size() && multi[at] != 0;) {
+      names.emplace_back(multi.data() + at, strnlen(multi.data() + at, multi.size() - at));
+      at += names.back().size() + 1;
+    }
+    return names;
+  }
+}
+
+Bytes atr_of(const SCARD_READERSTATE& state) {
+  const std::size_t size = std::min<std::size_t>(state.cbAtr, sizeof state.rgbAtr);
+  return {state.rgbAtr, state.rgbAtr + size};
+}
+
+}  // namespace
+
+// PcscReaders::list ------------------------------------------------------------------------------
+
+Result<std::vector<ReaderInfo>> PcscReaders::list() {
+  const Context context = TRY(Context::establish());
+  const std::vector<std::string> names = TRY(reader_names(context));
+  std::vector<ReaderInfo> readers;
+  if (names.empty()) return readers;
+  std::vector<SCARD_READERSTATE> states(names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    states[i] = {};
+    states[i].szReader = names[i].c_str();
+    states[i].dwCurrentState = SCARD_STATE_UNAWARE;
+  }
+  const LONG code = SCardGetStatusChange(context.get(), 0, states.data(), states.size());
+  if (code != SCARD_S_SUCCESS && !is(code, SCARD_E_TIMEOUT)) return pcsc_error(code, "");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const DWORD state = states[i].dwEventState;
+    if ((state & (SCARD_STATE_UNKNOWN | SCARD_STATE_UNAVAILABLE)) != 0) continue;  // gone meanwhile
+    ReaderInfo reader;
+    reader.name = names[i];
+    reader.card_present = (state & SCARD_STATE_PRESENT) != 0;
+    reader.mute = (state & SCARD_STATE_MUTE) != 0;
+    reader.exclusive = (state & SCARD_STATE_EXCLUSIVE) != 0;
+    reader.in_use = (state & SCARD_STATE_INUSE) != 0;
+    if (reader.card_present && !reader.mute) reader.atr = atr_of(states[i]);
+    readers.push_back(std::move(reader));
+  }
+  return readers;
+}
+
+// The connection ---------------------------------------------------------------------------------
+
+namespace {
+
+// What the connection and its thread share. The thread may outlive the connection: a call into pcscd that hangs cannot
+// be taken back, only abandoned. Every call on `card` is made by the thread.
+struct Shared {
+  std::mutex mutex;
+  std::condition_variable wake;      // a job for the thread, or the end
+  std::condition_variable done;      // the job is done
+  std::function<void(Shared&)> job;  // set: the thread is to run it
+  bool busy = false;
+  bool abandoned = false;  // nobody waits any more: clean up and end
+
+  std::optional<Context> context;
+  SCARDHANDLE card = 0;
+  DWORD protocol = 0;
+  std::string reader;
+  bool exclusive = false;
+  bool in_transaction = false;
+
+  // Results of the last job.
+  LONG code = SCARD_S_SUCCESS;
+  bool was_reset = false;
+  Bytes octets;
+  Bytes buffer;  // as long as any answer
+};
+
+void run_thread(const std::shared_ptr<Shared>& shared) {
+  std::unique_lock lock(shared->mutex);
+  for (;;) {
+    shared->wake.wait(lock, [&] { return shared->job || shared->abandoned; });
+    if (shared->abandoned) break;
+    const auto job = std::exchange(shared->job, nullptr);
+    lock.unlock();
+    job(*shared);
+    lock.lock();
+    shared->busy = false;
+    shared->done.notify_all();
+  }
+  lock.unlock();
+  if (shared->card != 0) {
+    if (shared->in_transaction) SCardEndTransaction(shared->card, SCARD_LEAVE_CARD);
+    SCardDisconnect(shared->card, SCARD_LEAVE_CARD);
+  }
+  wipe(shared->octets);
+  wipe(shared->buffer);
+}
+
+// ISO 7816-3 §12.2.1: under T=0 a short case 4 command goes without its Le; the answer comes by GET RESPONSE.
+ByteView without_le(ByteView command) {
+  if (command.size() > 5 && command.size() == 6u + command[4]) return command.first(command.size() - 1);
+  return command;
+}
+
+void transmit_job(Shared& shared, ByteView command) {
+  shared.buffer.resize(kExtendedResponse + 2);
+  const bool t0 = shared.protocol == SCARD_PROTOCOL_T0;
+  const ByteView sent = t0 ? without_le(command) : command;
+  DWORD size = shared.buffer.size();
+  shared.code = SCardTransmit(shared.card, t0 ? SCARD_PCI_T0 : SCARD_PCI_T1, sent.data(), sent.size(), nullptr,
+                              shared.buffer.data(), &size);
+  const auto end = shared.buffer.begin() + (shared.code == SCARD_S_SUCCESS ? static_cast<std::ptrdiff_t>(size) : 0);
+  shared.octets.assign(shared.buffer.begin(), end);
+  wipe(MutableByteView(shared.buffer).first(shared.octets.size()));
+  if (!is(shared.code, SCARD_E_NOT_TRANSACTED) && !is(shared.code, SCARD_F_COMM_ERROR)) return;
+  // A card pulled out in mid-command looks like a silent one for as long as pcscd polls: ask for the news.
+  SCARD_READERSTATE state = {};
+  state.szReader = shared.reader.c_str();
+  state.dwCurrentState = SCARD_STATE_UNAWARE;
+  if (SCardGetStatusChange(shared.context->get(), 0, &state, 1) != SCARD_S_SUCCESS) return;
+  if ((state.dwEventState & SCARD_STATE_PRESENT) != 0) {
+    constexpr DWORD kPollMilliseconds = 1000;
+    state.dwCurrentState = state.dwEventState;
+    if (SCardGetStatusChange(shared.context->get(), kPollMilliseconds, &state, 1) != SCARD_S_SUCCESS) return;
+  }
+  if ((state.dwEventState & SCARD_STATE_PRESENT) == 0) shared.code = SCARD_W_REMOVED_CARD;
+}
+
+class PcscConnection final : public CardConnection {
+ public:
+  PcscConnection(std::string reader, PcscOptions options) : shared_(std::make_shared<Shared>()), options_(options) {
+    shared_->reader = std::move(reader);
+    shared_->exclusive = options.exclusive;
+    std::thread([shared = shared_] { run_thread(shared); }).detach();
+  }
+
+  ~PcscConnection() override {
+    std::unique_lock lock(shared_->mutex);
+    // An orderly end waits until the card is let go, so that whoever comes next finds it free.
+    if (!shared_->busy && !dead_) {
+      post(lock, [](Shared& shared) {
+        if (shared.card == 0) return;
+        if (shared.in_transaction) SCardEndTransaction(shared.card, SCARD_LEAVE_CARD);
+        SCardDisconnect(shared.card, SCARD_LEAVE_CARD);
+        shared.card = 0;
+        shared.in_transaction = false;
+        shared.context.reset();
+      });
+      wait(lock, options_.busy_timeout);
+    }
+    shared_->abandoned = true;
+    shared_->wake.notify_all();
+  }
+
+  Status open() {
+    TRY(call(options_.busy_timeout, "connecting to the card", [](Shared& shared) {
+      auto context = Context::establish();
+      if (!context) {
+        shared.code = SCARD_E_NO_SERVICE;
+        return;
+      }
+      shared.context = std::move(*context);
+      shared.code = SCardConnect(shared.context->get(), shared.reader.c_str(),
+                                 shared.exclusive ? SCARD_SHARE_EXCLUSIVE : SCARD_SHARE_SHARED,
+                                 SCARD_PROTOCOL_T0 | SCARD_PROTOCOL_T1, &shared.card, &shared.protocol);
+      if (shared.code == SCARD_S_SUCCESS) read_atr(shared);
+    }));
+    atr_ = shared_->octets;
+    return {};
+  }
+
+  Result<Bytes> transmit(ByteView command) override {
+    // The job owns its copy: an abandoned thread may read it after the caller's is gone.
+    return exchange(command, false);
+  }
+  Result<Bytes> transmit_sensitive(ByteView command) override { return exchange(command, true); }
+
+  ByteView atr() const override { return atr_; }
+  unsigned session() const override { return session_; }
+  std::string_view reader_name() const override { return shared_->reader; }
+
+  Status reset() override {
+    ++session_;
+    TRY(call(options_.busy_timeout, "resetting the card", [](Shared& shared) { reconnect(shared, SCARD_RESET_CARD); }));
+    atr_ = shared_->octets;
+    return {};
+  }
+
+  Status begin() override {
+    if (depth_ > 0) {
+      ++depth_;
+      return {};
+    }
+    TRY(call(
+        options_.busy_timeout, "waiting for the card",
+        [](Shared& shared) {
+          shared.was_reset = false;
+          shared.code = SCardBeginTransaction(shared.card);
+          // Another program reset the card: take the new session up, once.
+          if (is(shared.code, SCARD_W_RESET_CARD)) {
+            reconnect(shared, SCARD_LEAVE_CARD);
+            if (shared.code != SCARD_S_SUCCESS) return;
+            shared.code = SCardBeginTransaction(shared.card);
+            shared.was_reset = true;
+          }
+          shared.in_transaction = shared.code == SCARD_S_SUCCESS;
+        },
+        ErrorKind::card_busy));
+    if (shared_->was_reset) ++session_;
+    depth_ = 1;
+    return {};
+  }
+
+  void end() override {
+    if (depth_ == 0 || --depth_ > 0) return;
+    // Nothing can be done about a failure here, and the next call will tell.
+    (void)call(options_.busy_timeout, "ending the transaction", [](Shared& shared) {
+      if (shared.in_transaction) shared.code = SCardEndTransaction(shared.card, SCARD_LEAVE_CARD);
+      shared.in_transaction = false;
+    });
+  }
+
+ private:
+  static void read_atr(Shared& shared) {
+    BYTE atr[MAX_ATR_SIZE];
+    DWORD atr_size = sizeof atr, name_size = 0, state = 0;
+    if (SCardStatus(shared.card, nullptr, &name_size, &state, &shared.protocol, atr, &atr_size) == SCARD_S_SUCCESS) {
+      shared.octets.assign(atr, atr + atr_size);
+    } else {
+      shared.octets.clear();
+    }
+  }
+
+  static void reconnect(Shared& shared, DWORD initialization) {
+    shared.code = SCardReconnect(shared.card, shared.exclusive ? SCARD_SHARE_EXCLUSIVE : SCARD_SHARE_SHARED,
+                                 SCARD_PROTOCOL_T0 | SCARD_PROTOCOL_T1, initialization, &shared.protocol);
+    if (shared.code == SCARD_S_SUCCESS) read_atr(shared);
+  }
+
+  void post(std::unique_lock<std::mutex>&, std::function<void(Shared&)> job) {
+    shared_->job = std::move(job);
+    shared_->busy = true;
+    shared_->wake.notify_all();
+  }
+  // False: it did not come in time.
+  bool wait(std::unique_lock<std::mutex>& lock, milliseconds timeout) {
+    return shared_->done.wait_for(lock, timeout, [&] { return !shared_->busy; });
+  }
+
+  // Runs `job` on the thread. A job that comes back too late belongs to the thread alone: what it captures by
+  // reference must be in here, and `dead_` keeps everybody else off.
+  Status call(milliseconds timeout, std::string_view deed, std::function<void(Shared&)> job,
+              ErrorKind late = ErrorKind::card_unresponsive) {
+    if (dead_) {
+      return fail(ErrorKind::card_unresponsive, "the card in reader \"" + shared_->reader + "\" has stopped answering",
+                  "take the card out and put it back");
+    }
+    std::unique_lock lock(shared_->mutex);
+    shared_->code = SCARD_S_SUCCESS;
+    post(lock, std::move(job));
+    if (!wait(lock, timeout)) {
+      dead_ = true;
+      std::string message = std::string(deed) + ": no answer within " + std::to_string(timeout.count() / 1000) + " s";
+      if (late == ErrorKind::card_busy) message = "another program has held the card for too long";
+      return fail(late, message + " (reader \"" + shared_->reader + "\")");
+    }
+    if (shared_->code != SCARD_S_SUCCESS) {
+      if (is(shared_->code, SCARD_W_RESET_CARD)) ++session_;
+      return pcsc_error(shared_->code, shared_->reader);
+    }
+    return {};
+  }
+
+  Result<Bytes> exchange(ByteView command, bool sensitive) {
+    auto owned = std::make_shared<SecretBytes>(SecretBytes::copy_of(command));
+    TRY(call(options_.answer_timeout, "sending a command",
+             [owned](Shared& shared) { transmit_job(shared, owned->expose_secret()); }));
+    std::unique_lock lock(shared_->mutex);
+    Bytes answer = shared_->octets;
+    if (sensitive) wipe(shared_->octets);
+    return answer;
+  }
+
+  std::shared_ptr<Shared> shared_;
+  PcscOptions options_;
+  Bytes atr_;
+  unsigned session_ = 0, depth_ = 0;
+  bool dead_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<CardConnection>> PcscReaders::connect(std::string_view name) {
+  // A program that finds no pcscd should hear so, not that a reader is missing.
+  TRY(Context::establish());
+  auto connection = std::make_unique<PcscConnection>(std::string(name), options_);
+  TRY(connection->open());
+  return std::unique_ptr<CardConnection>(std::move(connection));
+}
+
+// ReaderWatch ------------------------------------------------------------------------------------
+
+std::string_view to_string(ReaderEvent::Kind kind) {
+  switch (kind) {
+    case ReaderEvent::Kind::pcscd_started:
+      return "pcscd-started";
+    case ReaderEvent::Kind::pcscd_stopped:
+      return "pcscd-stopped";
+    case ReaderEvent::Kind::reader_added:
+      return "reader-added";
+    case ReaderEvent::Kind::reader_removed:
+      return "reader-removed";
+    case ReaderEvent::Kind::card_inserted:
+      return "card-inserted";
+    case ReaderEvent::Kind::card_removed:
+      return "card-removed";
+    case ReaderEvent::Kind::card_mute:
+      return "card-mute";
+  }
+  return "";
+}
+
+struct ReaderWatch::State {
+  // The pseudo-reader whose state changes when readers come and go (PC/SC part 5, and pcsc-lite since 1.6).
+  static constexpr const char* kPnp = "\\\\?PnP?\\Notification";
+  // Longest single wait: stop() before a wait begins is seen after this at the latest.
+  static constexpr milliseconds kSlice{500};
+  // How often a missing pcscd is looked for.
+  static constexpr milliseconds kRetry{250};
+
+  struct Known {
+    std::string name;
+    DWORD state = SCARD_STATE_UNAWARE;
+    bool present = false, mute = false;
+  };
+
+  std::optional<Context> context;
+  std::vector<Known> readers;
+  DWORD pnp_state = SCARD_STATE_UNAWARE;
+  bool told_stopped = false, ever_asked = false;
+  std::atomic<bool> stopping{false};
+  std::atomic<SCARDCONTEXT> waiting{0};  // what stop() cancels
+  int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+  ~State() {
+    if (wake >= 0) close(wake);
+  }
+
+  void lose_service(std::vector<ReaderEvent>& events) {
+    for (const Known& reader : readers) {
+      if (reader.present && !reader.mute) events.push_back({ReaderEvent::Kind::card_removed, reader.name, {}});
+      events.push_back({ReaderEvent::Kind::reader_removed, reader.name, {}});
+    }
+    readers.clear();
+    context.reset();
+    pnp_state = SCARD_STATE_UNAWARE;
+    if (!told_stopped) events.push_back({ReaderEvent::Kind::pcscd_stopped, "", {}});
+    told_stopped = true;
+  }
+
+  // Brings `readers` in step with pcscd's list. False: pcscd is gone.
+  bool refresh_names(std::vector<ReaderEvent>& events) {
+    const auto names = reader_names(*context);
+    if (!names) return false;
+    std::vector<Known> now;
+    for (const std::string& name : *names) {
+      const auto old = std::find_if(readers.begin(), readers.end(), [&](const Known& r) { return r.name == name; });
+      if (old != readers.end()) {
+        now.push_back(*old);
+      } else {
+        events.push_back({ReaderEvent::Kind::reader_added, name, {}});
+        now.push_back({name, SCARD_STATE_UNAWARE, false, false});
+      }
+    }
+    for (const Known& reader : readers) {
+      if (std::find(names->begin(), names->end(), reader.name) != names->end()) continue;
+      if (reader.present && !reader.mute) events.push_back({ReaderEvent::Kind::card_removed, reader.name, {}});
+      events.push_back({ReaderEvent::Kind::reader_removed, reader.name, {}});
+    }
+    readers = std::move(now);
+    return true;
+  }
+
+  void note(Known& reader, const SCARD_READERSTATE& state, std::vector<ReaderEvent>& events) {
+    const bool present = (state.dwEventState & SCARD_STATE_PRESENT) != 0;
+    const bool mute = present && (state.dwEventState & SCARD_STATE_MUTE) != 0;
+    // The upper half counts insertions: a card swapped between two looks is a removal and an insertion.
+    const bool swapped = present && reader.present && (state.dwEventState >> 16) != (reader.state >> 16) &&
+                         reader.state != SCARD_STATE_UNAWARE;
+    if (reader.present && (!present || swapped || (mute && !reader.mute))) {
+      if (!reader.mute) events.push_back({ReaderEvent::Kind::card_removed, reader.name, {}});
+      reader.present = false;
+      reader.mute = false;
+    }
+    if (present && (!reader.present || (reader.mute && !mute))) {
+      if (mute) {
+        events.push_back({ReaderEvent::Kind::card_mute, reader.name, {}});
+      } else {
+        events.push_back({ReaderEvent::Kind::card_inserted, reader.name, atr_of(state)});
+      }
+    }
+    reader.present = present;
+    reader.mute = mute;
+    reader.state = state.dwEventState & ~static_cast<DWORD>(SCARD_STATE_CHANGED);
+  }
+
+  // One look, waiting at most `slice`. False: pcscd is gone.
+  bool look(milliseconds slice, std::vector<ReaderEvent>& events) {
+    std::vector<SCARD_READERSTATE> states(readers.size() + 1);
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      states[i] = {};
+      states[i].szReader = readers[i].name.c_str();
+      states[i].dwCurrentState = readers[i].state;
+    }
+    states.back() = {};
+    states.back().szReader = kPnp;
+    states.back().dwCurrentState = pnp_state;
+    waiting = context->get();
+    if (stopping) slice = milliseconds(0);
+    const LONG code =
+        SCardGetStatusChange(context->get(), static_cast<DWORD>(slice.count()), states.data(), states.size());
+    waiting = 0;
+    if (is(code, SCARD_E_TIMEOUT) || is(code, SCARD_E_CANCELLED)) return true;
+    if (is(code, SCARD_E_UNKNOWN_READER) || is(code, SCARD_E_READER_UNAVAILABLE)) return refresh_names(events);
+    if (code != SCARD_S_SUCCESS) return false;
+    bool names_changed = (states.back().dwEventState & SCARD_STATE_CHANGED) != 0;
+    pnp_state = states.back().dwEventState & ~static_cast<DWORD>(SCARD_STATE_CHANGED);
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      if ((states[i].dwEventState & (SCARD_STATE_UNKNOWN | SCARD_STATE_UNAVAILABLE)) != 0) {
+        names_changed = true;
+      } else if ((states[i].dwEventState & SCARD_STATE_CHANGED) != 0) {
+        note(readers[i], states[i], events);
+      }
+    }
+    return !names_changed || refresh_names(events);
+  }
+};
+
+ReaderWatch::ReaderWatch() : state_(std::make_unique<State>()) {}
+ReaderWatch::~ReaderWatch() = default;
+
+Result<std::vector<ReaderEvent>> ReaderWatch::next(milliseconds timeout) {
+  State& state = *state_;
+  std::vector<ReaderEvent> events;
+  const auto deadline = SteadyClock::now() + timeout;
+  while (!state.stopping) {
+    const auto left =
+        std::max(std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now()), milliseconds(0));
+    if (!state.context) {
+      auto context = Context::establish();
+      if (context) {
+        state.context = std::move(*context);
+        state.told_stopped = false;
+        events.push_back({ReaderEvent::Kind::pcscd_started, "", {}});
+        if (!state.refresh_names(events)) state.lose_service(events);
+        // States of the readers just found: the next look returns at once.
+        if (state.context && !state.look(milliseconds(0), events)) state.lose_service(events);
+        return events;
+      }
+      if (context.error().kind != ErrorKind::no_pcscd) return fail(std::move(context).error());
+      if (!state.told_stopped) {
+        state.told_stopped = true;
+        events.push_back({ReaderEvent::Kind::pcscd_stopped, "", {}});
+        return events;
+      }
+      pollfd wake{state.wake, POLLIN, 0};
+      poll(&wake, 1, static_cast<int>(std::min(left, State::kRetry).count()));
+    } else {
+      if (!state.look(std::min(left, State::kSlice), events)) state.lose_service(events);
+      if (!events.empty()) return events;
+    }
+    if (SteadyClock::now() >= deadline) break;
+  }
+  return events;
+}
+
+void ReaderWatch::stop() {
+  state_->stopping = true;
+  const std::uint64_t one = 1;
+  if (write(state_->wake, &one, sizeof one) < 0) {
+    // The counter is full: it is readable already.
+  }
+  if (const SCARDCONTEXT context = state_->waiting; context != 0) SCardCancel(context);
+}
+
+}  // namespace karta::card
