@@ -5,6 +5,7 @@
 #include <botan/bigint.h>
 #include <botan/ecdh.h>
 #include <botan/ecdsa.h>
+#include <botan/numthry.h>
 #include <botan/pubkey.h>
 #include <botan/rsa.h>
 #include <gtest/gtest.h>
@@ -158,7 +159,9 @@ TEST(RsaCoprocessor, NeverGivesOutTheResultOfAFaultyHalf) {
   ASSERT_EQ(chip.rsa_private(key.views(), 65537, in, right), HalStatus::ok);
   // Either it says so, or it fell back to an operation that is right: a wrong power together with a right one would
   // factor the modulus.
-  if (chip.rsa_private(bad.views(), 65537, in, out) == HalStatus::ok) EXPECT_EQ(out, right);
+  if (chip.rsa_private(bad.views(), 65537, in, out) == HalStatus::ok) {
+    EXPECT_EQ(out, right);
+  }
 }
 
 TEST(RsaCoprocessor, RefusesSizesItDoesNotKnow) {
