@@ -1,0 +1,28 @@
+// The Hal of the reference chip: non-volatile memory mapped for reading and programmed through a controller, and a
+// crypto coprocessor with a mailbox. A port to a real chip replaces this file and nothing else.
+#pragma once
+
+#include "firmware-sim/os/hal.h"
+
+namespace karta::os {
+
+class ChipHal final : public Hal {
+ public:
+  std::size_t page_bytes() const override { return 256; }
+  std::size_t page_count() const override { return 384; }
+  HalStatus read(std::size_t page, std::size_t offset, ByteSpan out) override;
+  HalStatus erase(std::size_t page) override;
+  HalStatus write(std::size_t page, std::size_t offset, ByteView data) override;
+  HalStatus rsa_generate(const RsaCrt<ByteSpan>& key) override;
+  HalStatus rsa_private(const RsaCrt<ByteView>& key, u32 public_exponent, ByteView in, ByteSpan out) override;
+  HalStatus ec_generate(Curve curve, ByteSpan scalar, ByteSpan point) override;
+  HalStatus ec_public_point(Curve curve, ByteView scalar, ByteSpan point) override;
+  HalStatus ec_check_point(Curve curve, ByteView point) override;
+  HalStatus ec_sign(Curve curve, ByteView scalar, ByteView digest, ByteSpan raw) override;
+  HalStatus ec_agree(Curve curve, ByteView scalar, ByteView point, ByteSpan x) override;
+  HalStatus random(ByteSpan out) override;
+  HalStatus self_test() override;
+  void account(Work, u32) override {}  // the chip's own cycle counter runs by itself
+};
+
+}  // namespace karta::os
