@@ -16,11 +16,11 @@ struct CertificateRequest {
   /// The attributes asked for, without the profile's fixed ones (repeating one of those with the same value is fine).
   Name subject;
   PublicKey public_key;
-  Bytes serial;                    ///< big-endian magnitude; empty: 16 random octets
-  std::optional<Time> not_before;  ///< absent: now
-  std::optional<Time> not_after;   ///< absent: not_before + the profile's days; never later than that
-  std::optional<std::uint64_t> status_index;
-  std::vector<GeneralName> subject_alternative_names;
+  Bytes serial = {};                    ///< big-endian magnitude; empty: 16 random octets
+  std::optional<Time> not_before = {};  ///< absent: now
+  std::optional<Time> not_after = {};   ///< absent: not_before + the profile's days; never later than that
+  std::optional<std::uint64_t> status_index = {};
+  std::vector<GeneralName> subject_alternative_names = {};
 };
 
 /// Signs a certificate for `request`. The dates are cut to the issuer's. Checks that `signer` holds `issuer`'s key,

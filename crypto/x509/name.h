@@ -22,10 +22,13 @@ struct NameAttributeRow {
 
 /// The row called `name` ("CN"), or of that dotted OID; nullptr if karta knows none.
 const NameAttributeRow* find_name_attribute(std::string_view name_or_oid);
+/// All rows, in the order in which a profile's fixed attributes are written.
+std::span<const NameAttributeRow> name_attributes();
 
 struct NameAttribute {
   std::string oid;    ///< dotted
   std::string value;  ///< UTF-8; of a type that is no character string: '#' and hexadecimal (RFC 4514 §2.4)
+  bool is_text = true;
 };
 
 class Name {

@@ -16,7 +16,7 @@
 //   ca = true
 //   path_length = 0                            # only with ca = true
 //
-//   [subject]
+//   [subject]                                  # absent: any attribute karta knows may be asked for
 //   required = ["CN", "SNILS"]                 # each must be in the request
 //   optional = ["SN", "GN", "INN"]             # may be; anything else is refused
 //   [subject.fixed]                            # put in front of the requested ones, in the order of C, O, OU, ...
@@ -51,6 +51,7 @@ struct CertificateProfile {
   std::vector<std::string> ocsp_urls;
   std::vector<std::string> issuer_urls;
   StatusIndexRule status_index = StatusIndexRule::none;
+  bool subject_restricted = false;            ///< there is a [subject] table
   std::vector<std::string> subject_required;  ///< names or OIDs of rows of find_name_attribute
   std::vector<std::string> subject_optional;
   std::vector<std::pair<std::string, std::string>> subject_fixed;
