@@ -30,11 +30,15 @@ T take(tl::expected<T, Error>&& result) {
 ///   auto card = TRY(open_card(name));
 ///   TRY(card.select(aid));
 /// A GNU statement expression: GCC and clang, the two compilers karta is built with.
-#define TRY(expression)                                                        \
-  __extension__({                                                              \
-    auto try_result_ = (expression);                                           \
-    if (!try_result_) return ::tl::unexpected(std::move(try_result_).error()); \
-    ::karta::detail::take(std::move(try_result_));                             \
+#define TRY(expression) KARTA_TRY_NAMED(expression, KARTA_TRY_JOIN(try_result_, __COUNTER__))
+#define KARTA_TRY_JOIN(a, b) KARTA_TRY_JOIN_EXPANDED(a, b)
+#define KARTA_TRY_JOIN_EXPANDED(a, b) a##b
+// The name is fresh each time, so that one TRY may stand inside another.
+#define KARTA_TRY_NAMED(expression, name)                        \
+  __extension__({                                                \
+    auto name = (expression);                                    \
+    if (!name) return ::tl::unexpected(std::move(name).error()); \
+    ::karta::detail::take(std::move(name));                      \
   })
 
 /// Ends the program: an invariant of karta itself is broken. Never for input.

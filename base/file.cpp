@@ -1,0 +1,91 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+namespace karta {
+namespace {
+
+tl::unexpected<Error> system_error(std::string_view deed, const std::filesystem::path& path, int number) {
+  ErrorKind kind = ErrorKind::io;
+  if (number == ENOENT || number == ENOTDIR) kind = ErrorKind::not_found;
+  if (number == EACCES || number == EPERM || number == EROFS) kind = ErrorKind::not_permitted;
+  if (number == EEXIST) kind = ErrorKind::already_exists;
+  return fail(kind, "cannot " + std::string(deed) + " \"" + path.string() + "\": " + std::strerror(number));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+Status write_and_sync(int descriptor, ByteView content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    const ssize_t put = ::write(descriptor, content.data(), content.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error("write", path, errno);
+    content = content.subspan(static_cast<std::size_t>(put));
+  }
+  if (::fsync(descriptor) != 0) return system_error("write", path, errno);
+  return {};
+}
+
+}  // namespace
+
+Result<Bytes> read_file(const std::filesystem::path& path, std::size_t most) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return system_error("read", path, errno);
+  struct stat about {};
+  if (::fstat(file.get(), &about) != 0) return system_error("read", path, errno);
+  if (S_ISDIR(about.st_mode)) return fail(ErrorKind::io, "\"" + path.string() + "\" is a directory");
+  Bytes content;
+  std::array<std::uint8_t, 65536> buffer{};
+  for (;;) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("read", path, errno);
+    if (got == 0) return content;
+    if (content.size() + static_cast<std::size_t>(got) > most) {
+      return fail(ErrorKind::limit, "\"" + path.string() + "\" is larger than " + std::to_string(most) + " octets");
+    }
+    append(content, ByteView(buffer).first(static_cast<std::size_t>(got)));
+  }
+}
+
+Status write_new_file(const std::filesystem::path& path, ByteView content, mode_t mode) {
+  static std::atomic<unsigned> count{0};
+  std::filesystem::path draft = path;
+  draft += ".part" + std::to_string(::getpid()) + "-" + std::to_string(count++);
+  {
+    const Descriptor file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+    if (file.get() < 0) return system_error("create", path, errno);
+    const Status written = write_and_sync(file.get(), content, path);
+    if (!written) {
+      ::unlink(draft.c_str());
+      return written;
+    }
+  }
+  // link, unlike rename, refuses to replace what is there.
+  const int linked = ::link(draft.c_str(), path.c_str());
+  const int number = errno;
+  ::unlink(draft.c_str());
+  if (linked != 0) return system_error("create", path, number);
+  return {};
+}
+
+}  // namespace karta

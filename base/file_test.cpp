@@ -1,0 +1,40 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace karta {
+namespace {
+
+class FileTest : public ::testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(folder_); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("karta-file-test-" + std::to_string(getpid()));
+};
+
+TEST_F(FileTest, WrittenOnceReadBackNeverOverwritten) {
+  const auto path = folder_ / "a";
+  ASSERT_TRUE(write_new_file(path, as_bytes("first"), 0600));
+  EXPECT_EQ(write_new_file(path, as_bytes("second"), 0600).error().kind, ErrorKind::already_exists);
+  EXPECT_EQ(as_text(*read_file(path, 100)), "first");
+  struct stat about {};
+  ASSERT_EQ(stat(path.c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777u, 0600u);
+  // Nothing else is left in the folder.
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(FileTest, ErrorsSayWhich) {
+  EXPECT_EQ(read_file(folder_ / "none", 10).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(read_file(folder_, 10).error().kind, ErrorKind::io);
+  ASSERT_TRUE(write_new_file(folder_ / "b", Bytes(11, 'x'), 0644));
+  EXPECT_EQ(read_file(folder_ / "b", 10).error().kind, ErrorKind::limit);
+  EXPECT_EQ(read_file(folder_ / "b", 11)->size(), 11u);
+  EXPECT_EQ(write_new_file(folder_ / "no" / "such", as_bytes("x"), 0600).error().kind, ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace karta
