@@ -30,7 +30,8 @@ Result<std::pair<bool, SecretBytes>> read_line(int descriptor, std::size_t longe
     if (got == 0) break;
     any = true;
     if (octet == '\n') break;
-    if (size == longest) return fail(ErrorKind::limit, "the secret is longer than " + std::to_string(longest) + " octets");
+    if (size == longest)
+      return fail(ErrorKind::limit, "the secret is longer than " + std::to_string(longest) + " octets");
     buffer.expose_secret_mutable()[size++] = octet;
   }
   if (size > 0 && buffer.expose_secret()[size - 1] == '\r') --size;
@@ -54,8 +55,8 @@ class DescriptorInput final : public SecretInput {
   Result<SecretBytes> ask(const SecretRequest& request) override {
     auto [any, secret] = TRY(read_line(descriptor_, kLongestSecret));
     if (!any) {
-      return fail(ErrorKind::cancelled, "file descriptor " + std::to_string(descriptor_) + " has no line for \"" +
-                                            request.prompt + "\"",
+      return fail(ErrorKind::cancelled,
+                  "file descriptor " + std::to_string(descriptor_) + " has no line for \"" + request.prompt + "\"",
                   "give one line for each secret the command asks, in its order");
     }
     return std::move(secret);
@@ -98,8 +99,9 @@ class TerminalInput final : public SecretInput {
   Result<SecretBytes> ask(const SecretRequest& request) override {
     const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (terminal < 0) {
-      return fail(ErrorKind::usage, "\"" + request.prompt + "\" is needed and there is no terminal to ask on",
-                  "give it through a file descriptor (--pin-fd, --passphrase-fd) or a pin-entry program (--pin-program)");
+      return fail(
+          ErrorKind::usage, "\"" + request.prompt + "\" is needed and there is no terminal to ask on",
+          "give it through a file descriptor (--pin-fd, --passphrase-fd) or a pin-entry program (--pin-program)");
     }
     auto answer = ask_on(terminal, request);
     close(terminal);
@@ -176,10 +178,14 @@ class ProgramInput final : public SecretInput {
   static std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
-      if (c == '%') out += "%25";
-      else if (c == '\n') out += "%0A";
-      else if (c == '\r') out += "%0D";
-      else out += c;
+      if (c == '%')
+        out += "%25";
+      else if (c == '\n')
+        out += "%0A";
+      else if (c == '\r')
+        out += "%0D";
+      else
+        out += c;
     }
     return out;
   }
@@ -206,9 +212,12 @@ class ProgramInput final : public SecretInput {
       auto [any, line] = TRY(read_line(from, 1024));
       if (!any) return fail(ErrorKind::cancelled, "the pin-entry program ended without an answer");
       const std::string_view text = line.expose_secret_text();
-      if (text.starts_with("D ")) data = unescaped(line.expose_secret().subspan(2));
-      else if (text == "OK" || text.starts_with("OK ")) return data;
-      else if (text.starts_with("ERR")) return fail(ErrorKind::cancelled, "cancelled in the pin-entry program");
+      if (text.starts_with("D "))
+        data = unescaped(line.expose_secret().subspan(2));
+      else if (text == "OK" || text.starts_with("OK "))
+        return data;
+      else if (text.starts_with("ERR"))
+        return fail(ErrorKind::cancelled, "cancelled in the pin-entry program");
     }
   }
 
@@ -225,8 +234,9 @@ class ProgramInput final : public SecretInput {
       TRY(write_all(to, "OPTION ttytype=" + std::string(type == nullptr ? "dumb" : type) + "\n"));
       (void)reply(from);
     }
-    const std::string lines[] = {"SETTITLE karta", "SETDESC " + escaped(description), "SETPROMPT " + escaped(request.prompt),
-                           request.repeat ? "SETREPEAT the same again" : "NOP"};
+    const std::string lines[] = {"SETTITLE karta", "SETDESC " + escaped(description),
+                                 "SETPROMPT " + escaped(request.prompt),
+                                 request.repeat ? "SETREPEAT the same again" : "NOP"};
     for (const std::string& line : lines) {
       TRY(write_all(to, line + "\n"));
       TRY(reply(from));

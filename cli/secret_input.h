@@ -14,10 +14,10 @@ namespace karta::cli {
 
 /// What the person is asked.
 struct SecretRequest {
-  std::string title;        ///< "Qualified signature of contract.pdf"
-  std::string prompt;       ///< "PIN2 (6 to 8 digits)"
-  std::string warning;      ///< "2 tries are left", empty: none
-  bool repeat = false;      ///< ask twice and compare (a new PIN); not for a descriptor
+  std::string title;    ///< "Qualified signature of contract.pdf"
+  std::string prompt;   ///< "PIN2 (6 to 8 digits)"
+  std::string warning;  ///< "2 tries are left", empty: none
+  bool repeat = false;  ///< ask twice and compare (a new PIN); not for a descriptor
 };
 
 class SecretInput {

@@ -58,7 +58,8 @@ class PinEntry {
 
 TEST(SecretInput, PinEntryProgramIsAsked) {
   const PinEntry program("echo 'D 12%2556'; echo OK");
-  EXPECT_TRUE(make_secret_input(-1, program.path())->ask({"sign\nthis", "PIN1", "1 try left"})->equals(as_bytes("12%56")));
+  EXPECT_TRUE(
+      make_secret_input(-1, program.path())->ask({"sign\nthis", "PIN1", "1 try left"})->equals(as_bytes("12%56")));
 }
 
 TEST(SecretInput, PinEntryProgramMayRefuse) {

@@ -1,14 +1,15 @@
 #include "issuing/centre_config.h"
 
+#include <toml++/toml.h>
 #include <array>
 #include <fstream>
 #include <sstream>
-#include <toml++/toml.h>
 
 namespace karta::issuing {
 namespace {
 
-/// One row a key: where it stands, what it may hold, and where its value goes. Reader, check and default text follow it.
+/// One row a key: where it stands, what it may hold, and where its value goes. Reader, check and default text follow
+/// it.
 struct Key {
   std::string_view section;
   std::string_view name;
@@ -23,8 +24,8 @@ constexpr Key text_key(std::string_view section, std::string_view name, std::str
                        std::string* (*text)(CentreConfig&)) {
   return {section, name, "", comment, false, text, nullptr};
 }
-constexpr Key path_key(std::string_view section, std::string_view name, std::string_view value, std::string_view comment,
-                       std::filesystem::path* (*path)(CentreConfig&)) {
+constexpr Key path_key(std::string_view section, std::string_view name, std::string_view value,
+                       std::string_view comment, std::filesystem::path* (*path)(CentreConfig&)) {
   return {section, name, value, comment, true, nullptr, path};
 }
 
@@ -34,7 +35,8 @@ constexpr auto kKeys = std::to_array<Key>({
     text_key("centre", "country", "two letters, ISO 3166-1", [](CentreConfig& c) { return &c.country; }),
     path_key("registry", "database", "registry.sqlite", "citizens, cards, certificates and the access log",
              [](CentreConfig& c) { return &c.database; }),
-    path_key("root-ca", "key", "keys/root.key.pem", "encrypted PKCS #8; keep it off line once the issuing CA is certified",
+    path_key("root-ca", "key", "keys/root.key.pem",
+             "encrypted PKCS #8; keep it off line once the issuing CA is certified",
              [](CentreConfig& c) { return &c.root.key; }),
     path_key("root-ca", "certificate", "ca/root.crt.pem", "what verifiers trust",
              [](CentreConfig& c) { return &c.root.certificate; }),
@@ -46,6 +48,8 @@ constexpr auto kKeys = std::to_array<Key>({
              [](CentreConfig& c) { return &c.card_profiles; }),
     path_key("profiles", "certificate", "profiles/certificate", "one TOML file a kind of certificate",
              [](CentreConfig& c) { return &c.certificate_profiles; }),
+    path_key("work", "folder", "work", "notes on cards in the making, so that an interrupted one is finished",
+             [](CentreConfig& c) { return &c.work; }),
     path_key("letters", "folder", "letters", "PIN letters; print them, then destroy them",
              [](CentreConfig& c) { return &c.letters; }),
 });
@@ -71,7 +75,8 @@ Status read_section(CentreConfig& config, const std::filesystem::path& file, std
     }
     const auto value = node.value_exact<std::string>();
     if (!value || value->empty()) {
-      return fail(ErrorKind::configuration, place(file, node.source()) + ": \"" + full + "\" must be a text, not empty");
+      return fail(ErrorKind::configuration,
+                  place(file, node.source()) + ": \"" + full + "\" must be a text, not empty");
     }
     if (key->is_path) {
       *key->path(config) = config.folder / *value;  // an absolute value replaces the folder
@@ -124,7 +129,8 @@ Result<CentreConfig> load_centre_config(const std::filesystem::path& folder) {
     }
   }
   if (!is_country(config.country)) {
-    return fail(ErrorKind::configuration, std::string(kCentreFile) + ": \"centre.country\" must be two capital letters");
+    return fail(ErrorKind::configuration,
+                std::string(kCentreFile) + ": \"centre.country\" must be two capital letters");
   }
   return config;
 }

@@ -24,14 +24,15 @@ struct CentreConfig {
   CertificateAuthorityConfig issuing;
   std::filesystem::path card_profiles;
   std::filesystem::path certificate_profiles;
+  std::filesystem::path work;     ///< notes on cards in the making; empty when no card is
   std::filesystem::path letters;  ///< PIN letters are written here, readable by the owner only
 };
 
 /// The name of the configuration file inside the folder.
 inline constexpr std::string_view kCentreFile = "karta.toml";
 
-/// Reads FOLDER/karta.toml. Fails with `ErrorKind::configuration`, naming line and key, on a missing, unknown or mistyped
-/// key; with `ErrorKind::not_found` where there is no such file.
+/// Reads FOLDER/karta.toml. Fails with `ErrorKind::configuration`, naming line and key, on a missing, unknown or
+/// mistyped key; with `ErrorKind::not_found` where there is no such file.
 Result<CentreConfig> load_centre_config(const std::filesystem::path& folder);
 
 /// The text of a new centre's karta.toml, with a comment above each key.

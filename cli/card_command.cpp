@@ -1,0 +1,385 @@
+// karta card: issue a card, look at it, look after its PINs.
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "card/card_type.h"
+#include "cli/card_session.h"
+#include "cli/commands.h"
+#include "cli/json_output.h"
+#include "cli/operator.h"
+#include "cli/prompt_pins.h"
+#include "crypto/x509/certificate.h"
+#include "issuing/station.h"
+
+namespace karta::cli {
+namespace {
+
+// ---- info ----------------------------------------------------------------------------------------------------------
+
+std::string text_of(const card::PinStatus& status) {
+  if (status.blocked) return "blocked: unblock it with the PUK";
+  if (!status.tries_left) return status.verified ? "verified" : "tries not told";
+  return std::to_string(*status.tries_left) + (*status.tries_left == 1 ? " try left" : " tries left");
+}
+
+std::string key_text(const card::CardKey& key) {
+  std::string text = std::string(to_string(key.role)) + "  " + key.label;
+  text += "  " + (key.type == nullptr ? std::string("?") : std::string(key.type->name));
+  if (key.pin) text += "  " + std::string(card::name_of(*key.pin)) + (key.pin_each_time ? " for every use" : "");
+  return text;
+}
+
+std::optional<crypto::Certificate> certificate_of(card::ESignApplication& esign, const card::CardCertificate& place) {
+  const auto der = esign.read_certificate(place);
+  if (!der) return std::nullopt;
+  auto certificate = crypto::Certificate::from_der(*der);
+  if (!certificate) return std::nullopt;
+  return std::move(*certificate);
+}
+
+std::string date_of(Time time) { return format_time(time).substr(0, 10); }
+
+Json certificate_json(const card::CardCertificate& place, const std::optional<crypto::Certificate>& certificate) {
+  Json row{{"label", place.label}, {"id", to_hex(place.id)}, {"authority", place.authority}};
+  row["readable"] = certificate.has_value();
+  if (certificate) {
+    row["subject"] = certificate->subject().to_text();
+    row["issuer"] = certificate->issuer().to_text();
+    row["serial"] = to_hex(certificate->serial());
+    row["not_after"] = format_time(certificate->not_after());
+    if (certificate->status_index()) row["status_index"] = *certificate->status_index();
+  }
+  return row;
+}
+
+Result<int> run_info(const std::string& reader, bool json) {
+  auto session = TRY(CardSession::open(reader));
+  card::ESignApplication& esign = session->esign();
+  const card::CardInfo& info = esign.info();
+  const bool initialised = TRY(esign.initialised());
+  const auto& connection = session->connection();
+  Json document = json_document("karta.card.info/1");
+  document["reader"] = connection.reader_name();
+  document["atr"] = to_hex(connection.atr());
+  document["serial"] = info.serial_hex();
+  document["change_counter"] = info.change_counter;
+  document["initialised"] = initialised;
+  if (!json) {
+    print("reader       " + std::string(connection.reader_name()));
+    print("ATR          " + to_hex_upper(connection.atr(), " "));
+    print("serial       " + info.serial_hex());
+  }
+  if (!initialised) {
+    if (json) {
+      print_json(document);
+    } else {
+      print("state        blank: no keys, no certificates");
+    }
+    return 0;
+  }
+  const card::TokenInfo* const token = TRY(esign.token_info());
+  document["label"] = token->label;
+  document["manufacturer"] = token->manufacturer;
+  if (!json) print("label        " + token->label + (token->manufacturer.empty() ? "" : ", by " + token->manufacturer));
+  document["pins"] = Json::array();
+  for (const card::PinKind kind : {card::PinKind::pin1, card::PinKind::pin2}) {
+    const auto status = esign.pin_status(kind);
+    if (!status) continue;  // the card has no such PIN
+    Json row{{"pin", card::name_of(kind)}, {"blocked", status->blocked}};
+    row["tries_left"] = status->tries_left ? Json(*status->tries_left) : Json();
+    document["pins"].push_back(row);
+    if (!json) print(std::string(card::name_of(kind)) + "         " + text_of(*status));
+  }
+  document["keys"] = Json::array();
+  for (const card::CardKey& key : TRY(esign.keys())) {
+    document["keys"].push_back({{"role", to_string(key.role)},
+                                {"label", key.label},
+                                {"id", to_hex(key.id)},
+                                {"type", key.type == nullptr ? "" : key.type->name},
+                                {"pin", key.pin ? Json(card::name_of(*key.pin)) : Json()},
+                                {"pin_each_time", key.pin_each_time}});
+    if (!json) print("key          " + key_text(key));
+  }
+  document["certificates"] = Json::array();
+  for (const card::CardCertificate& place : TRY(esign.certificates())) {
+    const auto certificate = certificate_of(esign, place);
+    document["certificates"].push_back(certificate_json(place, certificate));
+    if (json) continue;
+    print("certificate  " + place.label + "  " +
+          (certificate ? certificate->subject().display() + ", valid to " + date_of(certificate->not_after())
+                       : std::string("unreadable")));
+  }
+  if (json) print_json(document);
+  return 0;
+}
+
+// ---- read ----------------------------------------------------------------------------------------------------------
+
+struct ReadArguments {
+  std::string reader;
+  std::string what;
+  std::string out;
+};
+
+bool names(const std::string& word, const card::CardCertificate& place, std::span<const card::CardKey> keys) {
+  if (word == place.label || word == to_hex(place.id)) return true;
+  return std::any_of(keys.begin(), keys.end(), [&](const card::CardKey& key) {
+    return word == to_string(key.role) && key.id == place.id && !place.authority;
+  });
+}
+
+Result<int> run_read(const ReadArguments& given) {
+  auto session = TRY(CardSession::open(given.reader));
+  card::ESignApplication& esign = session->esign();
+  if (!TRY(esign.initialised())) return fail(ErrorKind::not_found, "the card is blank: there is nothing to read");
+  const auto keys = TRY(esign.keys());
+  std::string pem;
+  std::string known;
+  for (const card::CardCertificate& place : TRY(esign.certificates())) {
+    known += (known.empty() ? "\"" : ", \"") + place.label + "\"";
+    if (!given.what.empty() && !names(given.what, place, keys)) continue;
+    const Bytes der = TRY(esign.read_certificate(place));
+    pem += TRY(crypto::Certificate::from_der(der)).to_pem();
+  }
+  if (pem.empty()) {
+    return fail(ErrorKind::not_found, "the card has no certificate \"" + given.what + "\"",
+                "it has " + (known.empty() ? std::string("none") : known) + "; AUT, SIG, QES and ENC name a key's");
+  }
+  if (given.out.empty()) {
+    std::fwrite(pem.data(), 1, pem.size(), stdout);
+  } else {
+    TRY(write_new_file(given.out, as_bytes(pem), 0644));
+  }
+  return 0;
+}
+
+// ---- change-pin, unblock -------------------------------------------------------------------------------------------
+
+struct PinArguments {
+  std::string reader;
+  std::string pin = "1";
+  SecretOptions secret;
+};
+
+/// Asks until the card takes it, a person gives up, or no try is left; a descriptor is asked once.
+Result<int> run_change_pin(const PinArguments& given) {
+  const card::PinKind kind = given.pin == "2" ? card::PinKind::pin2 : card::PinKind::pin1;
+  auto session = TRY(CardSession::open(given.reader));
+  const bool unattended = given.secret.descriptor >= 0;
+  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  PromptPins pins(*input, unattended);
+  card::PinRequest request;
+  request.kind = kind;
+  for (;;) {
+    const card::PinStatus status = TRY(session->esign().pin_status(kind));
+    if (status.blocked) return fail(ErrorKind::pin_blocked, std::string(card::name_of(kind)) + " is blocked");
+    request.tries_left = status.tries_left;
+    request.reason = card::PinRequest::Reason::change_old;
+    const SecretBytes old_pin = TRY(pins.pin(request));
+    TRY(card::check_presented_pin(kind, old_pin));
+    request.reason = card::PinRequest::Reason::change_new;
+    request.after_wrong = false;
+    const SecretBytes new_pin = TRY(pins.pin(request));
+    TRY(card::check_new_pin(kind, new_pin));
+    const Status changed = session->esign().change_pin(kind, old_pin, new_pin);
+    if (changed) {
+      say(std::string(card::name_of(kind)) + " is changed");
+      return 0;
+    }
+    if (changed.error().kind != ErrorKind::wrong_pin || unattended) return fail(changed.error());
+    request.after_wrong = true;
+  }
+}
+
+Result<int> run_unblock(const PinArguments& given) {
+  const card::PinKind kind = given.pin == "2" ? card::PinKind::pin2 : card::PinKind::pin1;
+  auto session = TRY(CardSession::open(given.reader));
+  const bool unattended = given.secret.descriptor >= 0;
+  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  PromptPins pins(*input, unattended);
+  card::PinRequest request;
+  request.kind = kind;
+  for (;;) {
+    request.reason = card::PinRequest::Reason::unblock_puk;
+    const SecretBytes puk = TRY(pins.pin(request));
+    TRY(card::check_presented_pin(card::PinKind::puk, puk));
+    request.reason = card::PinRequest::Reason::unblock_new;
+    request.after_wrong = false;
+    const SecretBytes new_pin = TRY(pins.pin(request));
+    TRY(card::check_new_pin(kind, new_pin));
+    const Status unblocked = session->esign().unblock_pin(kind, puk, new_pin);
+    if (unblocked) {
+      say(std::string(card::name_of(kind)) + " is unblocked and has its new value");
+      return 0;
+    }
+    if (unblocked.error().kind != ErrorKind::wrong_pin || unattended) return fail(unblocked.error());
+    say(unblocked.error().message);
+  }
+}
+
+// ---- issue ---------------------------------------------------------------------------------------------------------
+
+struct IssueArguments {
+  std::string folder;
+  std::string reader;
+  std::string citizen;
+  std::string profile = "citizen";
+  bool dry_run = false;
+  bool json = false;
+  SecretOptions secret;
+};
+
+Result<int> run_dry(const issuing::Centre& centre, const IssueArguments& given) {
+  // Where a card lies in the reader its own limits count; otherwise those of the simulator's contact interface.
+  card::ChannelLimits limits = card::card_types().front().limits;
+  if (const auto connection = connect_card(given.reader)) limits = card::card_type_of((*connection)->atr()).limits;
+  const card::PersonalisationPlan plan = TRY(issuing::plan_issue(centre, given.profile, limits));
+  if (given.json) {
+    Json document = json_document("karta.card.plan/1");
+    document["profile"] = given.profile;
+    for (const auto* const phase : {&plan.prepare, &plan.complete}) {
+      Json& steps = document[phase == &plan.prepare ? "prepare" : "complete"] = Json::array();
+      for (const card::PlanStep& step : *phase) {
+        steps.push_back({{"step", step.words},
+                         {"commands", step.commands},
+                         {"octets_out", step.octets_out},
+                         {"octets_back", step.octets_back},
+                         {"estimated", step.estimated}});
+      }
+    }
+    document["commands"] = plan.commands();
+    document["octets_out"] = plan.octets_out();
+    document["octets_back"] = plan.octets_back();
+    print_json(document);
+    return 0;
+  }
+  for (const auto* const phase : {&plan.prepare, &plan.complete}) {
+    print(phase == &plan.prepare ? "before certification:" : "after certification:");
+    for (const card::PlanStep& step : *phase) {
+      print("  " + step.words + "  (" + std::to_string(step.commands) +
+            (step.commands == 1 ? " command, " : " commands, ") + (step.estimated ? "about " : "") +
+            std::to_string(step.octets_out) + " octets out, " + std::to_string(step.octets_back) + " back)");
+    }
+  }
+  print("in all " + std::to_string(plan.commands()) + " commands, about " + std::to_string(plan.octets_out()) +
+        " octets out, " + std::to_string(plan.octets_back()) + " back");
+  return 0;
+}
+
+/// A citizen by SNILS (with or without dashes) or by the registry's id.
+Result<identity::CitizenId> citizen_of(identity::Registry& registry, const std::string& text) {
+  if (const auto snils = identity::Snils::parse(text)) {
+    const auto id = TRY(registry.citizen_of(*snils));
+    if (!id) return fail(ErrorKind::not_found, "the registry has nobody with that SNILS", "karta citizen import FILE");
+    return *id;
+  }
+  const auto id = identity::parse_citizen_id(text);
+  if (id) return *id;
+  return fail(ErrorKind::usage,
+              "--citizen takes a SNILS with right check digits, or the id `karta citizen find` shows");
+}
+
+Result<int> run_issue(const IssueArguments& given) {
+  const SystemClock clock;
+  SystemRandom random;
+  auto centre = TRY(issuing::Centre::open(given.folder, clock, random));
+  if (given.dry_run) return run_dry(centre, given);
+  if (given.citizen.empty()) return fail(ErrorKind::usage, "--citizen is required");
+  issuing::IssueRequest request;
+  request.citizen = TRY(citizen_of(centre.registry(), given.citizen));
+  request.profile = given.profile;
+  request.actor = operator_name();
+
+  card::PcscOptions exclusive;
+  exclusive.exclusive = true;  // nobody else talks to a card in the making
+  const auto connection = TRY(connect_card(given.reader, exclusive));
+  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  const auto ca = TRY(
+      centre.unlock_issuing_ca(TRY(input->ask({"To certify the card's keys:", "passphrase of the issuing CA", ""}))));
+  const auto progress = [](unsigned step, unsigned steps, std::string_view words) {
+    if (speaks_to_terminal()) {
+      std::fprintf(stderr, "\r\033[K%u of %u  %.*s", step, steps, static_cast<int>(words.size()), words.data());
+      if (step == steps) std::fputs("\r\033[K", stderr);
+    }
+  };
+  const issuing::IssuedCard issued =
+      TRY(issuing::issue_card(centre, *ca, *connection, request, clock, random, progress));
+  if (given.json) {
+    Json document = json_document("karta.card.issue/1");
+    document["card"] = identity::format_id(issued.card.id);
+    document["serial"] = issued.card.serial;
+    document["status_index"] = issued.card.status_index;
+    document["profile"] = issued.card.profile;
+    document["state"] = identity::row_of(issued.card.state).name;
+    document["valid_until"] = format_time(issued.card.valid_until.value_or(Time{}));
+    document["letter"] = issued.letter.string();
+    document["made_again"] = issued.made_again;
+    document["commands"] = issued.wire.commands;
+    document["octets_out"] = issued.wire.octets_out;
+    document["octets_back"] = issued.wire.octets_back;
+    document["certificates"] = Json::array();
+    for (const auto& [role, certificate] : issued.certificates) {
+      document["certificates"].push_back({{"key", role}, {"serial", to_hex(certificate.serial())}});
+    }
+    print_json(document);
+    return 0;
+  }
+  if (issued.made_again) say("this card's making had been interrupted: it was erased and made again");
+  print("card " + issued.card.serial + " is " + std::string(identity::row_of(issued.card.state).name) +
+        ", status index " + std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) +
+        " commands");
+  print("letter " + issued.letter.string());
+  say("the letter holds the transport PINs and the PUK: print it, hand it over, destroy the file");
+  return 0;
+}
+
+void add_pin_verb(CLI::App& noun, Run& chosen, const std::string& name, const std::string& description,
+                  const std::string& lines, Result<int> (*run)(const PinArguments&)) {
+  auto arguments = std::make_shared<PinArguments>();
+  CLI::App& command = *noun.add_subcommand(name, description);
+  command.add_option("--pin", arguments->pin, "which PIN: 1 (everyday) or 2 (qualified signature)")
+      ->check(CLI::IsMember({"1", "2"}))
+      ->capture_default_str();
+  add_reader_option(command, arguments->reader);
+  add_pin_options(command, arguments->secret, lines);
+  on_call(command, chosen, [arguments, run] { return run(*arguments); });
+}
+
+}  // namespace
+
+void add_card(CLI::App& app, Run& chosen) {
+  CLI::App& noun = *app.add_subcommand("card", "The card in the reader");
+  noun.require_subcommand(0, 1);
+
+  auto issue = std::make_shared<IssueArguments>();
+  CLI::App& issuing = *noun.add_subcommand("issue", "Make the blank card in the reader a citizen's card");
+  issuing.add_option("--citizen", issue->citizen, "SNILS, or the id that `karta citizen find` shows");
+  issuing.add_option("--profile", issue->profile, "card profile of the issuing centre")->capture_default_str();
+  add_reader_option(issuing, issue->reader);
+  add_centre_option(issuing, issue->folder);
+  issuing.add_flag("--dry-run", issue->dry_run, "show the steps and what they cost on the wire; write nothing");
+  issuing.add_flag("--json", issue->json, "as karta.card.issue/1 (with --dry-run: karta.card.plan/1)");
+  add_passphrase_options(issuing, issue->secret);
+  on_call(issuing, chosen, [issue] { return run_issue(*issue); });
+
+  auto reader = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App& info = *noun.add_subcommand("info", "What the card is and holds; no PIN needed");
+  add_reader_option(info, *reader);
+  info.add_flag("--json", *json, "as karta.card.info/1");
+  on_call(info, chosen, [reader, json] { return run_info(*reader, *json); });
+
+  auto read = std::make_shared<ReadArguments>();
+  CLI::App& reading = *noun.add_subcommand("read", "Certificates from the card, as PEM");
+  reading.add_option("what", read->what, "AUT, SIG, QES, ENC or a label (default: all)");
+  reading.add_option("--out", read->out, "write to this file, which must not exist");
+  add_reader_option(reading, read->reader);
+  on_call(reading, chosen, [read] { return run_read(*read); });
+
+  add_pin_verb(noun, chosen, "change-pin", "Choose a PIN; the first time, in place of the letter's transport PIN",
+               "the present PIN, then the new one", run_change_pin);
+  add_pin_verb(noun, chosen, "unblock", "Set a new PIN with the PUK", "the PUK, then the new PIN", run_unblock);
+}
+
+}  // namespace karta::cli

@@ -1,0 +1,16 @@
+// The commands of karta, a function a noun: each puts its verbs on the program.
+#pragma once
+
+#include "cli/program.h"
+
+namespace karta::cli {
+
+void add_init(CLI::App& app, Run& chosen);
+void add_citizen(CLI::App& app, Run& chosen);
+void add_card(CLI::App& app, Run& chosen);
+void add_reader(CLI::App& app, Run& chosen);
+void add_verify(CLI::App& app, Run& chosen);
+/// karta-sign has no verbs: the program is the command.
+void add_sign(CLI::App& app, Run& chosen);
+
+}  // namespace karta::cli

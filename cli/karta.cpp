@@ -1,0 +1,14 @@
+// karta: the issuing centre's and the operator's program.
+#include "cli/commands.h"
+
+int main(int argc, char** argv) {
+  return karta::cli::run_program(argc, argv, "karta", "A toolkit for universal citizen cards",
+                                 [](CLI::App& app, karta::cli::Run& chosen) {
+                                   karta::cli::add_init(app, chosen);
+                                   karta::cli::add_citizen(app, chosen);
+                                   karta::cli::add_card(app, chosen);
+                                   karta::cli::add_reader(app, chosen);
+                                   karta::cli::add_verify(app, chosen);
+                                   app.require_subcommand(0, 1);
+                                 });
+}

@@ -1,0 +1,96 @@
+#include "cli/program.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <clocale>
+#include <csignal>
+#include <exception>
+
+#include "cli/console.h"
+
+namespace karta::cli {
+namespace {
+
+constexpr int kUsage = 64;
+
+/// Nothing this process holds may end up in a core file, or be read by another process of the same user.
+void keep_secrets_in() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+/// The innermost command the words got to: its help is the one to offer.
+const CLI::App& reached(const CLI::App& app) {
+  const auto called = app.get_subcommands();
+  return called.empty() ? app : reached(*called.front());
+}
+
+std::string full_name(const CLI::App& app) {
+  const CLI::App* const parent = app.get_parent();
+  return parent == nullptr ? app.get_name() : full_name(*parent) + " " + app.get_name();
+}
+
+}  // namespace
+
+void on_call(CLI::App& command, Run& chosen, Run run) {
+  command.callback([&chosen, run = std::move(run)] { chosen = run; });
+}
+
+int run_program(int argc, char** argv, const std::string& name, const std::string& description,
+                const std::function<void(CLI::App&, Run&)>& add) {
+  keep_secrets_in();
+  std::setlocale(LC_CTYPE, "");
+  std::signal(SIGPIPE, SIG_IGN);
+  Run chosen;
+  try {
+    CLI::App app(description, name);
+    app.set_version_flag("--version", name + " " KARTA_VERSION);
+    app.get_formatter()->column_width(34);
+    add(app, chosen);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+      print(reached(app).help());
+      return 0;
+    } catch (const CLI::CallForVersion&) {
+      print(name + " " KARTA_VERSION);
+      return 0;
+    } catch (const CLI::ParseError& error) {
+      return report(Error{ErrorKind::usage, error.what(), "see: " + full_name(reached(app)) + " --help"});
+    }
+    if (!chosen) {
+      print(reached(app).help());
+      return kUsage;
+    }
+    const auto code = chosen();
+    if (!code) return report(code.error());
+    if (std::fflush(stdout) != 0) {
+      return report(Error{ErrorKind::io, "cannot write to standard output", "is the disk full, or the reader gone?"});
+    }
+    return *code;
+  } catch (const std::exception& error) {
+    return report(Error{ErrorKind::internal, std::string("unexpected: ") + error.what(), ""});
+  }
+}
+
+void add_centre_option(CLI::App& command, std::string& folder) {
+  folder = ".";
+  command.add_option("--dir", folder, "the issuing centre's folder (KARTA_DIR; otherwise the present folder)")
+      ->envname("KARTA_DIR");
+}
+
+void add_pin_options(CLI::App& command, SecretOptions& options, const std::string& lines) {
+  command.add_option("--pin-fd", options.descriptor, "read secrets from this file descriptor, one a line: " + lines)
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--pin-program", options.program, "ask through this pin-entry program (pinentry-gtk2, ...)");
+}
+
+void add_passphrase_options(CLI::App& command, SecretOptions& options) {
+  command.add_option("--passphrase-fd", options.descriptor, "read the passphrase from this file descriptor, one line")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--pin-program", options.program, "ask through this pin-entry program (pinentry-gtk2, ...)");
+}
+
+}  // namespace karta::cli

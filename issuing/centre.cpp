@@ -1,0 +1,184 @@
+#include "issuing/centre.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/file.h"
+#include "card/profile.h"
+#include "crypto/pem.h"
+#include "crypto/x509/issue.h"
+#include "issuing/default_profiles.h"
+
+namespace karta::issuing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostKeyFile = 64 * 1024;
+
+Status make_folder(const fs::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return {};
+  const int number = errno;
+  return fail(number == EEXIST ? ErrorKind::already_exists : ErrorKind::io,
+              "cannot create \"" + path.string() + "\": " + std::strerror(number));
+}
+
+Status make_parents(const fs::path& folder, const fs::path& file) {
+  fs::path at = folder;
+  for (const fs::path& part : fs::relative(file.parent_path(), folder)) {
+    at /= part;
+    if (!fs::exists(at)) TRY(make_folder(at, 0700));
+  }
+  return {};
+}
+
+Result<crypto::CertificateProfile> default_certificate_profile(std::string_view name) {
+  for (const DefaultCertificateProfile& profile : default_certificate_profiles()) {
+    if (profile.name == name) {
+      return crypto::CertificateProfile::from_toml(profile.text, std::string(name) + ".toml");
+    }
+  }
+  return fail(ErrorKind::internal, "no default certificate profile \"" + std::string(name) + "\"");
+}
+
+Result<crypto::Name> authority_name(const CentreOptions& options, std::string_view what) {
+  return crypto::NameBuilder()
+      .add("C", options.country)
+      .add("O", options.name)
+      .add("CN", options.name + " " + std::string(what))
+      .build();
+}
+
+Status write_key(const fs::path& path, const crypto::PrivateKey& key, const SecretBytes& passphrase,
+                 std::uint32_t iterations) {
+  const std::string pem = TRY(key.to_encrypted_pem(passphrase, iterations));
+  return write_new_file(path, as_bytes(pem), 0600);
+}
+
+Status make_authorities(const CentreConfig& config, const CentreOptions& options, const SecretBytes& passphrase,
+                        const Clock& clock, RandomSource& random) {
+  auto root_key = TRY(crypto::PrivateKey::generate(options.root_key));
+  auto issuing_key = TRY(crypto::PrivateKey::generate(options.issuing_key));
+  TRY(write_key(config.root.key, root_key, passphrase, options.key_file_iterations));
+  TRY(write_key(config.issuing.key, issuing_key, passphrase, options.key_file_iterations));
+
+  const crypto::PublicKey issuing_public = issuing_key.public_key();
+  crypto::SoftwareSigner root_signer(std::move(root_key));
+  const auto request = [](crypto::Name subject, const crypto::PublicKey& key) {
+    return crypto::CertificateRequest{std::move(subject), key, {}, {}, {}, {}, {}};
+  };
+  const auto root = TRY(crypto::self_signed(TRY(default_certificate_profile("root")),
+                                            request(TRY(authority_name(options, "Root CA")), root_signer.public_key()),
+                                            root_signer, clock, random));
+  const auto issuing = TRY(crypto::issue_certificate(
+      TRY(default_certificate_profile("issuing")), request(TRY(authority_name(options, "Issuing CA")), issuing_public),
+      root, root_signer, clock, random));
+  TRY(write_new_file(config.root.certificate, as_bytes(root.to_pem()), 0644));
+  TRY(write_new_file(config.issuing.certificate, as_bytes(issuing.to_pem()), 0644));
+  return {};
+}
+
+Status fill_centre(const fs::path& draft, const CentreOptions& options, const SecretBytes& passphrase,
+                   const Clock& clock, RandomSource& random) {
+  const std::string text = default_centre_config(options.name, options.country);
+  TRY(write_new_file(draft / kCentreFile, as_bytes(text), 0644));
+  const CentreConfig config = TRY(load_centre_config(draft));
+  for (const fs::path& file :
+       {config.root.key, config.root.certificate, config.issuing.key, config.issuing.certificate,
+        config.card_profiles / "x", config.certificate_profiles / "x", config.letters / "x", config.work / "x"}) {
+    TRY(make_parents(draft, file));
+  }
+  for (const DefaultCertificateProfile& profile : default_certificate_profiles()) {
+    const fs::path path = config.certificate_profiles / (std::string(profile.name) + ".toml");
+    TRY(write_new_file(path, as_bytes(profile.text), 0644));
+  }
+  TRY(write_new_file(config.card_profiles / "citizen.toml", as_bytes(card::citizen_profile_toml()), 0644));
+  TRY(make_authorities(config, options, passphrase, clock, random));
+  TRY(identity::Registry::create(config.database.string(), clock, random));
+  return {};
+}
+
+Result<crypto::Certificate> load_certificate(const fs::path& path) {
+  const Bytes octets = TRY(read_file(path, crypto::Certificate::kMostOctets));
+  return crypto::Certificate::from_file_octets(octets);
+}
+
+/// Profile names come from command lines: they must not lead out of the folder.
+Status check_profile_name(std::string_view name) {
+  bool good = !name.empty() && name.size() <= 64;
+  for (const char c : name) {
+    good = good && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_');
+  }
+  if (good) return {};
+  return fail(ErrorKind::usage, "\"" + std::string(name) + "\" is no profile name",
+              "letters, digits, - and _: the name of the file without \".toml\"");
+}
+
+}  // namespace
+
+Status create_centre(const fs::path& folder, const CentreOptions& options, const SecretBytes& passphrase,
+                     const Clock& clock, RandomSource& random) {
+  if (passphrase.size() < kShortestPassphrase) {
+    return fail(ErrorKind::usage, "the passphrase is too short",
+                "it protects the keys of both certificate authorities: take at least " +
+                    std::to_string(kShortestPassphrase) + " characters, better a sentence");
+  }
+  std::error_code error;
+  if (fs::exists(folder, error) && !(fs::is_directory(folder, error) && fs::is_empty(folder, error))) {
+    return fail(ErrorKind::already_exists, "\"" + folder.string() + "\" is there and not empty",
+                "name a folder that does not exist yet");
+  }
+  const fs::path whole = fs::absolute(folder).lexically_normal();
+  const fs::path target = whole.has_filename() ? whole : whole.parent_path();
+  fs::path draft = target;
+  draft += ".part" + std::to_string(::getpid());
+  TRY(make_folder(draft, 0700));
+  Status made = fill_centre(draft, options, passphrase, clock, random);
+  if (made) {
+    fs::rename(draft, target, error);  // replaces an empty folder, never a full one
+    if (error) made = fail(ErrorKind::io, "cannot create \"" + folder.string() + "\": " + error.message());
+  }
+  if (!made) fs::remove_all(draft, error);
+  return made;
+}
+
+Result<Centre> Centre::open(const fs::path& folder, const Clock& clock, RandomSource& random) {
+  CentreConfig config = TRY(load_centre_config(folder));
+  auto root = TRY(load_certificate(config.root.certificate));
+  auto issuing = TRY(load_certificate(config.issuing.certificate));
+  auto registry = TRY(identity::Registry::open(config.database.string(), clock, random));
+  return Centre(std::move(config), std::move(root), std::move(issuing), std::move(registry));
+}
+
+Result<std::unique_ptr<crypto::Signer>> Centre::unlock_issuing_ca(const SecretBytes& passphrase) const {
+  const Bytes pem = TRY(read_file(config_.issuing.key, kMostKeyFile));
+  auto key = crypto::PrivateKey::from_encrypted_pem(as_text(pem), passphrase);
+  if (!key) {
+    Error error = std::move(key).error();
+    if (error.kind == ErrorKind::wrong_pin) {
+      error = {ErrorKind::wrong_pin, "the passphrase does not open \"" + config_.issuing.key.filename().string() + "\"",
+               "it was chosen at `karta init`; tries are not counted"};
+    }
+    return fail(std::move(error));
+  }
+  std::unique_ptr<crypto::Signer> signer =
+      std::make_unique<crypto::SoftwareSigner>(std::move(*key), std::vector<Bytes>{issuing_.der(), root_.der()});
+  return signer;
+}
+
+Result<crypto::CertificateProfile> Centre::certificate_profile(std::string_view name) const {
+  TRY(check_profile_name(name));
+  const fs::path path = config_.certificate_profiles / (std::string(name) + ".toml");
+  const Bytes text = TRY(read_file(path, crypto::kMostProfileOctets));
+  return crypto::CertificateProfile::from_toml(as_text(text), path.string());
+}
+
+Result<card::CardProfile> Centre::card_profile(std::string_view name) const {
+  TRY(check_profile_name(name));
+  return card::read_profile((config_.card_profiles / (std::string(name) + ".toml")).string());
+}
+
+}  // namespace karta::issuing

@@ -1,0 +1,65 @@
+// Centre: an issuing centre on disk: its configuration, certificate authorities, profiles and registry.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "card/profile.h"
+#include "crypto/algorithm.h"
+#include "crypto/signer.h"
+#include "crypto/x509/certificate.h"
+#include "crypto/x509/profile.h"
+#include "identity/registry.h"
+#include "issuing/centre_config.h"
+
+namespace karta::issuing {
+
+struct CentreOptions {
+  std::string name = "karta issuing centre";
+  std::string country = "RU";
+  crypto::KeyType root_key = crypto::KeyType::p384;
+  crypto::KeyType issuing_key = crypto::KeyType::p256;
+  std::uint32_t key_file_iterations = crypto::PrivateKey::kIterations;  ///< of PBKDF2; tests may take less
+};
+
+/// Makes a whole centre in `folder`, which must not exist or be empty: karta.toml, root and issuing CA, profiles,
+/// registry, a folder for letters. Everything is made beside `folder` first and moved there at once, so that a failure
+/// leaves nothing behind. `passphrase` (at least kShortestPassphrase octets) encrypts both CA keys.
+Status create_centre(const std::filesystem::path& folder, const CentreOptions& options, const SecretBytes& passphrase,
+                     const Clock& clock, RandomSource& random);
+inline constexpr std::size_t kShortestPassphrase = 8;
+
+class Centre {
+ public:
+  /// `clock` and `random` must outlive it.
+  static Result<Centre> open(const std::filesystem::path& folder, const Clock& clock, RandomSource& random);
+
+  const CentreConfig& config() const { return config_; }
+  identity::Registry& registry() { return *registry_; }
+  const crypto::Certificate& root() const { return root_; }
+  const crypto::Certificate& issuing() const { return issuing_; }
+
+  /// The issuing CA's key, ready to sign; `wrong_pin` on a wrong passphrase.
+  Result<std::unique_ptr<crypto::Signer>> unlock_issuing_ca(const SecretBytes& passphrase) const;
+  /// The file NAME.toml of the certificate profiles.
+  Result<crypto::CertificateProfile> certificate_profile(std::string_view name) const;
+  /// The file NAME.toml of the card profiles.
+  Result<card::CardProfile> card_profile(std::string_view name) const;
+
+ private:
+  Centre(CentreConfig config, crypto::Certificate root, crypto::Certificate issuing, identity::Registry registry)
+      : config_(std::move(config)),
+        root_(std::move(root)),
+        issuing_(std::move(issuing)),
+        registry_(std::make_unique<identity::Registry>(std::move(registry))) {}
+
+  CentreConfig config_;
+  crypto::Certificate root_;
+  crypto::Certificate issuing_;
+  std::unique_ptr<identity::Registry> registry_;
+};
+
+}  // namespace karta::issuing
