@@ -45,7 +45,7 @@ const ConcessionKindRow& row_of(ConcessionKind kind);
 
 struct Concession {
   ConcessionKind kind = ConcessionKind::pensioner;
-  Date valid_from;
+  Date valid_from{};
   std::optional<Date> valid_until;  ///< the last day; none: without end
 
   friend bool operator==(const Concession&, const Concession&) = default;
@@ -58,7 +58,7 @@ struct Citizen {
   std::string patronymic;    ///< empty if there is none
   std::string family_latin;  ///< Latin capitals, as card and certificate show it
   std::string given_latin;
-  Date birth_date;
+  Date birth_date{};
   Sex sex = Sex::not_stated;
   Snils snils = Snils::from_number(1);
   std::optional<Inn> inn;  ///< a person's, 12 digits
@@ -101,8 +101,9 @@ std::vector<CitizenField> differing_fields(const Citizen& a, const Citizen& b);
 
 /// A fault of one datum. `reason` never repeats the datum.
 struct FieldProblem {
-  CitizenField field;
-  std::string reason;
+  CitizenField field = CitizenField::snils;
+  std::string code;    ///< stable: "required", "malformed", "check-digit", "too-long", "out-of-range", "unknown-value"
+  std::string reason;  ///< for people
   std::string hint;
 };
 
@@ -110,8 +111,11 @@ struct FieldProblem {
 /// Concessions read "kind", "kind:from", "kind:from..until", several joined by "|"; without `from`: valid from birth.
 std::optional<FieldProblem> set_field(Citizen& citizen, CitizenField field, std::string_view text);
 
-/// What remains once all fields are set: required ones there, dates not before 1900-01-01 and births not after `today`,
-/// Latin names derived (ICAO 9303) where none are given, concessions sorted. Returns everything that is wrong.
-std::vector<FieldProblem> complete(Citizen& citizen, const std::vector<CitizenField>& given, Date today);
+/// What remains once all fields are set: births not before 1900-01-01 and not after `today`, Latin names derived (ICAO
+/// 9303) where none are given, concessions sorted and none without a beginning. Returns everything that is wrong.
+std::vector<FieldProblem> complete(Citizen& citizen, Date today);
+
+inline constexpr std::size_t kNameCharacters = 64;  ///< of one name, as X.520 bounds surname and givenName
+inline constexpr std::size_t kConcessionsMax = 16;  ///< of one citizen
 
 }  // namespace karta::identity

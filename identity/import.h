@@ -14,9 +14,7 @@ namespace karta::identity {
 
 enum class CitizenFormat : std::uint8_t { automatic, csv, json_lines };
 
-inline constexpr std::size_t kImportMaxRecordOctets = 64 * 1024;  ///< one line, embedded line breaks included
-inline constexpr std::size_t kImportMaxColumns = 64;
-inline constexpr std::size_t kImportChunkOctets = 64 * 1024;  ///< read at a time
+inline constexpr std::size_t kImportBatchOctets = 4 * 1024 * 1024;  ///< of text held in memory for one transaction
 
 struct ImportOptions {
   CitizenFormat format = CitizenFormat::automatic;
@@ -60,8 +58,8 @@ class ImportListener {
   virtual Status progress(const ImportSummary& so_far) = 0;
 };
 
-/// Reads `in` to its end. Fails as a whole, before anything is written, on a wrong encoding, a header without the
-/// required columns or with unknown ones; fails in the middle on io, busy, or text that is not UTF-8 in bulk.
+/// Reads `in` to its end. Fails as a whole, before anything is written, on a wrong encoding (seen in the first chunk),
+/// a header without the required columns or with unknown ones; fails in the middle on io and busy only.
 Result<ImportSummary> import_citizens(std::istream& in, Registry& registry, const ImportOptions& options,
                                       ImportListener& listener);
 

@@ -19,6 +19,9 @@
 
 namespace karta::identity {
 
+/// The message of an error where the digits are there but their check digit says otherwise.
+inline constexpr std::string_view kCheckDigitFault = "check digit does not agree with the number";
+
 /// Insurance number of an individual personal account, 11 digits.
 class Snils {
  public:

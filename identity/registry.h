@@ -175,6 +175,8 @@ class Registry {
 
   /// A new card in state ordered, with its status index.
   Result<Card> order_card(const CardOrder& order, const Cause& cause);
+  /// Many at once, in one transaction: all are ordered or none.
+  Result<std::vector<Card>> order_cards(const std::vector<CardOrder>& orders, const Cause& cause);
   /// Binds the chip's serial (hexadecimal; already_exists if another card has it), sets the end of validity and moves
   /// the card to produced.
   Result<Card> produce_card(CardId id, std::string_view serial, Time valid_until, const Cause& cause);
@@ -209,6 +211,7 @@ class Registry {
   Result<std::vector<AccessEntry>> access_log(CitizenId citizen, std::size_t limit = kPageLimit,
                                               std::optional<std::int64_t> before = {});
 
+  const Clock& clock() const;
   /// The whole file examined; malformed if anything is wrong.
   Status check_integrity();
 

@@ -1,0 +1,125 @@
+#include "identity/schema.h"
+
+#include <array>
+
+namespace karta::identity {
+namespace {
+
+constexpr auto kMigrations = std::to_array<service::Migration>({
+    {1, "citizens, cards, certificates, events, access log, status blocks", R"sql(
+CREATE TABLE citizens (
+  citizen_id BIGINT NOT NULL PRIMARY KEY,
+  snils BIGINT NOT NULL,
+  family TEXT NOT NULL,
+  given TEXT NOT NULL,
+  patronymic TEXT NOT NULL,
+  family_latin TEXT NOT NULL,
+  given_latin TEXT NOT NULL,
+  search_name TEXT NOT NULL,
+  birth_date TEXT NOT NULL,
+  sex BIGINT NOT NULL,
+  inn TEXT,
+  enp TEXT,
+  insurer TEXT NOT NULL,
+  region TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL
+);
+CREATE INDEX citizens_by_name ON citizens (search_name, citizen_id);
+CREATE TABLE citizen_by_snils (
+  snils_account BIGINT NOT NULL PRIMARY KEY,
+  citizen_id BIGINT NOT NULL
+);
+CREATE TABLE concessions (
+  citizen_id BIGINT NOT NULL REFERENCES citizens (citizen_id),
+  kind BIGINT NOT NULL,
+  valid_from TEXT NOT NULL,
+  valid_until TEXT,
+  PRIMARY KEY (citizen_id, kind, valid_from)
+);
+CREATE TABLE cards (
+  citizen_id BIGINT NOT NULL REFERENCES citizens (citizen_id),
+  card_id BIGINT NOT NULL,
+  serial TEXT,
+  status_index BIGINT NOT NULL,
+  profile TEXT NOT NULL,
+  batch TEXT NOT NULL,
+  state BIGINT NOT NULL,
+  revocation_reason BIGINT NOT NULL,
+  replaces BIGINT,
+  valid_until BIGINT,
+  created_at BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL,
+  PRIMARY KEY (citizen_id, card_id)
+);
+CREATE INDEX cards_stopped ON cards (status_index) WHERE state IN (5, 6, 8);
+CREATE TABLE card_by_id (
+  card_id BIGINT NOT NULL PRIMARY KEY,
+  citizen_id BIGINT NOT NULL
+);
+CREATE TABLE card_by_serial (
+  serial TEXT NOT NULL PRIMARY KEY,
+  card_id BIGINT NOT NULL
+);
+CREATE TABLE card_by_index (
+  status_index BIGINT NOT NULL PRIMARY KEY,
+  card_id BIGINT NOT NULL
+);
+CREATE TABLE certificates (
+  citizen_id BIGINT NOT NULL REFERENCES citizens (citizen_id),
+  card_id BIGINT NOT NULL,
+  kind BIGINT NOT NULL,
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
+  der BYTEA NOT NULL,
+  not_before BIGINT NOT NULL,
+  not_after BIGINT NOT NULL,
+  revoked_at BIGINT,
+  revocation_reason BIGINT NOT NULL,
+  PRIMARY KEY (citizen_id, issuer, serial)
+);
+CREATE TABLE certificate_by_serial (
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
+  citizen_id BIGINT NOT NULL,
+  PRIMARY KEY (issuer, serial)
+);
+CREATE TABLE events (
+  citizen_id BIGINT NOT NULL,
+  number BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  actor TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  card_id BIGINT,
+  state_before TEXT NOT NULL,
+  state_after TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (citizen_id, number)
+);
+CREATE TABLE access_log (
+  citizen_id BIGINT NOT NULL,
+  number BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  actor TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  case_id TEXT NOT NULL,
+  what TEXT NOT NULL,
+  PRIMARY KEY (citizen_id, number)
+);
+CREATE TABLE status_blocks (
+  first_index BIGINT NOT NULL PRIMARY KEY,
+  size BIGINT NOT NULL,
+  used BIGINT NOT NULL,
+  batch TEXT NOT NULL,
+  seed BYTEA NOT NULL,
+  created_at BIGINT NOT NULL
+);
+CREATE INDEX status_blocks_by_batch ON status_blocks (batch, first_index);
+)sql"},
+});
+
+}  // namespace
+
+std::span<const service::Migration> registry_migrations() { return kMigrations; }
+
+}  // namespace karta::identity
