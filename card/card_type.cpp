@@ -11,11 +11,11 @@ constexpr ChannelLimits kShort{kShortData, kShortResponse, true};
 constexpr ChannelLimits kKarta{2048, 2048, true};
 
 constexpr auto kTypes = std::to_array<CardType>({
-    {.name = "karta", .historical_suffix = "KartaOsEID", .limits = kKarta, .esign = true},
-    {.name = "karta contactless", .historical_suffix = "KartaSim", .limits = kKarta, .esign = false},
-    {.name = "OsEID", .historical_suffix = "OsEID", .limits = kShort, .esign = true},
-    {.name = "MyEID", .historical_suffix = "MyEID", .limits = kShort, .esign = true},
-    {.name = "unknown", .historical_suffix = "", .limits = kShort, .esign = true},
+    {.name = "karta", .historical_suffix = "KartaOsEID", .limits = kKarta, .short_ids = true, .esign = true},
+    {.name = "karta contactless", .historical_suffix = "KartaSim", .limits = kKarta, .short_ids = true, .esign = false},
+    {.name = "OsEID", .historical_suffix = "OsEID", .limits = kShort, .short_ids = false, .esign = true},
+    {.name = "MyEID", .historical_suffix = "MyEID", .limits = kShort, .short_ids = false, .esign = true},
+    {.name = "unknown", .historical_suffix = "", .limits = kShort, .short_ids = false, .esign = true},
 });
 
 }  // namespace

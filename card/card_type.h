@@ -12,6 +12,9 @@ struct CardType {
   std::string_view name;
   std::string_view historical_suffix;  ///< the historical bytes end so
   ChannelLimits limits;
+  /// Transparent files have the low five bits of their identifier as short file identifier: a file is read in one
+  /// command.
+  bool short_ids;
   bool esign;  ///< plain MyEID-profile commands have business here (not over the contactless interface)
 };
 

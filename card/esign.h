@@ -8,8 +8,10 @@
 //   TRY(esign.verify_pin(PinKind::pin1, pin));
 //   auto signature = TRY(esign.sign(key, SignatureScheme::ecdsa, digest));
 //
-// Every public function is one PC/SC transaction of its own, or part of the caller's (Transaction nests). What other
-// programs did in between is noticed: a reset re-opens the application, a changed card empties what was read before.
+// Every public function is one PC/SC transaction of its own, which begins with reading the change counter; inside a
+// transaction of the caller's (Transaction nests) that happens once, and a security environment set is not set again.
+// What other programs did in between is noticed: a reset re-opens the application, a changed card empties what was read
+// before. Within the caller's transaction nobody else may send commands over the same channel.
 // Reading is lazy and happens once. Not for several threads at once.
 #pragma once
 

@@ -281,6 +281,7 @@ class PcscConnection final : public CardConnection {
   Result<Bytes> transmit_sensitive(ByteView command) override { return exchange(command, true); }
 
   ByteView atr() const override { return atr_; }
+  std::uint64_t transaction() const override { return depth_ > 0 ? transactions_ : 0; }
   unsigned session() const override { return session_; }
   std::string_view reader_name() const override { return shared_->reader; }
 
@@ -313,6 +314,7 @@ class PcscConnection final : public CardConnection {
         ErrorKind::card_busy));
     if (shared_->was_reset) ++session_;
     depth_ = 1;
+    ++transactions_;
     return {};
   }
 
@@ -390,6 +392,7 @@ class PcscConnection final : public CardConnection {
   PcscOptions options_;
   Bytes atr_;
   unsigned session_ = 0, depth_ = 0;
+  std::uint64_t transactions_ = 0;
   bool dead_ = false;
 };
 

@@ -26,6 +26,7 @@ class MemoryConnection final : public CardConnection {
   Status reset() override;
   Status begin() override;
   void end() override;
+  std::uint64_t transaction() const override { return depth_ > 0 ? transactions_ : 0; }
   unsigned session() const override { return session_; }
   std::string_view reader_name() const override { return name_; }
   /// Outermost transactions begun so far.
@@ -63,8 +64,12 @@ class RecordedConnection final : public CardConnection {
   Result<Bytes> transmit(ByteView command) override;
   ByteView atr() const override { return trace_.atr; }
   Status reset() override;
-  Status begin() override { return {}; }
-  void end() override {}
+  Status begin() override {
+    if (depth_++ == 0) ++transactions_;
+    return {};
+  }
+  void end() override { --depth_; }
+  std::uint64_t transaction() const override { return depth_ > 0 ? transactions_ : 0; }
   unsigned session() const override { return session_; }
   std::string_view reader_name() const override { return "recorded card"; }
   bool finished() const { return next_ == trace_.exchanges.size(); }
@@ -72,7 +77,7 @@ class RecordedConnection final : public CardConnection {
  private:
   Trace trace_;
   std::size_t next_ = 0;
-  unsigned session_ = 0;
+  unsigned session_ = 0, depth_ = 0, transactions_ = 0;
 };
 
 /// Forwards to `inner` and keeps what was said, secrets left out. `inner` must outlive it.
@@ -85,6 +90,7 @@ class RecordingConnection final : public CardConnection {
   Status reset() override { return inner_.reset(); }
   Status begin() override { return inner_.begin(); }
   void end() override { inner_.end(); }
+  std::uint64_t transaction() const override { return inner_.transaction(); }
   unsigned session() const override { return inner_.session(); }
   std::string_view reader_name() const override { return inner_.reader_name(); }
   const Trace& trace() const { return trace_; }
@@ -115,6 +121,7 @@ class CountingConnection final : public CardConnection {
   Status reset() override { return inner_.reset(); }
   Status begin() override { return inner_.begin(); }
   void end() override { inner_.end(); }
+  std::uint64_t transaction() const override { return inner_.transaction(); }
   unsigned session() const override { return inner_.session(); }
   std::string_view reader_name() const override { return inner_.reader_name(); }
   const WireCount& count() const { return count_; }
