@@ -4,12 +4,14 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/random.h"
 #include "card/card_signer.h"
 #include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/prompt_pins.h"
 #include "crypto/cms/sign.h"
+#include "crypto/x509/certificate.h"
 
 namespace karta::cli {
 namespace {
@@ -116,14 +118,15 @@ Result<int> run(const Arguments& given) {
     const card::CardKey key = TRY(esign.key(role));
     const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
     PromptPins pins(*input, given.secret.descriptor >= 0);
-    auto signer = TRY(card::CardSigner::make(esign, key, pins));
-    const auto certificate = TRY(crypto::Certificate::from_der(signer->certificate_chain().front()));
+    SystemRandom random;
+    auto signer = TRY(card::CardSigner::make(esign, key, pins, random));
+    const auto certificate = TRY(crypto::Certificate::from_der(signer.certificate_chain().front()));
     signer_name = certificate.subject().to_text();
     if (!given.json) say("signing as " + certificate.subject().display() + ", " + given.key + " key");
     for (Job& job : jobs) {
       if (job.error) continue;
-      signer->set_subject(fs::path(job.file).filename().string());
-      const Status signed_it = sign_one(*signer, job, given);
+      signer.set_subject(fs::path(job.file).filename().string());
+      const Status signed_it = sign_one(signer, job, given);
       job.done = signed_it.has_value();
       if (signed_it) continue;
       job.error = signed_it.error();
