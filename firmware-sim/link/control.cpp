@@ -44,9 +44,9 @@ std::string_view word_of(LinkState state) {
     case LinkState::waiting:
       return "waiting for the reader";
     case LinkState::connected:
-      return "in the reader, off";
-    case LinkState::powered:
-      return "in the reader, on";
+      return "in the reader, not noticed yet";
+    case LinkState::usable:
+      return "in the reader";
   }
   return "";
 }
@@ -148,19 +148,19 @@ Result<std::string> CardFarm::obey(const ControlCommand& command) {
     }
     return fail(ErrorKind::no_reader,
                 "card " + std::to_string(command.card) + " is at " + link.address().name() +
-                    ", but the reader has not switched it on",
+                    ", but the reader has not taken notice of it",
                 "is pcscd running with virtual readers, and is the slot free? see karta-sim setup-readers --help");
   };
   switch (command.verb) {
     case ControlVerb::insert:
       link.insert();
-      return await(LinkState::powered);
+      return await(LinkState::usable);
     case ControlVerb::remove:
       link.remove();
       return await(LinkState::removed);
     case ControlVerb::swap:
       link.swap(TRY(loader_(command.image)));
-      return await(LinkState::powered);
+      return await(LinkState::usable);
     case ControlVerb::reset:
       link.reset_card();
       return std::string();

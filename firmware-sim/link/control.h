@@ -41,7 +41,7 @@ class CardFarm {
   ReaderLink& card(unsigned number) { return *links_[number - 1]; }
 
   /// Carries out one command. The text to answer with, without the closing "ok": empty but for status. `insert` and
-  /// `swap` end when the reader has switched the card on (at most `patience`, then `no_reader`), `remove` when the card
+  /// `swap` end when programs find the card (at most `patience`, then `no_reader`), `remove` when the card
   /// is out. `quit` is the caller's to obey.
   Result<std::string> obey(const ControlCommand& command);
 

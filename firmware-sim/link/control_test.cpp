@@ -71,7 +71,7 @@ class ControlDoorTest : public testing::Test {
     EXPECT_FALSE(reader.receive()) << "the card in the reader leaves";
     reader.eject();
     EXPECT_TRUE(reader.accept());
-    reader.control(1);
+    reader.switch_on();
     return answer.get();
   }
 
@@ -86,7 +86,7 @@ class ControlDoorTest : public testing::Test {
 TEST_F(ControlDoorTest, TellsHowTheCardsAre) {
   const auto status = ask_control(path(), "status");
   ASSERT_TRUE(status) << status.error().message;
-  EXPECT_EQ(*status, "card 1: reader 1000 slot 0, in the reader, off, 0 commands\n");
+  EXPECT_EQ(*status, "card 1: reader 1000 slot 0, in the reader, not noticed yet, 0 commands\n");
 }
 
 TEST_F(ControlDoorTest, RemovesAndSwaps) {
@@ -117,7 +117,7 @@ TEST_F(ControlDoorTest, SaysWhenNoReaderTakesTheCard) {
   ASSERT_TRUE(farm.card(1).wait_for(LinkState::connected, kTestPatience));
   const auto answer = ask_control(path(), "insert");
   ASSERT_FALSE(answer);
-  EXPECT_THAT(answer.error().message, testing::HasSubstr("the reader has not switched it on"));
+  EXPECT_THAT(answer.error().message, testing::HasSubstr("the reader has not taken notice of it"));
 }
 
 TEST_F(ControlDoorTest, Quits) {

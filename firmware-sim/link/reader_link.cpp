@@ -32,6 +32,10 @@ void arm_quick_acknowledgement(int socket) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
+// pcscd looks for removed cards every 400 ms. A card that left and came back between two looks was never away, for it:
+// it would go on with a card that has forgotten everything, or count it as mute.
+constexpr std::chrono::milliseconds kAbsence{600};
+
 bool send_all(int socket, ByteView octets) {
   while (!octets.empty()) {
     const ssize_t sent = ::send(socket, octets.data(), octets.size(), MSG_NOSIGNAL);
@@ -182,6 +186,11 @@ void ReaderLink::run() {
       wait_for_wish(-1);
       continue;
     }
+    if (const auto now = steady_clock::now(); now < not_before_) {
+      become(LinkState::removed);
+      wait_for_wish(static_cast<int>(duration_cast<std::chrono::milliseconds>(not_before_ - now).count()) + 1);
+      continue;
+    }
     const int socket = connect_to_reader();
     if (socket < 0) {
       become(LinkState::waiting);
@@ -190,7 +199,10 @@ void ReaderLink::run() {
     }
     note("insert");
     become(LinkState::connected);
+    switched_on_ = false;
+    presence_polls_ = 0;
     serve(socket);
+    if (wants_to_leave()) not_before_ = steady_clock::now() + kAbsence;
     // Closed before the card's memory of the session is cleared: for the reader the card is simply gone.
     ::close(socket);
     card_->power_off();
@@ -262,7 +274,7 @@ bool ReaderLink::handle(int socket, ByteView payload) {
     case VpcdControl::power_on:
       card_->power_on();
       note("power-on");
-      become(LinkState::powered);
+      switched_on_ = true;
       return true;
     case VpcdControl::reset:
       card_->reset();
@@ -271,7 +283,11 @@ bool ReaderLink::handle(int socket, ByteView payload) {
     case VpcdControl::atr:
       outgoing_.clear();
       append_vpcd_frame(outgoing_, card_->atr());
-      return send_all(socket, outgoing_);
+      if (!send_all(socket, outgoing_)) return false;
+      // A reader that finds a card asks for its ATR, switches it on and asks again. One that only goes on asking had
+      // not noticed that the card was away, and switches it on when a program wants it.
+      if (switched_on_ || ++presence_polls_ >= 2) become(LinkState::usable);
+      return true;
   }
   return true;  // a control of a later driver: none of them wants an answer
 }

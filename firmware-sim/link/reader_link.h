@@ -21,8 +21,8 @@ namespace karta::sim {
 enum class LinkState : std::uint8_t {
   removed,    ///< the card is not in the reader
   waiting,    ///< it should be, but nothing answers at the reader's port
-  connected,  ///< in the reader, not powered since
-  powered,    ///< the reader has switched it on: PC/SC programs can see it
+  connected,  ///< in the reader, which has not taken notice of it yet
+  usable,     ///< the reader has switched it on, or counts it as present: PC/SC programs find it
 };
 
 /// Called from the link's thread whenever the state changes.
@@ -38,6 +38,7 @@ class ReaderLink {
   ReaderLink(const ReaderLink&) = delete;
   ReaderLink& operator=(const ReaderLink&) = delete;
 
+  /// The card comes back no sooner than a hand could bring it, so that the reader notices that it was away.
   void insert();
   /// A command under way runs to its end on the card, but its answer is not given: the card was pulled.
   void remove();
@@ -48,7 +49,7 @@ class ReaderLink {
   /// Power fails as told; the card counts as removed then, until insert().
   void cut_power_at(PowerCut cut);
 
-  /// What of the above was asked has been done, and the link is in `state` (or past it: powered is past connected).
+  /// What of the above was asked has been done, and the link is in `state` (or past it: usable is past connected).
   /// False if that did not come to pass in time.
   bool wait_for(LinkState state, std::chrono::milliseconds at_most);
 
@@ -91,6 +92,9 @@ class ReaderLink {
   // The thread's own.
   std::unique_ptr<CardDevice> card_;
   Bytes outgoing_;
+  bool switched_on_ = false;                          // since it was inserted
+  unsigned presence_polls_ = 0;                       // since it was inserted, without being switched on
+  std::chrono::steady_clock::time_point not_before_;  // a card that left stays away so long
   std::chrono::steady_clock::time_point last_answer_;
   std::thread thread_;
 };

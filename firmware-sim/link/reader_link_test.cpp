@@ -25,8 +25,10 @@ TEST_F(ReaderLinkTest, SpeaksTheProtocol) {
   ASSERT_TRUE(reader.accept());
   EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
   EXPECT_EQ(log.power_ons, 0) << "asking for the ATR switches nothing on";
+  EXPECT_EQ(link.state(), LinkState::connected) << "not yet";
   reader.control(kOn);
-  EXPECT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
+  EXPECT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   EXPECT_EQ(log.power_ons, 1);
   EXPECT_EQ(reader.ask(kCommand), kEcho);
   EXPECT_EQ(reader.ask(Bytes(65'000, 0x42))->size(), 65'002u);
@@ -73,8 +75,8 @@ TEST_F(ReaderLinkTest, WaitsForAReaderThatIsNotThereYet) {
 TEST_F(ReaderLinkTest, ComesBackAfterTheReaderRestarts) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
-  reader.control(kOn);
-  ASSERT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  reader.switch_on();
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   reader.stop();
   reader.eject();
   reader.start();
@@ -98,17 +100,26 @@ TEST_F(ReaderLinkTest, IsRemovedAndInserted) {
 TEST_F(ReaderLinkTest, SwapsTheCard) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
-  reader.control(kOn);
-  ASSERT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  reader.switch_on();
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   TestCardLog other_log;
   link.swap(std::make_unique<TestCard>(2, other_log));
   EXPECT_FALSE(reader.receive());
   reader.eject();
   ASSERT_TRUE(reader.accept());
   EXPECT_TRUE(log.gone) << "its image is free for another reader";
-  reader.control(kOn);
-  EXPECT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  reader.switch_on();
+  EXPECT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 2}));
+}
+
+TEST_F(ReaderLinkTest, IsUsableForAReaderThatMissedItsAbsence) {
+  ReaderLink link(1, reader.address, card(), nullptr);
+  ASSERT_TRUE(reader.accept());
+  EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
+  EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
+  EXPECT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
+  EXPECT_EQ(log.power_ons, 0);
 }
 
 TEST_F(ReaderLinkTest, GivesNoAnswerWhenPulledInMidCommand) {
@@ -131,10 +142,10 @@ TEST_F(ReaderLinkTest, GivesNoAnswerWhenPulledInMidCommand) {
 TEST_F(ReaderLinkTest, LeavesTheReaderWhenThePowerIsCut) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
-  reader.control(kOn);
-  ASSERT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  reader.switch_on();
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   link.cut_power_at({.command = 2, .write = 0});
-  ASSERT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   EXPECT_EQ(reader.ask(kCommand), kEcho);
   EXPECT_EQ(reader.ask(kCommand), std::nullopt);
   EXPECT_TRUE(link.wait_for(LinkState::removed, kTestPatience));
@@ -147,10 +158,10 @@ TEST_F(ReaderLinkTest, LeavesTheReaderWhenThePowerIsCut) {
 TEST_F(ReaderLinkTest, LosesItsRightsOnAGlitch) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
-  reader.control(kOn);
-  ASSERT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  reader.switch_on();
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   link.reset_card();
-  ASSERT_TRUE(link.wait_for(LinkState::powered, kTestPatience));
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   EXPECT_EQ(log.resets, 1);
   EXPECT_EQ(reader.ask(kCommand), kEcho);
 }

@@ -74,6 +74,12 @@ class TestReader {
   }
   void control(std::uint8_t octet) { send(Bytes{octet}); }
 
+  /// As pcscd does when it has found a card.
+  void switch_on() {
+    control(1);
+    EXPECT_TRUE(ask(Bytes{4}));
+  }
+
   /// The next frame from the card; nothing if the card has gone.
   std::optional<Bytes> receive() {
     const auto length = exactly(2);

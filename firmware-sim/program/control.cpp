@@ -22,7 +22,7 @@ void add_control(CLI::App& app, Deed& deed) {
                    "cut-power [CARD] [command=N] [write=N], status, quit")
       ->required();
   verb->footer(
-      "Returns when it is done: after insert, the reader has switched the card on.\n"
+      "Returns when it is done: after insert, programs find the card.\n"
       "Example: karta-sim control /run/user/1000/cards remove 2");
   verb->callback([options, &deed] {
     deed = [options]() -> Status {

@@ -101,11 +101,11 @@ Status run_cards(std::vector<Seat> seats, const RunOptions& options) {
   std::unique_ptr<ControlDoor> door;
   if (!options.control.empty()) door = TRY(ControlDoor::open(options.control, farm, &StopSignal::raise));
 
-  // Ready means: each card has been switched on by its reader, so PC/SC programs find it.
+  // Ready means: each reader has taken notice of its card, so PC/SC programs find it.
   constexpr int kStepMilliseconds = 20;
   constexpr int kStepsUntilWarning = 150;
   for (unsigned card = 1, steps = 0; card <= farm.size();) {
-    if (farm.card(card).wait_for(LinkState::powered, std::chrono::milliseconds(kStepMilliseconds))) {
+    if (farm.card(card).wait_for(LinkState::usable, std::chrono::milliseconds(kStepMilliseconds))) {
       ++card;
       continue;
     }
@@ -113,7 +113,7 @@ Status run_cards(std::vector<Seat> seats, const RunOptions& options) {
     if (++steps == kStepsUntilWarning) {
       const bool connected = farm.card(card).state() == LinkState::connected;
       std::fprintf(stderr,
-                   connected ? "card %u has not been switched on yet: is another card in %s?\n"
+                   connected ? "card %u has not been noticed yet: is another card in %s?\n"
                              : "card %u is still waiting: is pcscd running, with virtual readers? (%s)\n",
                    card, farm.card(card).address().name().c_str());
     }
