@@ -59,6 +59,8 @@ Result<std::size_t> FileContent::read(MutableByteView buffer) {
   }
 }
 
+bool FileContent::rewind() { return ::lseek(descriptor_, 0, SEEK_SET) == 0; }
+
 Result<Bytes> read_all(ContentSource& source, std::size_t most) {
   constexpr std::size_t kPiece = 64 * 1024;
   Bytes out;

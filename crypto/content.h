@@ -16,16 +16,22 @@ class ContentSource {
   virtual ~ContentSource() = default;
   /// Reads some octets into `buffer` (at least one long) and returns how many; 0 is the end.
   virtual Result<std::size_t> read(MutableByteView buffer) = 0;
+  /// Back to the front, so that the content can be read a second time; false if that is impossible (a pipe).
+  virtual bool rewind() { return false; }
 };
 
 /// Octets in memory, aliased: they must outlive the source.
 class MemoryContent final : public ContentSource {
  public:
-  explicit MemoryContent(ByteView octets) : rest_(octets) {}
+  explicit MemoryContent(ByteView octets) : whole_(octets), rest_(octets) {}
   Result<std::size_t> read(MutableByteView buffer) override;
+  bool rewind() override {
+    rest_ = whole_;
+    return true;
+  }
 
  private:
-  ByteView rest_;
+  ByteView whole_, rest_;
 };
 
 /// A file, or anything else open(2) opens ("/dev/stdin", a pipe).
@@ -37,6 +43,7 @@ class FileContent final : public ContentSource {
   FileContent& operator=(FileContent&& other) noexcept;
   ~FileContent() override;
   Result<std::size_t> read(MutableByteView buffer) override;
+  bool rewind() override;
 
  private:
   FileContent(int descriptor, std::string name) : descriptor_(descriptor), name_(std::move(name)) {}

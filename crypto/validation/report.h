@@ -24,7 +24,7 @@ enum class SubIndication : std::uint8_t {
   hash_failure,
   sig_crypto_failure,
   sig_constraints_failure,
-  crypto_constraints_failure,
+  crypto_constraints_failure_no_poe,
   no_signing_certificate_found,
   no_certificate_chain_found,
   chain_constraints_failure,

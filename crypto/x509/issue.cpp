@@ -147,9 +147,8 @@ Result<Validity> choose_validity(const CertificateProfile& profile, const Certif
 Result<Certificate> sign_certificate(const CertificateProfile& profile, const CertificateRequest& request,
                                      const Name& subject, const Certificate* issuer, Signer& signer, const Clock& clock,
                                      RandomSource& random) {
-  if (request.public_key.type().has_value() ? std::find(profile.key_types.begin(), profile.key_types.end(),
-                                                        *request.public_key.type()) == profile.key_types.end()
-                                            : true) {
+  const auto type = request.public_key.type();
+  if (!type || std::find(profile.key_types.begin(), profile.key_types.end(), *type) == profile.key_types.end()) {
     return fail(ErrorKind::usage, "keys of type " + request.public_key.type_name() + " are not certified (profile \"" +
                                       profile.name + "\")");
   }
