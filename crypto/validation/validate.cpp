@@ -1,0 +1,760 @@
+#include "crypto/validation/validate.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "base/der.h"
+#include "crypto/algorithm_identifier.h"
+#include "crypto/cms/attributes.h"
+#include "crypto/cms/signed_data.h"
+#include "crypto/digest.h"
+#include "crypto/x509/path.h"
+
+namespace karta::crypto {
+namespace {
+
+int year_of(Time time) {
+  return static_cast<int>(std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(time)).year());
+}
+
+bool past(std::uint16_t sunset_year, Time at) { return sunset_year != 0 && year_of(at) > sunset_year; }
+
+/// Digests of the content under every hash the signers ask for.
+using ContentDigests = std::array<std::optional<Bytes>, kHashes.size()>;
+
+std::vector<Hash> hashes_wanted(const SignedData& data) {
+  std::vector<Hash> out;
+  for (const CmsSigner& signer : data.signers) {
+    const auto hash = hash_of(signer.digest_algorithm.oid, signer.digest_algorithm.parameters);
+    if (hash && std::find(out.begin(), out.end(), *hash) == out.end()) out.push_back(*hash);
+  }
+  return out;
+}
+
+/// Turns lone line feeds into CR LF, as mail programs (and openssl without -binary) do before they sign.
+class TextHasher {
+ public:
+  explicit TextHasher(Hash hash) : hasher_(hash) {}
+
+  void update(ByteView octets) {
+    static constexpr std::uint8_t kCrLf[] = {'\r', '\n'};
+    std::size_t from = 0;
+    for (std::size_t i = 0; i < octets.size(); ++i) {
+      const std::uint8_t octet = octets[i];
+      plain_ = plain_ && (octet >= 0x20 || octet == '\t' || octet == '\n' || octet == '\r' || octet == '\f');
+      if (octet == '\n' && last_ != '\r') {
+        hasher_.update(octets.subspan(from, i - from));
+        hasher_.update(kCrLf);
+        from = i + 1;
+      }
+      last_ = octet;
+    }
+    hasher_.update(octets.subspan(from));
+  }
+  /// No control characters but those that lay out lines.
+  bool plain() const { return plain_; }
+  Bytes finish() { return hasher_.finish(); }
+
+ private:
+  Hasher hasher_;
+  std::uint8_t last_ = 0;
+  bool plain_ = true;
+};
+
+/// The content, wherever it is, hashed once.
+class Content {
+ public:
+  Content(const SignedData& data, ContentSource* detached) : data_(data), detached_(detached) {}
+
+  bool twice() const { return data_.has_content && detached_ != nullptr; }
+  bool missing() const { return !data_.has_content && detached_ == nullptr; }
+
+  Status hash() {
+    if (twice() || missing()) return {};
+    std::vector<std::pair<Hash, Hasher>> hashers;
+    for (const Hash hash : hashes_wanted(data_)) hashers.emplace_back(hash, Hasher(hash));
+    TRY(for_each_piece([&](ByteView piece) {
+      for (auto& [hash, hasher] : hashers) hasher.update(piece);
+    }));
+    for (auto& [hash, hasher] : hashers) digests_[static_cast<std::size_t>(hash)] = hasher.finish();
+    return {};
+  }
+  const std::optional<Bytes>& digest(Hash hash) const { return digests_[static_cast<std::size_t>(hash)]; }
+
+  /// The digest of a detached plain text with CR LF line ends, read a second time; empty if it is no such text.
+  std::optional<Bytes> text_digest(Hash hash) {
+    if (data_.has_content || detached_ == nullptr || !detached_->rewind()) return std::nullopt;
+    TextHasher hasher(hash);
+    if (!for_each_piece([&](ByteView piece) { hasher.update(piece); }) || !hasher.plain()) return std::nullopt;
+    return hasher.finish();
+  }
+
+  /// The enveloped content in one piece; empty if it is beside.
+  std::optional<Bytes> enveloped() const {
+    if (!data_.has_content) return std::nullopt;
+    Bytes out;
+    for (const ByteView piece : data_.content) append(out, piece);
+    return out;
+  }
+
+ private:
+  template <class Consume>
+  Status for_each_piece(Consume consume) {
+    if (data_.has_content) {
+      for (const ByteView piece : data_.content) consume(piece);
+      return {};
+    }
+    Bytes buffer(64 * 1024);
+    while (const std::size_t count = TRY(detached_->read(buffer))) consume(ByteView(buffer).first(count));
+    return {};
+  }
+
+  const SignedData& data_;
+  ContentSource* detached_;
+  ContentDigests digests_;
+};
+
+/// A certificate that came in the file.
+struct BagEntry {
+  std::size_t offset = 0;
+  std::optional<Certificate> certificate;
+  std::string fault;  // why there is none
+};
+
+std::vector<BagEntry> read_bag(const SignedData& data) {
+  std::vector<BagEntry> out;
+  for (const CmsCertificate& one : data.certificates) {
+    BagEntry entry{.offset = one.offset, .certificate = {}, .fault = {}};
+    if (!one.x509) {
+      entry.fault = "it is no X.509 certificate";
+    } else if (auto parsed = Certificate::from_der(one.whole)) {
+      entry.certificate = std::move(*parsed);
+    } else {
+      entry.fault = parsed.error().message;
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+/// What a signing-certificate attribute says of the signer's certificate.
+struct CertificateReference {
+  Hash hash = Hash::sha256;
+  Bytes digest;
+  Bytes issuer;  // Name, DER; empty if there is no issuerSerial
+  Bytes serial;
+  std::size_t offset = 0;
+  std::size_t listed = 0;
+};
+
+// IssuerSerial ::= SEQUENCE { issuer GeneralNames, serialNumber CertificateSerialNumber }
+Status read_issuer_serial(der::Reader& reader, CertificateReference& out) {
+  der::Reader inner = TRY(reader.enter(der::kSequence));
+  const Tlv names = TRY(inner.expect(der::kSequence));
+  for (const GeneralName& name : TRY(parse_general_names(names.value))) {
+    if (name.kind == GeneralName::Kind::directory_name) out.issuer = name.value;
+  }
+  out.serial = to_bytes(TRY(inner.integer()));
+  return inner.finish();
+}
+
+// SigningCertificateV2 ::= SEQUENCE { certs SEQUENCE OF ESSCertIDv2, policies SEQUENCE OF PolicyInformation OPTIONAL }
+// ESSCertIDv2 ::= SEQUENCE { hashAlgorithm AlgorithmIdentifier DEFAULT {id-sha256}, certHash OCTET STRING,
+//                            issuerSerial IssuerSerial OPTIONAL }
+// SigningCertificate is the same with ESSCertID ::= SEQUENCE { certHash OCTET STRING (SHA-1), issuerSerial OPTIONAL }
+Result<CertificateReference> read_reference(ByteView value, bool v2) {
+  CertificateReference out;
+  der::Reader outer(value);
+  der::Reader reader = TRY(outer.enter(der::kSequence));
+  TRY(outer.finish());
+  der::Reader list = TRY(reader.enter(der::kSequence));
+  (void)TRY(reader.next_if(der::kSequence));
+  TRY(reader.finish());
+  while (!list.done()) {
+    CertificateReference one;
+    der::Reader ess = TRY(list.enter(der::kSequence));
+    one.hash = v2 ? Hash::sha256 : Hash::sha1;
+    if (v2) {
+      if (const auto algorithm = TRY(ess.next_if(der::kSequence))) {
+        der::Reader again(algorithm->whole);
+        const auto identifier = TRY(read_algorithm_identifier(again));
+        one.hash = TRY(hash_of(identifier.oid, identifier.parameters));
+      }
+    }
+    one.digest = to_bytes(TRY(ess.octet_string()));
+    if (!ess.done()) TRY(read_issuer_serial(ess, one));
+    TRY(ess.finish());
+    // The first names the signer's certificate; others narrow the path (RFC 5035 §3).
+    const std::size_t listed = out.listed + 1;
+    if (listed == 1) out = std::move(one);
+    out.listed = listed;
+  }
+  if (out.listed == 0) return fail(ErrorKind::malformed, "no certificate is named");
+  return out;
+}
+
+class SignerValidation {
+ public:
+  SignerValidation(const SignedData& data, const CmsSigner& signer, Content& content, const std::vector<BagEntry>& bag,
+                   const TrustMaterial& trust, const ValidateOptions& options)
+      : data_(data), signer_(signer), content_(content), bag_(bag), trust_(trust), options_(options) {
+    report_.verdict = Verdict::total_passed;
+  }
+
+  SignatureReport run(const Status& content_status) {
+    check_algorithms();
+    check_attributes();
+    check_content(content_status);
+    find_certificate();
+    check_signature_value();
+    check_strength();
+    if (certificate_) check_path();
+    report_.level = reference_ && has_signing_time_ ? "CAdES-B-B" : "CMS";
+    report_.integrity = hash_right_ == std::optional(false) || value_right_ == std::optional(false) ? Integrity::broken
+                        : hash_right_ && value_right_                                               ? Integrity::intact
+                                                      : Integrity::unchecked;
+    add_remarks();
+    return std::move(report_);
+  }
+
+ private:
+  // --- findings ---
+
+  void find(Severity severity, std::string code, std::string message, std::optional<std::size_t> offset = {}) {
+    report_.findings.push_back({severity, std::move(code), std::move(message), offset});
+  }
+  /// A fault makes the verdict; a failure weighs more than not knowing, and the first of a weight names the reason.
+  void fault(Verdict verdict, SubIndication sub, std::string code, std::string message,
+             std::optional<std::size_t> offset = {}) {
+    if (verdict > report_.verdict) {
+      report_.verdict = verdict;
+      report_.sub_indication = sub;
+      find(Severity::fault, std::move(code), std::move(message), offset);
+      std::rotate(report_.findings.begin(), report_.findings.end() - 1, report_.findings.end());
+    } else {
+      find(Severity::fault, std::move(code), std::move(message), offset);
+    }
+  }
+  void broken_format(std::string code, std::string message, std::size_t offset) {
+    fault(Verdict::total_failed, SubIndication::format_failure, std::move(code), std::move(message), offset);
+  }
+
+  // --- algorithms ---
+
+  void check_algorithms() {
+    const FoundAlgorithm& digest_found = signer_.digest_algorithm;
+    report_.digest = digest_found.oid;
+    if (const auto hash = hash_of(digest_found.oid, digest_found.parameters)) {
+      hash_ = *hash;
+      report_.digest = std::string(row_of(*hash).name);
+    } else {
+      algorithm_fault(hash.error(), "digestAlgorithm", digest_found.offset);
+    }
+    const bool announced = std::any_of(data_.digest_algorithms.begin(), data_.digest_algorithms.end(),
+                                       [&](const FoundAlgorithm& one) { return one.oid == digest_found.oid; });
+    if (!announced) {
+      broken_format("digest-not-announced", "digestAlgorithms does not list the signer's " + report_.digest,
+                    digest_found.offset);
+    }
+
+    const FoundAlgorithm& found = signer_.signature_algorithm;
+    report_.algorithm = found.oid;
+    if (found.oid == cms::kRsaEncryptionOid) {
+      // RFC 3370 §3.2: the key's own OID; the hash is that of digestAlgorithm.
+      if (!found.parameters.empty() && found.parameters != der::null()) {
+        broken_format("signature-algorithm", "signatureAlgorithm has parameters rsaEncryption has not", found.offset);
+      }
+      if (hash_) {
+        if (const auto id = find_algorithm(KeyFamily::rsa, *hash_, Padding::pkcs1)) algorithm_ = {*id, std::nullopt};
+      }
+      find(Severity::note, "signature-algorithm-generic",
+           "signatureAlgorithm says rsaEncryption and leaves the hash to digestAlgorithm", found.offset);
+    } else if (const auto known = signature_algorithm_of(found.oid, found.parameters)) {
+      algorithm_ = *known;
+    } else {
+      algorithm_fault(known.error(), "signatureAlgorithm", found.offset);
+    }
+    if (!algorithm_) return;
+    report_.algorithm = std::string(row_of(algorithm_->id).name);
+    if (hash_ && row_of(algorithm_->id).hash != *hash_) {
+      broken_format("digest-unlike-signature",
+                    "digestAlgorithm is " + report_.digest + ", but signatureAlgorithm is " + report_.algorithm,
+                    found.offset);
+    }
+  }
+
+  void algorithm_fault(const Error& error, std::string_view field, std::size_t offset) {
+    if (error.kind == ErrorKind::unsupported) {
+      fault(Verdict::indeterminate, SubIndication::crypto_constraints_failure_no_poe, "unsupported-algorithm",
+            std::string(field) + ": " + error.message, offset);
+    } else {
+      broken_format("algorithm-parameters", std::string(field) + ": " + error.message, offset);
+    }
+  }
+
+  // --- signed attributes (RFC 5652 §5.3, §11; EN 319 122-1 §5) ---
+
+  void check_attributes() {
+    if (!signer_.signed_attributes) {
+      // RFC 5652 §5.3: signed attributes may be absent only over id-data.
+      if (data_.content_type != cms::kDataOid) {
+        broken_format("content-type", "content of type " + data_.content_type + " needs signed attributes",
+                      data_.content_offset);
+      }
+      find(Severity::note, "no-signed-attributes", "nothing but the content is signed: no time, no certificate",
+           signer_.offset);
+      return;
+    }
+    const CmsAttributes& attributes = *signer_.signed_attributes;
+    for (std::size_t i = 0; i < attributes.list.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (attributes.list[i].oid == attributes.list[j].oid) {
+          broken_format("duplicate-attribute", "signed attribute " + attributes.list[i].oid + " stands there twice",
+                        attributes.list[i].offset);
+        }
+      }
+    }
+    if (!attributes.was_der) {
+      find(Severity::warning, "signed-attributes-not-der",
+           "the signed attributes are not in DER; what counts is their DER form", attributes.offset);
+    }
+    check_content_type(attributes);
+    if (const CmsAttribute* const one = single(attributes, cms::kMessageDigestOid, "message-digest", true)) {
+      der::Reader reader(one->values.front());
+      const auto value = reader.octet_string();
+      if (value && reader.finish()) {
+        message_digest_ = to_bytes(*value);
+        message_digest_offset_ = one->offset;
+      } else {
+        broken_format("message-digest", "the message-digest attribute is no OCTET STRING", one->offset);
+      }
+    }
+    if (const CmsAttribute* const one = single(attributes, cms::kSigningTimeOid, "signing-time", false)) {
+      der::Reader reader(one->values.front());
+      const auto time = reader.time();
+      if (time && reader.finish()) {
+        report_.claimed_signing_time = *time;
+        has_signing_time_ = true;
+      } else {
+        broken_format("signing-time", "the signing-time attribute is no time", one->offset);
+      }
+    }
+    check_algorithm_protection(attributes);
+    read_certificate_reference(attributes);
+  }
+
+  /// The attribute if it is there with exactly one value; says what is wrong otherwise.
+  const CmsAttribute* single(const CmsAttributes& attributes, std::string_view oid, const std::string& name,
+                             bool required) {
+    const auto found = attributes.find(oid);
+    if (found.empty()) {
+      if (required) broken_format(name, "the signed attribute " + name + " is missing", attributes.offset);
+      return nullptr;
+    }
+    if (found.front()->values.size() != 1) {
+      broken_format(name,
+                    "the signed attribute " + name + " has " + std::to_string(found.front()->values.size()) +
+                        " values instead of one",
+                    found.front()->offset);
+      return nullptr;
+    }
+    return found.front();
+  }
+
+  void check_content_type(const CmsAttributes& attributes) {
+    const CmsAttribute* const one = single(attributes, cms::kContentTypeOid, "content-type", true);
+    if (one == nullptr) return;
+    der::Reader reader(one->values.front());
+    const auto type = reader.oid();
+    if (!type || !reader.finish() || der::oid_to_text(*type) != data_.content_type) {
+      broken_format("content-type", "the signed content-type is not that of the content (" + data_.content_type + ")",
+                    one->offset);
+    }
+  }
+
+  // CMSAlgorithmProtection ::= SEQUENCE { digestAlgorithm AlgorithmIdentifier,
+  //     signatureAlgorithm [1] IMPLICIT AlgorithmIdentifier OPTIONAL, macAlgorithm [2] OPTIONAL }
+  void check_algorithm_protection(const CmsAttributes& attributes) {
+    const CmsAttribute* const one = single(attributes, cms::kAlgorithmProtectionOid, "algorithm-protection", false);
+    if (one == nullptr) return;
+    const auto agrees = [&]() -> Result<bool> {
+      der::Reader outer(one->values.front());
+      der::Reader reader = TRY(outer.enter(der::kSequence));
+      TRY(outer.finish());
+      const auto digest_signed = TRY(read_algorithm_identifier(reader));
+      const Tlv signature_signed = TRY(reader.expect(der::context(1)));
+      TRY(reader.finish());
+      const FoundAlgorithm& found = signer_.signature_algorithm;
+      return digest_signed.oid == signer_.digest_algorithm.oid &&
+             equal(signature_signed.value, concat({der::oid(std::string_view(found.oid)), found.parameters}));
+    };
+    const auto result = agrees();
+    if (!result || !*result) {
+      broken_format("algorithm-protection", "the algorithms are not those named in the signed attributes", one->offset);
+    }
+  }
+
+  void read_certificate_reference(const CmsAttributes& attributes) {
+    const CmsAttribute* one = single(attributes, cms::kSigningCertificateV2Oid, "signing-certificate-v2", false);
+    const bool v2 = one != nullptr;
+    if (!v2) one = single(attributes, cms::kSigningCertificateOid, "signing-certificate", false);
+    if (one == nullptr) return;
+    auto reference = read_reference(one->values.front(), v2);
+    if (!reference) {
+      if (reference.error().kind == ErrorKind::unsupported) {
+        algorithm_fault(reference.error(), "signing-certificate", one->offset);
+      } else {
+        broken_format("signing-certificate",
+                      "the signing-certificate attribute does not parse: " + reference.error().message, one->offset);
+      }
+      return;
+    }
+    reference_ = std::move(*reference);
+    reference_->offset = one->offset;
+    if (row_of(reference_->hash).sunset_year != 0) {
+      find(Severity::warning, "signing-certificate-weak-hash",
+           "the signer's certificate is named by its " + std::string(row_of(reference_->hash).name), one->offset);
+    }
+    if (reference_->listed > 1) {
+      find(Severity::note, "signing-certificate-path", "the signer names certificates of the path too; not compared",
+           one->offset);
+    }
+  }
+
+  // --- content ---
+
+  void check_content(const Status& content_status) {
+    if (content_.twice()) {
+      broken_format("content-twice", "the content is inside the signature, and a content beside it was given",
+                    data_.content_offset);
+      return;
+    }
+    if (content_.missing()) {
+      fault(Verdict::indeterminate, SubIndication::signed_data_not_found, "content-missing",
+            "the signature is detached, and its content was not given", data_.content_offset);
+      return;
+    }
+    if (!content_status) {
+      fault(Verdict::indeterminate, SubIndication::signed_data_not_found, "content-unreadable",
+            content_status.error().message);
+      return;
+    }
+    if (!hash_) return;
+    content_digest_ = content_.digest(*hash_);
+    if (!signer_.signed_attributes || message_digest_.empty()) return;
+    hash_right_ = *content_digest_ == message_digest_;
+    if (!*hash_right_ && content_.text_digest(*hash_) == std::optional(message_digest_)) {
+      hash_right_ = true;
+      find(Severity::warning, "text-mode",
+           "the signature covers this text with CR LF line ends; how its lines end is not signed",
+           message_digest_offset_);
+    }
+    if (!*hash_right_) {
+      fault(Verdict::total_failed, SubIndication::hash_failure, "message-digest-mismatch",
+            "the content is not the one that was signed: its " + report_.digest +
+                " differs from the message-digest attribute",
+            message_digest_offset_);
+    }
+  }
+
+  // --- the signer's certificate (EN 319 102-1 §5.2.3) ---
+
+  bool names(const Certificate& certificate) const {
+    return signer_.subject_key_id.empty()
+               ? certificate.issuer().der() == signer_.issuer && certificate.serial() == signer_.serial
+               : certificate.subject_key_id() == signer_.subject_key_id;
+  }
+
+  void find_certificate() {
+    std::vector<std::pair<Certificate, std::optional<std::size_t>>> named;
+    for (const BagEntry& entry : bag_) {
+      if (entry.certificate && names(*entry.certificate)) named.emplace_back(*entry.certificate, entry.offset);
+    }
+    for (const auto* list : {&trust_.intermediates, &trust_.anchors}) {
+      for (const Certificate& one : *list) {
+        if (names(one)) named.emplace_back(one, std::nullopt);
+      }
+    }
+    if (named.empty()) {
+      fault(Verdict::indeterminate, SubIndication::no_signing_certificate_found, "no-signing-certificate",
+            "the signer's certificate is neither in the signature nor among those given", signer_.offset);
+      return;
+    }
+    auto chosen = named.front();
+    if (reference_) {
+      const auto matching = std::find_if(named.begin(), named.end(), [&](const auto& one) {
+        return digest(reference_->hash, one.first.der()) == reference_->digest;
+      });
+      if (matching == named.end()) {
+        fault(Verdict::indeterminate, SubIndication::no_signing_certificate_found, "signing-certificate-mismatch",
+              "the certificate" + (chosen.second ? " at offset " + std::to_string(*chosen.second) : std::string()) +
+                  " is not the one the signer vouched for (signing-certificate attribute)",
+              reference_->offset);
+      } else {
+        chosen = *matching;
+        const bool issuer_fits = reference_->issuer.empty() || reference_->issuer == chosen.first.issuer().der();
+        const bool serial_fits = reference_->serial.empty() || reference_->serial == chosen.first.serial();
+        if (!issuer_fits || !serial_fits) {
+          fault(Verdict::indeterminate, SubIndication::no_signing_certificate_found, "signing-certificate-mismatch",
+                "issuer or serial number in the signing-certificate attribute are not the certificate's",
+                reference_->offset);
+        }
+      }
+    }
+    certificate_ = chosen.first;
+    report_.signer = certificate_->subject().to_text();
+    report_.signer_display = certificate_->subject().display();
+    report_.chain = {*certificate_};
+    if (auto key = certificate_->public_key()) {
+      key_ = std::move(*key);
+      report_.key = key_->type_name();
+    } else {
+      fault(Verdict::indeterminate, SubIndication::crypto_constraints_failure_no_poe, "unsupported-algorithm",
+            "the signer's key: " + key.error().message, chosen.second);
+    }
+  }
+
+  // --- signature value (EN 319 102-1 §5.2.7) ---
+
+  void check_signature_value() {
+    if (!key_ || !algorithm_) return;
+    if (!key_->fits(algorithm_->id)) {
+      fault(Verdict::total_failed, SubIndication::sig_crypto_failure, "algorithm-unlike-key",
+            "a " + report_.key + " key does not sign with " + report_.algorithm, signer_.signature_algorithm.offset);
+      value_right_ = false;
+      return;
+    }
+    Status status;
+    if (signer_.signed_attributes) {
+      // RFC 5652 §5.4: over the DER encoding of the attributes, with the tag of a SET.
+      status =
+          key_->verify(algorithm_->id, signer_.signed_attributes->der, signer_.signature, algorithm_->pss_salt_octets);
+    } else if (!content_digest_) {
+      return;
+    } else if (row_of(algorithm_->id).family == KeyFamily::ed25519) {
+      const auto message = content_.enveloped();
+      if (!message) {
+        fault(Verdict::indeterminate, SubIndication::crypto_constraints_failure_no_poe, "unsupported-algorithm",
+              "Ed25519 over a detached content without signed attributes is not supported", signer_.offset);
+        return;
+      }
+      status = key_->verify(algorithm_->id, *message, signer_.signature);
+    } else {
+      status = key_->verify_digest(algorithm_->id, *content_digest_, signer_.signature, algorithm_->pss_salt_octets);
+      if (!status && status.error().kind == ErrorKind::invalid_signature) {
+        const auto text = content_.text_digest(row_of(algorithm_->id).hash);
+        if (text && key_->verify_digest(algorithm_->id, *text, signer_.signature, algorithm_->pss_salt_octets)) {
+          status = {};
+          find(Severity::warning, "text-mode",
+               "the signature covers this text with CR LF line ends; how its lines end is not signed", signer_.offset);
+        }
+      }
+    }
+    value_right_ = status.has_value();
+    // Without attributes the value stands for the content too: one cannot be told from the other.
+    if (!signer_.signed_attributes) hash_right_ = value_right_;
+    if (!status) {
+      const std::string covered = signer_.signed_attributes ? "the signed attributes at offset " +
+                                                                  std::to_string(signer_.signed_attributes->offset)
+                                                            : "the content";
+      fault(Verdict::total_failed, SubIndication::sig_crypto_failure, "signature-value",
+            "the signature value does not fit " + covered + " and the key of \"" + report_.signer + "\"",
+            signer_.signature_offset);
+    }
+  }
+
+  // --- constraints and path ---
+
+  void check_strength() {
+    const auto weak = [&](const std::string& what, std::size_t offset) {
+      fault(Verdict::indeterminate, SubIndication::crypto_constraints_failure_no_poe, "weak-algorithm",
+            what + " is no longer accepted", offset);
+    };
+    if (hash_ && past(row_of(*hash_).sunset_year, options_.at)) {
+      weak(std::string(row_of(*hash_).name), signer_.digest_algorithm.offset);
+    }
+    if (!key_) return;
+    if (key_->family() == KeyFamily::rsa && key_->bits() < 2048) {
+      weak("an RSA key of " + std::to_string(key_->bits()) + " bits", signer_.offset);
+    }
+    if (key_->type() && past(row_of(*key_->type()).sunset_year, options_.at)) {
+      weak("a key of type " + key_->type_name(), signer_.offset);
+    }
+  }
+
+  struct PathFaultRow {
+    PathFault fault;
+    SubIndication sub;
+  };
+
+  void check_path() {
+    static constexpr auto kRows = std::to_array<PathFaultRow>({
+        {PathFault::no_trust_data, SubIndication::no_certificate_chain_found},
+        {PathFault::no_path, SubIndication::no_certificate_chain_found},
+        {PathFault::signature, SubIndication::no_certificate_chain_found},
+        {PathFault::expired, SubIndication::out_of_bounds_no_poe},
+        {PathFault::not_yet_valid, SubIndication::not_yet_valid},
+        {PathFault::not_a_ca, SubIndication::chain_constraints_failure},
+        {PathFault::key_usage, SubIndication::chain_constraints_failure},
+        {PathFault::critical_extension, SubIndication::chain_constraints_failure},
+        {PathFault::weak_algorithm, SubIndication::crypto_constraints_failure_no_poe},
+        {PathFault::unsupported, SubIndication::certificate_chain_general_failure},
+        {PathFault::limit, SubIndication::certificate_chain_general_failure},
+    });
+    std::vector<Certificate> intermediates;
+    for (const BagEntry& entry : bag_) {
+      if (entry.certificate) intermediates.push_back(*entry.certificate);
+    }
+    intermediates.insert(intermediates.end(), trust_.intermediates.begin(), trust_.intermediates.end());
+    PathResult path = verify_path(*certificate_, intermediates, trust_.anchors, options_.at, Purpose::sign_document);
+    report_.chain = std::move(path.chain);
+    if (!path.ok()) {
+      const auto row =
+          std::find_if(kRows.begin(), kRows.end(), [&](const PathFaultRow& one) { return one.fault == path.fault; });
+      fault(Verdict::indeterminate, row->sub, std::string(name_of(path.fault)), path.reason);
+    }
+    if (report_.claimed_signing_time) {
+      const Time claimed = *report_.claimed_signing_time;
+      if (claimed < certificate_->not_before() || claimed > certificate_->not_after()) {
+        find(Severity::warning, "signing-time-outside-validity",
+             "the claimed signing time lies outside the certificate's validity");
+      }
+      if (claimed > options_.at) {
+        find(Severity::warning, "signing-time-in-future", "the claimed signing time lies in the future");
+      }
+    }
+  }
+
+  // --- what is there and not signed ---
+
+  void add_remarks() {
+    if (signer_.unsigned_attributes) {
+      for (const CmsAttribute& attribute : signer_.unsigned_attributes->list) {
+        find(Severity::note, "unsigned-attribute",
+             "attribute " + attribute.oid + " is not covered by the signature and was not looked at", attribute.offset);
+      }
+    }
+    if (report_.passed()) {
+      find(Severity::note, "revocation-not-checked", "whether a certificate was revoked was not asked");
+    }
+  }
+
+  const SignedData& data_;
+  const CmsSigner& signer_;
+  Content& content_;
+  const std::vector<BagEntry>& bag_;
+  const TrustMaterial& trust_;
+  const ValidateOptions& options_;
+
+  SignatureReport report_;
+  std::optional<Hash> hash_;
+  std::optional<SignatureAlgorithm> algorithm_;
+  Bytes message_digest_;
+  std::size_t message_digest_offset_ = 0;
+  bool has_signing_time_ = false;
+  std::optional<CertificateReference> reference_;
+  std::optional<Bytes> content_digest_;
+  std::optional<Certificate> certificate_;
+  std::optional<PublicKey> key_;
+  std::optional<bool> hash_right_, value_right_;
+};
+
+/// What stands in the file, is not signed, and took part in no path: said with every signature of the file.
+std::vector<Finding> remarks_on_file(const SignedData& data, const std::vector<BagEntry>& bag,
+                                     const std::vector<SignatureReport>& signatures) {
+  std::vector<Finding> out;
+  bool plain_bag = data.revocation_entries == 0;
+  std::vector<Certificate> seen;
+  for (const BagEntry& entry : bag) {
+    if (!entry.certificate) {
+      plain_bag = false;
+      out.push_back({Severity::warning, "certificate-unreadable",
+                     "the certificate at offset " + std::to_string(entry.offset) + " was left out: " + entry.fault,
+                     entry.offset});
+      continue;
+    }
+    const bool used = std::any_of(signatures.begin(), signatures.end(), [&](const SignatureReport& one) {
+      return std::find(one.chain.begin(), one.chain.end(), *entry.certificate) != one.chain.end();
+    });
+    const bool again = std::find(seen.begin(), seen.end(), *entry.certificate) != seen.end();
+    if (!used || again) {
+      out.push_back({Severity::note, "certificate-unused",
+                     "the certificate at offset " + std::to_string(entry.offset) + " has no part in the path: \"" +
+                         entry.certificate->subject().to_text() + "\"",
+                     entry.offset});
+    }
+    seen.push_back(*entry.certificate);
+  }
+  for (const FoundAlgorithm& one : data.digest_algorithms) {
+    const bool used = std::any_of(data.signers.begin(), data.signers.end(), [&](const CmsSigner& signer) {
+      return signer.digest_algorithm.oid == one.oid && signer.digest_algorithm.parameters == one.parameters;
+    });
+    if (!used) {
+      out.push_back(
+          {Severity::note, "digest-unused", "digestAlgorithms lists what no signer uses: " + one.oid, one.offset});
+    }
+  }
+  // RFC 5652 §5.1, for files without attribute certificates and foreign revocation data.
+  const bool three =
+      data.content_type != cms::kDataOid ||
+      std::any_of(data.signers.begin(), data.signers.end(), [](const CmsSigner& s) { return s.version == 3; });
+  if (plain_bag && data.version != (three ? 3u : 1u)) {
+    out.push_back({Severity::warning, "version",
+                   "SignedData says version " + std::to_string(data.version) + " where the standard asks for " +
+                       (three ? "3" : "1"),
+                   std::nullopt});
+  }
+  if (data.revocation_entries != 0) {
+    out.push_back(
+        {Severity::note, "revocation-data-unused", "revocation data in the file was not looked at", std::nullopt});
+  }
+  if (!data.was_der) {
+    out.push_back(
+        {Severity::note, "ber", "the file is BER, not DER: its lengths and pieces are not signed", std::nullopt});
+  }
+  return out;
+}
+
+Report unparsable(std::string code, std::string message) {
+  SignatureReport one;
+  one.verdict = Verdict::total_failed;
+  one.sub_indication = SubIndication::format_failure;
+  one.integrity = Integrity::unparsable;
+  one.level = "CMS";
+  one.findings.push_back({Severity::fault, std::move(code), std::move(message), std::nullopt});
+  Report out;
+  out.verdict = Verdict::total_failed;
+  out.signatures.push_back(std::move(one));
+  return out;
+}
+
+}  // namespace
+
+Report verify_cms(ByteView signature, ContentSource* detached, const TrustMaterial& trust,
+                  const ValidateOptions& options) {
+  const auto data = SignedData::parse(signature);
+  if (!data) return unparsable("unparsable", data.error().message);
+  if (data->signers.empty()) return unparsable("no-signer", "the file holds certificates, but nobody signed");
+
+  Report out;
+  out.verdict = Verdict::total_passed;
+  out.enveloping = data->has_content;
+  Content content(*data, detached);
+  const Status content_status = content.hash();
+  const std::vector<BagEntry> bag = read_bag(*data);
+  for (const CmsSigner& signer : data->signers) {
+    out.signatures.push_back(SignerValidation(*data, signer, content, bag, trust, options).run(content_status));
+    out.verdict = std::max(out.verdict, out.signatures.back().verdict);
+  }
+  const std::vector<Finding> remarks = remarks_on_file(*data, bag, out.signatures);
+  for (SignatureReport& one : out.signatures) {
+    one.findings.insert(one.findings.end(), remarks.begin(), remarks.end());
+    std::stable_sort(one.findings.begin(), one.findings.end(),
+                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+  }
+  if (options.keep_content) out.content = content.enveloped();
+  return out;
+}
+
+}  // namespace karta::crypto
