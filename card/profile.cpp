@@ -1,0 +1,385 @@
+#include "card/profile.h"
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
+#include <set>
+#include <sstream>
+
+namespace karta::card {
+namespace {
+
+constexpr std::string_view kSchema = "karta.card-profile/1";
+constexpr std::size_t kMaxProfileOctets = 256 * 1024;
+constexpr std::size_t kMaxEntries = 32;
+
+// File identifiers where the profile names none. All files of the application differ in their low five bits, so that
+// each has a short file identifier of its own: directory files 01 to 06, 11 and 12 (pkcs15 names them), certificates
+// from 08, keys from 14.
+constexpr std::uint16_t kFirstKeyFile = 0x4B14, kFirstCertificateFile = 0x4308;
+
+// One table of the file, read by name. Whatever was not asked for when finish() comes is a mistake of the writer's.
+class Table {
+ public:
+  Table(const toml::table& table, std::string_view source, std::string where)
+      : table_(table), source_(source), where_(std::move(where)) {}
+
+  tl::unexpected<Error> wrong(const toml::source_region& at, const std::string& what) const {
+    return fail(ErrorKind::configuration,
+                source_ + ":" + std::to_string(at.begin.line) + ": " + what + (where_.empty() ? "" : " in " + where_));
+  }
+  tl::unexpected<Error> wrong(const std::string& what) const { return wrong(table_.source(), what); }
+  tl::unexpected<Error> wrong_key(std::string_view key, const std::string& what) const {
+    const toml::node* node = table_.get(key);
+    return wrong(node != nullptr ? node->source() : table_.source(), "\"" + std::string(key) + "\" " + what);
+  }
+
+  Result<std::optional<std::string>> text(std::string_view key) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return std::optional<std::string>();
+    const auto value = node->value_exact<std::string>();
+    if (!value) return wrong_key(key, "must be text");
+    constexpr std::size_t kMaxText = 200;
+    if (value->size() > kMaxText) return wrong_key(key, "is longer than 200 octets");
+    return value;
+  }
+  Result<std::string> required_text(std::string_view key) {
+    auto value = TRY(text(key));
+    if (!value || value->empty()) return wrong("\"" + std::string(key) + "\" is missing");
+    return *value;
+  }
+  Result<std::int64_t> number(std::string_view key, std::int64_t absent, std::int64_t least, std::int64_t most) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return absent;
+    const auto value = node->value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) {
+      return wrong_key(key, "must be a number from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    return *value;
+  }
+  Result<bool> boolean(std::string_view key, bool absent) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return absent;
+    const auto value = node->value_exact<bool>();
+    if (!value) return wrong_key(key, "must be true or false");
+    return *value;
+  }
+  Result<std::optional<Bytes>> hexadecimal(std::string_view key, std::size_t least, std::size_t most) {
+    const auto value = TRY(text(key));
+    if (!value) return std::optional<Bytes>();
+    auto octets = from_hex(*value);
+    if (!octets || octets->size() < least || octets->size() > most) {
+      return wrong_key(key,
+                       "must be " + std::to_string(least) + " to " + std::to_string(most) + " octets in hexadecimal");
+    }
+    return std::move(*octets);
+  }
+  Result<std::uint16_t> file_id(std::string_view key, std::uint16_t absent) {
+    const auto octets = TRY(hexadecimal(key, 2, 2));
+    if (!octets) return absent;
+    const std::uint16_t id = load_be16(*octets);
+    if (id == kMasterFile || id == 0x3FFF || id == 0xFFFF || id == 0) return wrong_key(key, "is a reserved identifier");
+    return id;
+  }
+  Result<std::vector<std::string>> texts(std::string_view key) {
+    std::vector<std::string> out;
+    const toml::node* node = take(key);
+    if (node == nullptr) return out;
+    const toml::array* array = node->as_array();
+    if (array == nullptr) return wrong_key(key, "must be a list");
+    for (const toml::node& element : *array) {
+      const auto value = element.value_exact<std::string>();
+      if (!value || out.size() == kMaxEntries) return wrong_key(key, "must be a list of words");
+      out.push_back(*value);
+    }
+    return out;
+  }
+  Result<std::optional<Table>> table(std::string_view key) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return std::optional<Table>();
+    const toml::table* inner = node->as_table();
+    if (inner == nullptr) return wrong_key(key, "must be a table");
+    return Table(*inner, source_, "[" + std::string(key) + "]");
+  }
+  Result<std::vector<Table>> tables(std::string_view key) {
+    std::vector<Table> out;
+    const toml::node* node = take(key);
+    if (node == nullptr) return out;
+    const toml::array* array = node->as_array();
+    if (array == nullptr) return wrong_key(key, "must be written [[" + std::string(key) + "]]");
+    for (const toml::node& element : *array) {
+      const toml::table* inner = element.as_table();
+      if (inner == nullptr || out.size() == kMaxEntries) return wrong_key(key, "must be a list of tables");
+      out.emplace_back(*inner, source_, "[[" + std::string(key) + "]]");
+    }
+    return out;
+  }
+  Status finish() const {
+    for (const auto& [key, node] : table_) {
+      if (!asked_.contains(std::string(key.str()))) {
+        return wrong(node.source(), "unknown key \"" + std::string(key.str()) + "\"");
+      }
+    }
+    return {};
+  }
+
+ private:
+  const toml::node* take(std::string_view key) {
+    asked_.insert(std::string(key));
+    return table_.get(key);
+  }
+
+  const toml::table& table_;
+  std::string source_;
+  std::string where_;
+  std::set<std::string> asked_;
+};
+
+Result<PinKind> pin_kind(const Table& table, std::string_view key, const std::string& name) {
+  if (name == name_of(PinKind::pin1)) return PinKind::pin1;
+  if (name == name_of(PinKind::pin2)) return PinKind::pin2;
+  return table.wrong_key(key, "must be \"PIN1\" or \"PIN2\"");
+}
+
+Result<ApplicationProfile> read_application(Table& table) {
+  ApplicationProfile application;
+  application.name = TRY(table.required_text("name"));
+  const auto aid = TRY(table.hexadecimal("aid", 5, 16));
+  if (!aid) return table.wrong("\"aid\" is missing");
+  application.aid = *aid;
+  application.label = TRY(table.text("label")).value_or("");
+  if (const auto path = TRY(table.hexadecimal("path", 2, 16))) {
+    auto parsed = Path::from_octets(*path);
+    if (!parsed) return table.wrong_key("path", "is no file path: " + parsed.error().message);
+    application.path = *parsed;
+  }
+  TRY(table.finish());
+  return application;
+}
+
+// The card's own rules are the outer limits: 6 to 8 digits, transport PINs of 5, at most 15 tries.
+Result<PinProfile> read_pin(Table& table) {
+  PinProfile pin;
+  const std::string kind = TRY(table.required_text("kind"));
+  pin.kind = TRY(pin_kind(table, "kind", kind));
+  const PinRules& rules = rules_of(pin.kind);
+  pin.label = TRY(table.text("label")).value_or(kind);
+  pin.reference = static_cast<std::uint8_t>(TRY(table.number("reference", pin.kind == PinKind::pin1 ? 1 : 2, 1, 2)));
+  if (pin.reference != (pin.kind == PinKind::pin1 ? 1 : 2)) {
+    return table.wrong_key("reference", "must be 1 for PIN1 and 2 for PIN2, as programs expect it");
+  }
+  pin.min_digits =
+      static_cast<unsigned>(TRY(table.number("min_digits", rules.min_digits, rules.min_digits, rules.max_digits)));
+  pin.max_digits =
+      static_cast<unsigned>(TRY(table.number("max_digits", rules.max_digits, pin.min_digits, rules.max_digits)));
+  pin.transport_digits = static_cast<unsigned>(
+      TRY(table.number("transport_digits", rules.transport_digits, rules.transport_digits, rules.transport_digits)));
+  pin.tries = static_cast<unsigned>(TRY(table.number("tries", rules.tries, 1, 15)));
+  TRY(table.finish());
+  return pin;
+}
+
+struct PurposeRow {
+  std::string_view name;
+  std::uint8_t bit;
+};
+constexpr auto kPurposes = std::to_array<PurposeRow>({
+    {"sign", key_purpose::sign},
+    {"decipher", key_purpose::decipher},
+    {"agree", key_purpose::agree},
+});
+
+Result<std::uint8_t> read_purpose(Table& table, const CardKeyType& type) {
+  std::uint8_t purpose = 0;
+  for (const std::string& word : TRY(table.texts("purpose"))) {
+    const auto row = std::find_if(kPurposes.begin(), kPurposes.end(), [&](const auto& r) { return r.name == word; });
+    if (row == kPurposes.end())
+      return table.wrong_key("purpose", "knows sign, decipher and agree, not \"" + word + "\"");
+    purpose = static_cast<std::uint8_t>(purpose | row->bit);
+  }
+  if (purpose == 0) return table.wrong("\"purpose\" is missing");
+  if ((purpose & key_purpose::sign) != 0 && purpose != key_purpose::sign) {
+    return table.wrong_key("purpose", "lets one key sign and decipher: that is two keys");
+  }
+  if ((purpose & key_purpose::decipher) != 0 && type.family == KeyFamily::ec) {
+    return table.wrong_key("purpose", "of an elliptic-curve key is sign or agree");
+  }
+  if ((purpose & key_purpose::agree) != 0 && type.family == KeyFamily::rsa) {
+    return table.wrong_key("purpose", "of an RSA key is sign or decipher");
+  }
+  return purpose;
+}
+
+Result<KeyProfile> read_key(Table& table, std::size_t index) {
+  KeyProfile key;
+  const std::string role = TRY(table.required_text("role"));
+  for (const KeyRole candidate :
+       {KeyRole::authentication, KeyRole::signature, KeyRole::qualified, KeyRole::encryption}) {
+    if (to_string(candidate) == role) key.role = candidate;
+  }
+  if (key.role == KeyRole::other) return table.wrong_key("role", "must be AUT, SIG, QES or ENC");
+  key.label = TRY(table.text("label")).value_or(role);
+  // Programs find the role by the label's first word (PKCS #15 has no place for it).
+  if (std::string_view(key.label).substr(0, key.label.find(' ')) != role) {
+    return table.wrong_key("label", "must begin with the role, \"" + role + "\"");
+  }
+  const std::string type = TRY(table.required_text("type"));
+  key.type = find_card_key_type(type);
+  if (key.type == nullptr) {
+    std::string known;
+    for (const CardKeyType& row : card_key_types()) known += (known.empty() ? "" : ", ") + std::string(row.name);
+    return table.wrong_key("type", "must be one of " + known);
+  }
+  const std::string pin = TRY(table.text("pin")).value_or("PIN1");
+  key.pin = TRY(pin_kind(table, "pin", pin));
+  key.pin_each_time = TRY(table.boolean("pin_each_time", key.role == KeyRole::qualified));
+  if (key.role == KeyRole::qualified && (!key.pin_each_time || key.pin != PinKind::pin2)) {
+    return table.wrong("a qualified key is under PIN2, each time");
+  }
+  if (key.role != KeyRole::qualified && key.pin == PinKind::pin2) {
+    return table.wrong_key("pin", "may be PIN2 for the qualified key only");
+  }
+  key.purpose = TRY(read_purpose(table, *key.type));
+  if ((key.role == KeyRole::encryption) == (key.purpose == key_purpose::sign)) {
+    return table.wrong_key("purpose", "of AUT, SIG and QES is sign; of ENC it is decipher or agree");
+  }
+  key.certificate_profile = TRY(table.required_text("certificate_profile"));
+  const auto id = TRY(table.hexadecimal("id", 1, 20));
+  key.id = id.value_or(Bytes{static_cast<std::uint8_t>(index + 1)});
+  key.key_file = TRY(table.file_id("file", static_cast<std::uint16_t>(kFirstKeyFile + index)));
+  key.certificate_file =
+      TRY(table.file_id("certificate_file", static_cast<std::uint16_t>(kFirstCertificateFile + index)));
+  TRY(table.finish());
+  return key;
+}
+
+Result<AuthorityProfile> read_authority(Table& table, std::size_t keys, std::size_t index) {
+  AuthorityProfile authority;
+  authority.name = TRY(table.required_text("name"));
+  authority.label = TRY(table.text("label")).value_or(authority.name);
+  const auto id = TRY(table.hexadecimal("id", 1, 20));
+  authority.id = id.value_or(Bytes{static_cast<std::uint8_t>(0xC0 + index)});
+  authority.certificate_file =
+      TRY(table.file_id("certificate_file", static_cast<std::uint16_t>(kFirstCertificateFile + keys + index)));
+  TRY(table.finish());
+  return authority;
+}
+
+// What only the whole can break.
+Status check_whole(const Table& root, const CardProfile& profile) {
+  if (profile.applications.empty()) return root.wrong("there is no [[application]]");
+  const bool esign = std::any_of(profile.applications.begin(), profile.applications.end(),
+                                 [](const auto& a) { return equal(a.aid, kPkcs15Aid); });
+  if (!esign) return root.wrong("there is no [[application]] with the e-signature AID A000000063504B43532D3135");
+  if (profile.keys.empty()) return root.wrong("there is no [[key]]");
+  std::set<std::uint16_t> files{kEfOdf, kEfTokenInfo, 0x4401, 0x4402, 0x4403, 0x4404};
+  std::set<Bytes> ids;
+  std::set<KeyRole> roles;
+  std::set<PinKind> pins;
+  std::set<std::string> names;
+  for (const PinProfile& pin : profile.pins) {
+    if (!pins.insert(pin.kind).second) return root.wrong("there are two [[pin]]s " + std::string(name_of(pin.kind)));
+  }
+  const auto taken = [&](std::uint16_t file) {
+    Bytes octets;
+    append_be16(octets, file);
+    return root.wrong("file " + to_hex_upper(octets) + " is used twice");
+  };
+  for (const KeyProfile& key : profile.keys) {
+    const std::string name(to_string(key.role));
+    if (!roles.insert(key.role).second) return root.wrong("there are two [[key]]s " + name);
+    if (!pins.contains(key.pin)) return root.wrong("key " + name + " is under a PIN that has no [[pin]]");
+    if (!ids.insert(key.id).second) return root.wrong("key " + name + " has the id of another");
+    if (!files.insert(key.key_file).second) return taken(key.key_file);
+    if (!files.insert(key.certificate_file).second) return taken(key.certificate_file);
+  }
+  for (const AuthorityProfile& authority : profile.authorities) {
+    if (!names.insert(authority.name).second) return root.wrong("there are two [[authority]]s " + authority.name);
+    if (!ids.insert(authority.id).second) return root.wrong("authority " + authority.name + " has the id of another");
+    if (!files.insert(authority.certificate_file).second) return taken(authority.certificate_file);
+  }
+  return {};
+}
+
+Result<CardProfile> read_root(Table& root) {
+  const std::string schema = TRY(root.required_text("schema"));
+  if (schema != kSchema) return root.wrong_key("schema", "must be \"" + std::string(kSchema) + "\"");
+  CardProfile profile;
+  profile.name = TRY(root.required_text("name"));
+  profile.description = TRY(root.text("description")).value_or("");
+  profile.label = TRY(root.required_text("label"));
+  // PKCS #11 shows 32 octets of it; the PIN's label follows in brackets.
+  if (profile.label.size() > 32) return root.wrong_key("label", "is longer than 32 octets");
+  profile.manufacturer = TRY(root.text("manufacturer")).value_or("karta");
+  profile.certificate_slack = static_cast<std::size_t>(TRY(root.number("certificate_slack", 48, 0, 1024)));
+  profile.public_key_directory = TRY(root.boolean("public_key_directory", false));
+  for (Table& table : TRY(root.tables("application"))) profile.applications.push_back(TRY(read_application(table)));
+  for (Table& table : TRY(root.tables("pin"))) profile.pins.push_back(TRY(read_pin(table)));
+  if (auto puk = TRY(root.table("puk"))) {
+    const PinRules& rules = rules_of(PinKind::puk);
+    profile.puk_digits =
+        static_cast<unsigned>(TRY(puk->number("digits", rules.min_digits, rules.min_digits, rules.max_digits)));
+    profile.puk_tries = static_cast<unsigned>(TRY(puk->number("tries", rules.tries, 1, 15)));
+    TRY(puk->finish());
+  }
+  if (auto can = TRY(root.table("can"))) {
+    const PinRules& rules = rules_of(PinKind::can);
+    profile.can_digits =
+        static_cast<unsigned>(TRY(can->number("digits", rules.min_digits, rules.min_digits, rules.max_digits)));
+    TRY(can->finish());
+  }
+  for (Table& table : TRY(root.tables("key"))) {
+    const std::size_t index = profile.keys.size();
+    profile.keys.push_back(TRY(read_key(table, index)));
+  }
+  for (Table& table : TRY(root.tables("authority"))) {
+    const std::size_t index = profile.authorities.size();
+    profile.authorities.push_back(TRY(read_authority(table, profile.keys.size(), index)));
+  }
+  TRY(root.finish());
+  TRY(check_whole(root, profile));
+  return profile;
+}
+
+}  // namespace
+
+const PinProfile* CardProfile::pin(PinKind kind) const {
+  const auto found = std::find_if(pins.begin(), pins.end(), [&](const PinProfile& pin) { return pin.kind == kind; });
+  return found == pins.end() ? nullptr : &*found;
+}
+
+const KeyProfile* CardProfile::key(KeyRole role) const {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const KeyProfile& key) { return key.role == role; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+Result<CardProfile> parse_profile(std::string_view toml, std::string_view source) {
+  if (toml.size() > kMaxProfileOctets) {
+    return fail(ErrorKind::limit, std::string(source) + ": a profile over 256 KiB");
+  }
+  // toml++ reports a fault by throwing; it goes no further than this.
+  toml::table table;
+  try {
+    table = toml::parse(toml);
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorKind::configuration, std::string(source) + ":" + std::to_string(error.source().begin.line) + ": " +
+                                              std::string(error.description()));
+  }
+  Table root(table, source, "");
+  return read_root(root);
+}
+
+Result<CardProfile> read_profile(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return fail(ErrorKind::not_found, "cannot open profile \"" + file + "\"");
+  std::string text(kMaxProfileOctets + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) return fail(ErrorKind::io, "cannot read profile \"" + file + "\"");
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  return parse_profile(text, file);
+}
+
+}  // namespace karta::card
