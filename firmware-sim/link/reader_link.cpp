@@ -303,14 +303,15 @@ bool ReaderLink::exchange(int socket, ByteView command) {
     if (response.empty()) inserted_ = false;
     leave = stop_ || pulled_ || !inserted_;
   }
+  // Recorded before it is sent: whoever has seen the answer finds it in the record.
+  if (record_ != nullptr) {
+    record_->exchange(number_, command, leave ? ByteView() : response,
+                      duration_cast<microseconds>(arrived - last_answer_),
+                      duration_cast<microseconds>(answered - arrived));
+  }
   if (leave) {
     note("power-cut");
     return false;
-  }
-  // Recorded before it is sent: whoever has seen the answer finds it in the record.
-  if (record_ != nullptr) {
-    record_->exchange(number_, command, response, duration_cast<microseconds>(arrived - last_answer_),
-                      duration_cast<microseconds>(answered - arrived));
   }
   outgoing_.clear();
   append_vpcd_frame(outgoing_, response);
