@@ -13,25 +13,32 @@ constexpr u8 kAtrContactless[] = {0x3B, 0x88, 0x80, 0x01, 'K', 'a', 'r', 't', 'a
 constexpr u8 kGetResponse = 0xC0;
 constexpr u8 kChainingBit = 0x10;
 
+// What the end of personalisation leaves of a command.
+enum class AfterIssue : u8 {
+  open,
+  session_objects,  // its handler goes on for session objects only
+  closed,
+};
+
 // One row a command.
 struct CommandRow {
   u8 ins;
   Handler handler;
-  bool class_a0 = false;               // MyEID also sends it with CLA A0
-  bool chaining = false;               // its data may come in parts
-  bool administrative = false;         // closed by the end of personalisation
+  bool class_a0 = false;  // MyEID also sends it with CLA A0
+  bool chaining = false;  // its data may come in parts
+  AfterIssue after_issue = AfterIssue::open;
   bool plain_on_contact_only = false;  // carries a secret or a hash: not in plain over the air on an issued card
 };
 
 constexpr CommandRow kCommands[] = {
-    {.ins = 0x04, .handler = deactivate_file, .administrative = true},
+    {.ins = 0x04, .handler = deactivate_file, .after_issue = AfterIssue::closed},
     {.ins = 0x20, .handler = verify, .plain_on_contact_only = true},
     {.ins = 0x22, .handler = manage_security_environment},
     {.ins = 0x24, .handler = change_reference_data, .plain_on_contact_only = true},
     {.ins = 0x2A, .handler = perform_security_operation, .chaining = true, .plain_on_contact_only = true},
     {.ins = 0x2C, .handler = reset_retry_counter, .plain_on_contact_only = true},
     {.ins = 0x2E, .handler = logout},
-    {.ins = 0x44, .handler = activate_file, .administrative = true},
+    {.ins = 0x44, .handler = activate_file, .after_issue = AfterIssue::closed},
     {.ins = 0x46, .handler = generate_key_pair, .plain_on_contact_only = true},
     {.ins = 0x84, .handler = get_challenge},
     {.ins = 0x86, .handler = general_authenticate, .chaining = true, .plain_on_contact_only = true},
@@ -39,11 +46,11 @@ constexpr CommandRow kCommands[] = {
     {.ins = 0xB0, .handler = read_binary},
     {.ins = 0xCA, .handler = get_data},
     {.ins = 0xD6, .handler = update_binary, .chaining = true, .plain_on_contact_only = true},
-    {.ins = 0xDA, .handler = put_data, .chaining = true, .administrative = true},
-    {.ins = 0xE0, .handler = create_file, .chaining = true, .administrative = true},
-    {.ins = 0xE4, .handler = delete_file, .class_a0 = true, .administrative = true},
-    {.ins = 0xE6, .handler = terminate_df, .administrative = true},
-    {.ins = 0xE8, .handler = terminate_ef, .administrative = true},
+    {.ins = 0xDA, .handler = put_data, .chaining = true, .after_issue = AfterIssue::closed},
+    {.ins = 0xE0, .handler = create_file, .chaining = true, .after_issue = AfterIssue::session_objects},
+    {.ins = 0xE4, .handler = delete_file, .class_a0 = true, .after_issue = AfterIssue::session_objects},
+    {.ins = 0xE6, .handler = terminate_df, .after_issue = AfterIssue::closed},
+    {.ins = 0xE8, .handler = terminate_ef, .after_issue = AfterIssue::closed},
 };
 
 const CommandRow* find_command(u8 ins) {
@@ -208,7 +215,7 @@ Sw Card::dispatch(ByteView apdu, std::size_t& ne) {
 Sw Card::execute(const Command& command, std::size_t& ne) {
   const CommandRow* row = find_command(command.ins);
   const bool issued = system_.life == CardLife::personalised;
-  if (issued && row->administrative) return Sw::security_status_not_satisfied;
+  if (issued && row->after_issue == AfterIssue::closed) return Sw::security_status_not_satisfied;
   if (issued && row->plain_on_contact_only && system_.interface == Interface::contactless) {
     return Sw::security_status_not_satisfied;
   }

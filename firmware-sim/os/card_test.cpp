@@ -704,6 +704,36 @@ TEST_F(CardTest, Behaviour41_PersonalisationCommandsAreDeadAfterIssuance) {
   expect("00460000", 0x6982);
 }
 
+// What a PKCS #11 module does around a key agreement; the object is gone with the session and was never durable.
+TEST_F(CardTest, SessionObjectsLiveInRamAlsoOnAnIssuedCard) {
+  issue_with_own_pins();
+  EXPECT_EQ(verify(1, "123456"), 0x9000);
+  const Memory before = chip.memory;
+  const std::string object = create("81020100 820141 83024D01 86031111FF 85020009 8A0100");
+  expect(object, 0x9000);
+  expect(object, 0x6A89);
+  expect(create("81020100 820141 83024D02 86031111FF 85020009 8A0100"), 0x6A84);
+  EXPECT_EQ(to_hex(run("00A4080004 50154D01 00").data),
+            "6F17"
+            "80020100"
+            "820141"
+            "83024D01"
+            "85020009"
+            "86031111FF"
+            "8A0105");
+  expect("00B0000000", 0x6981);
+  expect("00040000", 0x6982);
+  expect("00A4080C02 5015", 0x9000);
+  expect("00A4080C04 50154D01", 0x9000);
+  expect("A0E40000", 0x9000);
+  expect("00A4080C04 50154D01", 0x6A82);
+  expect("00A4080C02 5015", 0x9000);
+  expect(object, 0x9000);
+  EXPECT_EQ(chip.memory, before);
+  ASSERT_TRUE(card->reset(Interface::contact));
+  expect("00A4080C04 50154D01", 0x6A82);
+}
+
 TEST_F(CardTest, AnIssuedCardTakesNoSecretsInPlainOverTheAir) {
   issue_with_own_pins();
   restart(Interface::contactless);

@@ -184,7 +184,7 @@ Sw find_target(System& card, const Command& command, File& out) {
 }
 
 Sw change_life(System& card, File& file, LifeCycle to) {
-  if (file.life == LifeCycle::terminated) return Sw::conditions_not_satisfied;
+  if (file.life == LifeCycle::terminated || file.kind == FileKind::session_object) return Sw::conditions_not_satisfied;
   KARTA_OS_TRY(card.require(file, Right::remove));
   Transaction transaction(card.journal, 1);
   KARTA_OS_TRY(transaction.status());
@@ -255,7 +255,8 @@ Sw update_binary(System& card, const Command& command, Writer&) {
   return transaction.commit();
 }
 
-// 7816-9 section 5.2, CREATE FILE. The new file is current afterwards.
+// 7816-9 section 5.2, CREATE FILE. The new file is current afterwards. A session object lives in RAM, so an issued card
+// takes it as well: terminals make one before they ask for a key agreement.
 Sw create_file(System& card, const Command& command, Writer&) {
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   File file;
@@ -274,6 +275,8 @@ Sw create_file(System& card, const Command& command, Writer&) {
       if (!key_shape(file.kind, file.size, shape)) return Sw::incorrect_data;
       pages = (shape.stored_bytes + kPayloadBytes - 1) / kPayloadBytes;
       break;
+    case FileKind::session_object:
+      break;
     default:
       return Sw::incorrect_data;
   }
@@ -281,6 +284,15 @@ Sw create_file(System& card, const Command& command, Writer&) {
   File parent;
   KARTA_OS_TRY(card.files.load(card.current_df, parent));
   KARTA_OS_TRY(card.require_usable(parent));
+  if (file.kind == FileKind::session_object) {
+    File same;
+    if (card.files.find_child(parent.slot, file.id, same) == Sw::ok) return Sw::file_exists;
+    file.parent = parent.slot;
+    KARTA_OS_TRY(card.files.create_session_object(file));
+    card.select(file);
+    return Sw::ok;
+  }
+  if (card.life == CardLife::personalised) return Sw::security_status_not_satisfied;
   KARTA_OS_TRY(card.require(parent, file.is_df() ? Right::create_df : Right::create_ef));
   File other;
   if (const Sw sw = card.files.find_child(parent.slot, file.id, other); sw != Sw::file_not_found) {
@@ -311,6 +323,12 @@ Sw delete_file(System& card, const Command& command, Writer&) {
   KARTA_OS_TRY(find_target(card, command, file));
   if (file.slot == kMasterFileSlot) return Sw::conditions_not_satisfied;
   KARTA_OS_TRY(card.require(file, Right::remove));
+  if (file.kind == FileKind::session_object) {
+    card.files.drop_session_object();
+    card.current_ef = kNoSlot;
+    return Sw::ok;
+  }
+  if (card.life == CardLife::personalised) return Sw::security_status_not_satisfied;
   const u16 counter = card.counter_after_change(file.slot);
   Transaction transaction(card.journal, kFileTablePageCount);
   KARTA_OS_TRY(transaction.status());

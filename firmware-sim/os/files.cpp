@@ -74,7 +74,18 @@ Sw Files::format() {
   return Sw::ok;
 }
 
+Sw Files::create_session_object(File& file) {
+  if (session_.kind != FileKind::none) return Sw::not_enough_memory;
+  file.slot = kSessionSlot;
+  session_ = file;
+  return Sw::ok;
+}
+
 Sw Files::load(u8 slot, File& out) {
+  if (slot == kSessionSlot) {
+    out = session_;
+    return session_.kind == FileKind::none ? Sw::file_not_found : Sw::ok;
+  }
   if (slot >= kSlots) return Sw::file_not_found;
   u8 record[kRecordBytes];
   KARTA_OS_TRY(journal_.read(table_page(slot), table_offset(slot), record));
@@ -93,6 +104,8 @@ Sw Files::find_child(u8 parent, u16 id, File& out) {
     KARTA_OS_TRY(load(slot, out));
     if (out.kind != FileKind::none && out.parent == parent && out.id == id) return Sw::ok;
   }
+  out = session_;
+  if (out.kind != FileKind::none && out.parent == parent && out.id == id) return Sw::ok;
   return Sw::file_not_found;
 }
 

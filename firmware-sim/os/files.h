@@ -17,13 +17,14 @@ constexpr u16 kFileTablePages = 8;
 constexpr u16 kFileTablePageCount = 16;
 constexpr u16 kFirstExtentPage = 32;
 
-// File descriptor byte, tag 82 (7816-4 table 12); the last two are MyEID's.
+// File descriptor byte, tag 82 (7816-4 table 12); the keys' are MyEID's.
 enum class FileKind : u8 {
   none = 0x00,
   transparent = 0x01,
   rsa_key = 0x11,
   ec_key = 0x22,
   df = 0x38,
+  session_object = 0x41,  // a secret a terminal means to keep for the session; exists in RAM only
 };
 
 // Life cycle status, tag 8A (7816-4 table 14). A file in `creation` follows the card: open until ACTIVATE.
@@ -33,6 +34,7 @@ constexpr u16 kMasterFileId = 0x3F00;
 constexpr u16 kEsignFileId = 0x5015;
 constexpr u8 kMasterFileSlot = 0;
 constexpr u8 kNoSlot = 0xFF;
+constexpr u8 kSessionSlot = 0xFE;
 constexpr std::size_t kMaxNameBytes = 16;
 
 struct File {
@@ -88,6 +90,11 @@ class Files {
   // Outside a transaction: erases pages no file owns.
   Sw collect();
 
+  // The one session object. Terminals make it before a key agreement and delete it afterwards; nothing durable changes.
+  // 6A84 when there is one already.
+  Sw create_session_object(File& file);
+  void drop_session_object() { session_ = {}; }
+
   // Content octets at `offset`; the range lies within the file's extent.
   Sw read(const File& file, std::size_t offset, ByteSpan out);
   // Inside a transaction reserved with pages_touched(): changes content octets and, where needed, the record.
@@ -104,7 +111,8 @@ class Files {
   Sw owned(PageSet& set, std::size_t& pages);
 
   NvmJournal& journal_;
-  u8 end_ = 0;  // one behind the highest slot in use
+  u8 end_ = 0;    // one behind the highest slot in use
+  File session_;  // FileKind::none: there is none
 };
 
 }  // namespace karta::os

@@ -111,6 +111,7 @@ Sw System::write_blank(const AccessRules& mf_rules, const AccessRules& esign_rul
 void System::clear_session() {
   security.clear();
   environment = {};
+  files.drop_session_object();
   current_df = kMasterFileSlot;
   current_ef = kNoSlot;
   application = kNoSlot;
@@ -131,6 +132,7 @@ void System::select(const File& file) {
   if (application != kNoSlot && application != file.slot) {
     security.clear();
     environment = {};
+    files.drop_session_object();
   }
   application = file.slot;
 }

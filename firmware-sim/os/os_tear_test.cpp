@@ -1,0 +1,419 @@
+// Tearing: the power is cut at every write and every erase that a command makes, before it, in two manners amid it, and
+// after it; then again at every write and erase of the recovery. Afterwards the card is as before the command or as
+// after it, and no try was gained. (Card-security 1 to 3, 6, 31, 38, 48, 49.)
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "firmware-sim/host/coprocessor.h"
+#include "firmware-sim/os/card.h"
+#include "firmware-sim/os/test_chip.h"
+
+namespace karta::os {
+namespace {
+
+using Chip = TestChip<sim::Coprocessor>;
+
+constexpr u8 kSerial[kSerialBytes] = {0xA0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09};
+
+// One card whose memory is set and whose power is cut thousands of times.
+Chip& chip() {
+  static Chip the_chip;
+  return the_chip;
+}
+
+std::unique_ptr<Card> boot() {
+  chip().restore_power();
+  auto card = std::make_unique<Card>(chip(), kDefaultConfig);
+  EXPECT_TRUE(card->boot(Interface::contact));
+  EXPECT_EQ(send(*card, "00A404000CA000000063504B43532D3135").sw, 0x9000);
+  return card;
+}
+
+Memory key_fcp(const std::string& id, u16 bits) {
+  return apdu("00E00000", hex("6217 8102") + Memory{static_cast<u8>(bits >> 8), static_cast<u8>(bits)} +
+                              hex(bits > 1000 ? "820111 8302" : "820122 8302") + hex(id) +
+                              hex("86030000FF 85020000 8A0100"));
+}
+
+Memory ef_fcp(const std::string& id, u16 size) {
+  return apdu("00E00000", hex("6213 8002") + Memory{static_cast<u8>(size >> 8), static_cast<u8>(size)} +
+                              hex("820101 8302") + hex(id) + hex("8603000FFF 8A0100"));
+}
+
+// A card with PINs 1 (its own PUK) and 2 (the shared PUK), keys, and a file of three pages.
+const Memory& prepared() {
+  static const Memory memory = [] {
+    {
+      Card card(chip(), kDefaultConfig);
+      EXPECT_TRUE(card.format(kSerial));
+    }
+    const auto card = boot();
+    const auto must = [&](const Memory& command) { EXPECT_EQ(send(*card, command).sw, 0x9000) << to_hex(command); };
+    must(hex("00DA010113") + pin("1234") + pin("87654321") + Memory{3, 3, 0});
+    must(hex("00DA010213") + pin("5555") + Memory(8, 0xFF) + Memory{3, 0, 2});
+    must(hex("00DA010F0B") + text("1234567890") + Memory{5});
+    must(key_fcp("4B01", 256));
+    must(hex("00460000"));
+    must(key_fcp("4B02", 2048));
+    must(hex("00460000"));
+    must(ef_fcp("4301", 700));
+    for (const int at : {0, 250, 500}) {
+      must(apdu("00D6" + to_hex(Memory{static_cast<u8>(at >> 8), static_cast<u8>(at)}), Memory(200, 0xA5)));
+    }
+    return chip().memory;
+  }();
+  return memory;
+}
+
+// Everything a terminal can learn without spending a try: tries, files, contents, public keys.
+std::string portrait(Card& card) {
+  std::string out;
+  const auto add = [&](const std::string& name, const Answer& answer) {
+    out += name + "=" + to_hex(answer.data) + "/" +
+           to_hex(Memory{static_cast<u8>(answer.sw >> 8), static_cast<u8>(answer.sw)}) + "\n";
+  };
+  for (int reference = 1; reference <= 3; ++reference) {
+    add("pin", send(card, hex("002000") + Memory{static_cast<u8>(reference)}));
+  }
+  add("info", send(card, "00CA01A014"));
+  add("list", send(card, "00CA01A100"));
+  for (const char* id : {"4301", "4302", "4B01", "4B02", "4B03"}) {
+    add(id, send(card, std::string("00A4080004 5015") + id + "00"));
+    add("content", transmit(card, "00B00000", {}));
+    add("modulus", transmit(card, "00CA0101", {}));
+    add("point", transmit(card, "00CA0186", {}));
+  }
+  return out;
+}
+
+// Finds out which PIN 1 value is in force, and its tries, without leaving a trace.
+struct PinState {
+  std::string value;
+  int tries = 0;
+  int puk_tries = 0;
+  int shared_puk_tries = 0;
+};
+
+PinState pin_state(u8 reference, const std::vector<std::string>& candidates) {
+  const Memory keep = chip().memory;
+  PinState state;
+  {
+    const auto card = boot();
+    const u16 sw = send(*card, hex("002000") + Memory{reference}).sw;
+    state.tries = sw == 0x6983 ? 0 : sw & 0xF;
+  }
+  for (const std::string& value : candidates) {
+    chip().memory = keep;
+    const auto card = boot();
+    if (send(*card, hex("002000") + Memory{reference, 8} + pin(value)).sw == 0x9000) state.value += value;
+  }
+  chip().memory = keep;
+  {  // a wrong unblocking code tells how many tries there were
+    const auto card = boot();
+    const u16 sw = send(*card, hex("002C00") + Memory{reference, 16} + pin("00000000") + pin("9999")).sw;
+    (reference == 2 ? state.shared_puk_tries : state.puk_tries) = sw == 0x6983 ? 0 : (sw & 0xF) + 1;
+  }
+  chip().memory = keep;
+  chip().restore_power();
+  return state;
+}
+
+struct Scene {
+  const char* name;
+  std::vector<Memory> before;  // commands run undisturbed
+  Memory command;              // the one that is cut; parts longer than 255 octets are chained
+};
+
+// Runs `check` on the memory after each pair of cuts; returns how many there were.
+template <typename Check>
+std::size_t for_every_cut(const Scene& scene, const Check& check) {
+  std::size_t points = 0;
+  for (const Cut how : kCuts) {
+    for (std::size_t at = 1;; ++at) {
+      chip().memory = prepared();
+      chip().rsa_turn = 0;
+      auto card = boot();
+      for (const Memory& command : scene.before) EXPECT_EQ(send(*card, command).sw & 0xFF00, 0x9000) << scene.name;
+      chip().cut_power_at(at, how);
+      (void)send(*card, scene.command);
+      if (chip().powered) break;
+      card.reset();
+      const Memory after_cut = chip().memory;
+      for (const Cut again : kCuts) {
+        for (std::size_t second = 1;; ++second) {
+          chip().memory = after_cut;
+          chip().restore_power();
+          chip().cut_power_at(second, again);
+          {
+            Card interrupted(chip(), kDefaultConfig);
+            (void)interrupted.boot(Interface::contact);
+          }
+          const bool whole = chip().powered;
+          if (whole && again != Cut::before) break;  // the undisturbed recovery is looked at once
+          ++points;
+          chip().restore_power();
+          check(at, second);
+          if (testing::Test::HasFailure()) return points;
+          if (whole) break;
+        }
+      }
+    }
+  }
+  std::printf("%-40s %6zu cut points\n", scene.name, points);
+  EXPECT_GT(points, 8u) << scene.name;
+  return points;
+}
+
+// Before or after, never between: what a terminal sees is one of two portraits.
+void expect_before_or_after(const Scene& scene) {
+  chip().memory = prepared();
+  chip().rsa_turn = 0;
+  std::string before;
+  {
+    const auto card = boot();
+    for (const Memory& command : scene.before) ASSERT_EQ(send(*card, command).sw & 0xFF00, 0x9000) << scene.name;
+    const Memory keep = chip().memory;
+    const auto fresh = boot();
+    before = portrait(*fresh);
+    chip().memory = keep;
+  }
+  chip().memory = prepared();
+  std::string after;
+  {
+    const auto card = boot();
+    for (const Memory& command : scene.before) ASSERT_EQ(send(*card, command).sw & 0xFF00, 0x9000) << scene.name;
+    ASSERT_EQ(send(*card, scene.command).sw, 0x9000) << scene.name;
+    const auto fresh = boot();
+    after = portrait(*fresh);
+  }
+  ASSERT_NE(before, after) << scene.name << ": the command must be seen to do something";
+  std::size_t seen_before = 0;
+  std::size_t seen_after = 0;
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const auto card = boot();
+    const std::string now = portrait(*card);
+    if (now == before) {
+      ++seen_before;
+    } else if (now == after) {
+      ++seen_after;
+    } else {
+      ADD_FAILURE() << scene.name << " cut at " << at << ", recovery at " << second << "\n--- before\n"
+                    << before << "--- after\n"
+                    << after << "--- now\n"
+                    << now;
+    }
+  });
+  EXPECT_GT(seen_before, 0u) << scene.name;
+  EXPECT_GT(seen_after, 0u) << scene.name;
+}
+
+TEST(Tear, VerifyRight) {
+  const Memory wrong = apdu("00200001", pin("0000"));
+  const Scene scene = {.name = "VERIFY, right PIN", .before = {}, .command = apdu("00200001", pin("1234"))};
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const PinState now = pin_state(1, {"1234"});
+    EXPECT_EQ(now.value, "1234");
+    EXPECT_TRUE(now.tries == 3 || now.tries == 2) << at << "/" << second;
+    const auto card = boot();
+    EXPECT_EQ(send(*card, wrong).sw, 0x63C0 + now.tries - 1) << at << "/" << second;
+  });
+}
+
+TEST(Tear, VerifyRightAfterWrongGainsNothingUntilItSucceeds) {
+  chip().memory = prepared();
+  {
+    const auto card = boot();
+    EXPECT_EQ(send(*card, apdu("00200001", pin("0000"))).sw, 0x63C2);
+  }
+  const Memory one_spent = chip().memory;
+  // The second transaction alone gives tries back, and only for the right PIN: from 2 the states are 2, 1, then 3.
+  for (const Cut how : kCuts) {
+    for (std::size_t at = 1;; ++at) {
+      chip().memory = one_spent;
+      auto card = boot();
+      chip().cut_power_at(at, how);
+      (void)send(*card, apdu("00200001", pin("1234")));
+      if (chip().powered) break;
+      const PinState now = pin_state(1, {"1234"});
+      EXPECT_GE(now.tries, 1);
+      EXPECT_LE(now.tries, at <= 2 ? 2 : 3) << "before the second transaction nothing is given back";
+    }
+  }
+}
+
+TEST(Tear, VerifyWrongNeverLeavesMoreTries) {
+  const Scene scene = {.name = "VERIFY, wrong PIN", .before = {}, .command = apdu("00200001", pin("0000"))};
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const PinState now = pin_state(1, {"1234"});
+    EXPECT_EQ(now.value, "1234");
+    EXPECT_TRUE(now.tries == 3 || now.tries == 2) << at << "/" << second;
+  });
+}
+
+// An attacker who cuts the power at will and watches: in no run are there more guesses than tries.
+TEST(Tear, CuttingAtAnyPointGivesNoFreeGuess) {
+  for (const Cut how : kCuts) {
+    for (std::size_t at = 1; at <= 3; ++at) {
+      chip().memory = prepared();
+      int answered = 0;
+      for (int guess = 0; guess < 10; ++guess) {
+        auto card = boot();
+        chip().cut_power_at(at, how);
+        const u16 sw = send(*card, apdu("00200001", pin("0000"))).sw;
+        // 63Cx is a comparison the attacker has learned from; 6581 under a cut is not.
+        if ((sw & 0xFFF0) == 0x63C0) ++answered;
+      }
+      EXPECT_LE(answered, 3) << "cut " << at;
+    }
+  }
+}
+
+TEST(Tear, ChangeReferenceDataOldOrNewNeverBothNeverNeither) {
+  const Scene scene = {
+      .name = "CHANGE REFERENCE DATA", .before = {}, .command = apdu("00240001", pin("1234") + pin("5678"))};
+  bool old_seen = false;
+  bool new_seen = false;
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const PinState now = pin_state(1, {"1234", "5678"});
+    EXPECT_TRUE(now.value == "1234" || now.value == "5678") << at << "/" << second << " " << now.value;
+    EXPECT_LE(now.tries, 3);
+    EXPECT_GE(now.tries, 2);
+    old_seen = old_seen || now.value == "1234";
+    new_seen = new_seen || now.value == "5678";
+  });
+  EXPECT_TRUE(old_seen && new_seen);
+}
+
+TEST(Tear, ResetRetryCounterWithItsOwnPuk) {
+  const Memory wrong = apdu("00200001", pin("0000"));
+  const Scene scene = {
+      .name = "RESET RETRY COUNTER", .before = {}, .command = apdu("002C0001", pin("87654321") + pin("5678"))};
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const PinState now = pin_state(1, {"1234", "5678"});
+    EXPECT_TRUE(now.value == "1234" || now.value == "5678") << at << "/" << second << " " << now.value;
+    EXPECT_EQ(now.tries, 3);
+    EXPECT_LE(now.puk_tries, 3) << at << "/" << second;
+    EXPECT_GE(now.puk_tries, 2);
+  });
+}
+
+TEST(Tear, ResetRetryCounterWithTheSharedPukOfAnotherPage) {
+  const Scene scene = {.name = "RESET RETRY COUNTER, shared PUK",
+                       .before = {},
+                       .command = apdu("002C0002", pin("12345678") + pin("5678"))};
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const PinState now = pin_state(2, {"5555", "5678"});
+    EXPECT_TRUE(now.value == "5555" || now.value == "5678") << at << "/" << second << " " << now.value;
+    EXPECT_TRUE(now.shared_puk_tries == 5 || now.shared_puk_tries == 4) << at << "/" << second;
+    if (now.value == "5678") EXPECT_EQ(now.shared_puk_tries, 5) << "both pages or neither";
+  });
+}
+
+TEST(Tear, WrongPukNeverLeavesMoreTries) {
+  const Scene scene = {.name = "RESET RETRY COUNTER, wrong PUK",
+                       .before = {},
+                       .command = apdu("002C0001", pin("00000000") + pin("5678"))};
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const PinState now = pin_state(1, {"1234", "5678"});
+    EXPECT_EQ(now.value, "1234");
+    EXPECT_TRUE(now.puk_tries == 3 || now.puk_tries == 2) << at << "/" << second;
+  });
+}
+
+TEST(Tear, UpdateBinaryOverThreePages) {
+  expect_before_or_after({.name = "UPDATE BINARY, 3 pages",
+                          .before = {hex("00A4080C0450154301")},
+                          .command = hex("00D6000000") + Memory{0x02, 0xBC} + Memory(700, 0x3C)});
+}
+
+TEST(Tear, UpdateBinaryOfAFreshFile) {
+  expect_before_or_after({.name = "UPDATE BINARY, fresh file",
+                          .before = {ef_fcp("4302", 2048)},
+                          .command = hex("00D6000000") + Memory{0x08, 0x00} + Memory(2048, 0x3C)});
+}
+
+TEST(Tear, PutDataPin) {
+  expect_before_or_after({.name = "PUT DATA, PIN",
+                          .before = {},
+                          .command = hex("00DA010313") + pin("4444") + pin("87654321") + Memory{3, 3, 0}});
+}
+
+TEST(Tear, PutDataWipe) {
+  expect_before_or_after({.name = "PUT DATA, wipe", .before = {}, .command = hex("00DA01E008 FFFF000FFF000FFF")});
+}
+
+TEST(Tear, CreateFile) {
+  expect_before_or_after({.name = "CREATE FILE", .before = {}, .command = ef_fcp("4302", 500)});
+}
+
+TEST(Tear, DeleteFile) {
+  expect_before_or_after({.name = "DELETE FILE", .before = {hex("00A4080C0450154301")}, .command = hex("A0E40000")});
+}
+
+TEST(Tear, DeleteKeyLeavesNothingBehind) {
+  const Memory scalar = hex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");
+  const Scene scene = {.name = "DELETE FILE, key",
+                       .before = {key_fcp("4B03", 256), apdu("00DA0187", scalar)},
+                       .command = hex("A0E40000")};
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const auto card = boot();
+    if (send(*card, "00A4080C04 50154B03").sw == 0x9000) return;  // as before
+    const auto& memory = chip().memory;
+    EXPECT_EQ(std::search(memory.begin(), memory.end(), scalar.begin(), scalar.end()), memory.end())
+        << at << "/" << second;
+  });
+}
+
+TEST(Tear, Activate) {
+  expect_before_or_after({.name = "ACTIVATE FILE, MF", .before = {}, .command = hex("00440000023F00")});
+}
+
+// Before: the old pair; after: a new one that works. The public key always belongs to the private one.
+void expect_whole_pair(const Scene& scene, const std::string& id, bool rsa) {
+  chip().memory = prepared();
+  Memory old_public;
+  {
+    const auto card = boot();
+    EXPECT_EQ(send(*card, hex("00A4080C045015") + hex(id)).sw, 0x9000);
+    old_public = transmit(*card, rsa ? "00CA0101" : "00CA0186", {}).data;
+  }
+  bool old_seen = false;
+  bool new_seen = false;
+  for_every_cut(scene, [&](std::size_t at, std::size_t second) {
+    const auto card = boot();
+    EXPECT_EQ(send(*card, hex("00A4080C045015") + hex(id)).sw, 0x9000);
+    const Memory now = transmit(*card, rsa ? "00CA0101" : "00CA0186", {}).data;
+    ASSERT_FALSE(now.empty()) << at << "/" << second;
+    (now == old_public ? old_seen : new_seen) = true;
+    if (rsa) {  // the coprocessor checks the private operation by the public key
+      EXPECT_EQ(send(*card, hex("002241B60A 800102 8102") + hex(id) + hex("840100")).sw, 0x9000);
+      EXPECT_EQ(transmit(*card, "002A9E9A", Memory(20, 1)).sw, 0x9000) << at << "/" << second;
+    } else {  // the agreement with a known pair comes out the same on both sides
+      u8 scalar[32];
+      u8 point[65];
+      u8 x[32];
+      EXPECT_EQ(chip().ec_generate(Curve::p256, scalar, point), HalStatus::ok);
+      EXPECT_EQ(chip().ec_agree(Curve::p256, scalar, ByteView(now).subspan(2), x), HalStatus::ok);
+      EXPECT_EQ(send(*card, hex("002241A40A 800104 8102") + hex(id) + hex("840100")).sw, 0x9000);
+      const Answer shared = send(*card, hex("0086000045 7C438541") + Memory(point, point + 65) + Memory{32});
+      EXPECT_EQ(to_hex(shared.data), to_hex(x)) << at << "/" << second;
+    }
+  });
+  EXPECT_TRUE(old_seen && new_seen);
+}
+
+TEST(Tear, GenerateEcKey) {
+  expect_whole_pair({.name = "GENERATE, P-256", .before = {hex("00A4080C0450154B01")}, .command = hex("00460000")},
+                    "4B01", false);
+}
+
+TEST(Tear, GenerateRsaKeyOverFourPages) {
+  expect_whole_pair({.name = "GENERATE, RSA-2048", .before = {hex("00A4080C0450154B02")}, .command = hex("00460000")},
+                    "4B02", true);
+}
+
+}  // namespace
+}  // namespace karta::os
