@@ -90,3 +90,8 @@ for secret in $pin1 $puk1; do
   hex=$(printf %s "$secret" | od -An -tx1 | tr -d ' \n')
   if grep -qi "$hex" "$record"; then no "$secret is in the record"; fi
 done
+
+step "the reader link did not stall"
+# Delayed acknowledgements cost every command 44 ms; a busy machine may delay some.
+waits=$(grep -o '"gap_us":[0-9]*' "$record" | cut -d: -f2 | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
+[ "$waits" -lt 40000 ] || no "half of all commands waited $waits microseconds"
