@@ -99,12 +99,12 @@ CardSerial new_serial(RandomSource& random) {
 
 Result<CardSerial> parse_serial(std::string_view hex) {
   CardSerial serial{};
-  const Bytes octets = TRY(from_hex(hex.size() % 2 == 0 ? std::string(hex) : "0" + std::string(hex)));
-  if (octets.empty() || octets.size() > serial.size()) {
+  const auto octets = from_hex(hex.size() % 2 == 0 ? std::string(hex) : "0" + std::string(hex));
+  if (!octets || octets->empty() || octets->size() > serial.size()) {
     return fail(ErrorKind::malformed, "\"" + std::string(hex) + "\" is not a serial number",
                 "a serial number has up to 20 hexadecimal digits");
   }
-  std::copy(octets.begin(), octets.end(), serial.end() - static_cast<std::ptrdiff_t>(octets.size()));
+  std::copy(octets->begin(), octets->end(), serial.end() - static_cast<std::ptrdiff_t>(octets->size()));
   return serial;
 }
 
