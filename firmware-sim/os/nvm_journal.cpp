@@ -255,6 +255,15 @@ Sw NvmJournal::flush(Slot& slot, u8 commit_count) {
   write_u16(image + 10, next_stamp_);
   write_u32(image + 12, crc(image));
 
+  // The copy flushed earlier in this transaction must be gone before this one, perhaps with the commit mark, is there:
+  // recovery could not tell two copies of one transaction apart.
+  if (change->new_page != kNoPage) {
+    const u16 stale = change->new_page;
+    change->new_page = kNoPage;
+    map_[slot.logical] = change->old_page;
+    KARTA_OS_TRY(destroy(stale));
+  }
+
   // A page that does not take the image is retired for this session, and another one tried.
   for (int attempt = 0; attempt < 4; ++attempt) {
     const u16 page = find_free();
@@ -272,8 +281,6 @@ Sw NvmJournal::flush(Slot& slot, u8 commit_count) {
       set_used(page, true);
       continue;
     }
-    // The copy flushed earlier in this transaction must be gone before the commit mark is there.
-    if (change->new_page != kNoPage) KARTA_OS_TRY(destroy(change->new_page));
     change->new_page = page;
     map_[slot.logical] = page;
     return Sw::ok;

@@ -101,7 +101,10 @@ TEST(NvmJournal, Behaviour48_49_CutAnywhereAllPagesOrNoneAndRecoveryConverges) {
       {
         Transaction transaction(cut_short, 5);
         Sw sw = transaction.status();
-        for (u16 page = 0; page < 5 && sw == Sw::ok; ++page) sw = cut_short.write(page, 0, page_of(0x22));
+        // Pages 0 and 1 come twice: the second time they have been flushed already.
+        for (const u16 page : {0, 1, 2, 3, 4, 0, 1}) {
+          if (sw == Sw::ok) sw = cut_short.write(page, 0, page_of(0x22));
+        }
         if (sw == Sw::ok) (void)transaction.commit();
       }
       if (chip.powered) break;

@@ -134,7 +134,7 @@ std::size_t for_every_cut(const Scene& scene, const Check& check) {
   for (const Cut how : kCuts) {
     for (std::size_t at = 1;; ++at) {
       chip().memory = prepared();
-      chip().rsa_turn = 0;
+      chip().rsa_turn = 1;  // the prepared card has the other one
       auto card = boot();
       for (const Memory& command : scene.before) EXPECT_EQ(send(*card, command).sw & 0xFF00, 0x9000) << scene.name;
       chip().cut_power_at(at, how);
@@ -170,7 +170,6 @@ std::size_t for_every_cut(const Scene& scene, const Check& check) {
 // Before or after, never between: what a terminal sees is one of two portraits.
 void expect_before_or_after(const Scene& scene) {
   chip().memory = prepared();
-  chip().rsa_turn = 0;
   std::string before;
   {
     const auto card = boot();
@@ -288,7 +287,6 @@ TEST(Tear, ChangeReferenceDataOldOrNewNeverBothNeverNeither) {
 }
 
 TEST(Tear, ResetRetryCounterWithItsOwnPuk) {
-  const Memory wrong = apdu("00200001", pin("0000"));
   const Scene scene = {
       .name = "RESET RETRY COUNTER", .before = {}, .command = apdu("002C0001", pin("87654321") + pin("5678"))};
   for_every_cut(scene, [&](std::size_t at, std::size_t second) {
@@ -308,7 +306,7 @@ TEST(Tear, ResetRetryCounterWithTheSharedPukOfAnotherPage) {
     const PinState now = pin_state(2, {"5555", "5678"});
     EXPECT_TRUE(now.value == "5555" || now.value == "5678") << at << "/" << second << " " << now.value;
     EXPECT_TRUE(now.shared_puk_tries == 5 || now.shared_puk_tries == 4) << at << "/" << second;
-    if (now.value == "5678") EXPECT_EQ(now.shared_puk_tries, 5) << "both pages or neither";
+    EXPECT_TRUE(now.value == "5555" || now.shared_puk_tries == 5) << "both pages or neither";
   });
 }
 
