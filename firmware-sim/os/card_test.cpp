@@ -708,11 +708,18 @@ TEST_F(CardTest, Behaviour41_PersonalisationCommandsAreDeadAfterIssuance) {
 TEST_F(CardTest, SessionObjectsLiveInRamAlsoOnAnIssuedCard) {
   issue_with_own_pins();
   EXPECT_EQ(verify(1, "123456"), 0x9000);
-  const Memory before = chip.memory;
   const std::string object = create("81020100 820141 83024D01 86031111FF 85020009 8A0100");
   expect(object, 0x9000);
   expect(object, 0x6A89);
-  expect(create("81020100 820141 83024D02 86031111FF 85020009 8A0100"), 0x6A84);
+  expect(create("81020100 820141 83024D02 86031111FF 85020009 8A0100"), 0x9000);
+  expect("00A4080C04 50154D01", 0x6A82);
+  expect("00A4080C04 50154D02", 0x9000);
+  expect("002E0000", 0x9000);
+  expect("00A4080C04 50154D02", 0x6A82);
+  EXPECT_EQ(verify(1, "123456"), 0x9000);
+  const Memory verified = chip.memory;
+  expect("00A4080C02 5015", 0x9000);
+  expect(object, 0x9000);
   EXPECT_EQ(to_hex(run("00A4080004 50154D01 00").data),
             "6F17"
             "80020100"
@@ -729,7 +736,7 @@ TEST_F(CardTest, SessionObjectsLiveInRamAlsoOnAnIssuedCard) {
   expect("00A4080C04 50154D01", 0x6A82);
   expect("00A4080C02 5015", 0x9000);
   expect(object, 0x9000);
-  EXPECT_EQ(chip.memory, before);
+  EXPECT_EQ(chip.memory, verified);
   ASSERT_TRUE(card->reset(Interface::contact));
   expect("00A4080C04 50154D01", 0x6A82);
 }

@@ -288,7 +288,7 @@ Sw create_file(System& card, const Command& command, Writer&) {
     File same;
     if (card.files.find_child(parent.slot, file.id, same) == Sw::ok) return Sw::file_exists;
     file.parent = parent.slot;
-    KARTA_OS_TRY(card.files.create_session_object(file));
+    card.files.create_session_object(file);
     card.select(file);
     return Sw::ok;
   }

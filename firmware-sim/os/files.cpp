@@ -74,11 +74,9 @@ Sw Files::format() {
   return Sw::ok;
 }
 
-Sw Files::create_session_object(File& file) {
-  if (session_.kind != FileKind::none) return Sw::not_enough_memory;
+void Files::create_session_object(File& file) {
   file.slot = kSessionSlot;
   session_ = file;
-  return Sw::ok;
 }
 
 Sw Files::load(u8 slot, File& out) {

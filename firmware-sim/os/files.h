@@ -91,8 +91,8 @@ class Files {
   Sw collect();
 
   // The one session object. Terminals make it before a key agreement and delete it afterwards; nothing durable changes.
-  // 6A84 when there is one already.
-  Sw create_session_object(File& file);
+  // A second one takes the place of the first, since some terminals never delete theirs.
+  void create_session_object(File& file);
   void drop_session_object() { session_ = {}; }
 
   // Content octets at `offset`; the range lies within the file's extent.

@@ -1,9 +1,8 @@
 // Any sequence of commands against a blank and against an issued card. The card must not crash, and afterwards: no
 // answer held the private key, and nobody has more tries than before without having known the PIN or its PUK.
 //
-// Input: one octet chooses the card and where the power is cut, then commands, each as two octets of length and
-// content. The last two digits of every PIN are fixed at run time from what the input does not know, so that the fuzzer
-// cannot learn them by chance.
+// Input: two octets choose the card and where the power is cut, then commands, each as two octets of length and
+// content.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -20,7 +19,7 @@ using Chip = TestChip<sim::Coprocessor>;
 constexpr u8 kSerial[kSerialBytes] = {0xA0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09};
 constexpr char kSelect[] = "00A404000CA000000063504B43532D3135";
 
-// Octets that a PIN may have and no seed does: not digits, so that even an issued card's compare equal to no input.
+// Octets that a PIN may have and no seed does: a run that knew the PIN would rightly change what is checked below.
 const Memory kPin = hex("C3D4E5F6A7B80918");
 const Memory kPuk = hex("1A2B3C4D5E6F7081");
 const Memory kScalar = hex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");

@@ -103,11 +103,13 @@ Sw reset_retry_counter(System& card, const Command& command, Writer&) {
   return card.secrets.unblock(index, command.data.first(kPinBytes), new_value);
 }
 
-// MyEID's DEAUTHENTICATE `00 2E 00 00`: forgets all that was verified; with a reference in P2, that one.
+// MyEID's DEAUTHENTICATE `00 2E 00 00`: forgets all that was verified, and the session object with it; with a reference
+// in P2, that reference only.
 Sw logout(System& card, const Command& command, Writer&) {
   if (command.p1 != 0 || !command.data.empty()) return Sw::incorrect_p1_p2;
   if (command.p2 == 0) {
     card.security.clear();
+    card.files.drop_session_object();
     return Sw::ok;
   }
   u8 index = 0;
