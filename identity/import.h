@@ -22,8 +22,8 @@ struct ImportOptions {
   bool update_existing = false;  ///< a citizen who is there with other data is changed; otherwise the line is rejected
   bool ignore_unknown_columns = false;
   std::size_t batch_lines = 5000;
-  Cause cause;         ///< actor is required; the reason stands in the event of each citizen
-  std::string source;  ///< name of the file, for the report
+  Cause cause = {};         ///< actor is required; the reason stands in the event of each citizen
+  std::string source = {};  ///< name of the file, for the report
 };
 
 /// What is wrong with a line. Line numbers count physical lines from 1, as editors do.

@@ -61,7 +61,10 @@ Result<std::optional<Record>> RecordReader::next() {
   std::size_t i = begin_;
   for (;;) {
     if (i - begin_ > kRecordMaxOctets) {
-      if (state == In::quoted && first_line_end > 0) return take(begin_ + first_line_end, Record::Fault::open_quote);
+      if (state == In::quoted && first_line_end > 0) {
+        no_breaks_until_ = octets_ + (i - begin_);
+        return take(begin_ + first_line_end, Record::Fault::open_quote);
+      }
       in_long_record_ = true;
       after_cr_ = false;
       return take(i, Record::Fault::too_long);
@@ -75,6 +78,7 @@ Result<std::optional<Record>> RecordReader::next() {
       }
       if (i == begin_) return std::optional<Record>();
       if (state == In::quoted) {
+        no_breaks_until_ = octets_ + (i - begin_);
         return take(first_line_end > 0 ? begin_ + first_line_end : i, Record::Fault::open_quote);
       }
       return take(i, Record::Fault::none);
@@ -91,7 +95,10 @@ Result<std::optional<Record>> RecordReader::next() {
     const std::size_t after = i + (c == '\r' && i + 1 < buffer_.size() && buffer_[i + 1] == '\n' ? 2 : 1);
     if (state == In::quoted) {
       if (c == '"') state = In::quote_in_quoted;
-      if (line_end && first_line_end == 0) first_line_end = after - begin_;
+      if (line_end) {
+        if (octets_ < no_breaks_until_) return take(after, Record::Fault::open_quote);
+        if (first_line_end == 0) first_line_end = after - begin_;
+      }
       ++i;
       continue;
     }

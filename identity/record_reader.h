@@ -64,6 +64,9 @@ class RecordReader {
   std::size_t begin_ = 0;
   std::uint64_t line_ = 1;
   std::uint64_t octets_ = 0;
+  /// Input up to here was searched for a closing quote in vain: no record that begins before it may hold a line break.
+  /// Keeps the work linear in the input.
+  std::uint64_t no_breaks_until_ = 0;
   bool end_of_input_ = false;
   bool in_long_record_ = false;
   bool after_cr_ = false;  ///< a piece ended in CR: an LF that follows belongs to the same line end

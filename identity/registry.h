@@ -93,7 +93,7 @@ struct CardOrder {
   std::string profile;                          ///< name of the card profile
   std::string batch = "single";                 ///< issuing batch: its status indexes come from blocks of their own
   std::uint32_t block_size = kStatusBlockSize;  ///< of a block opened for this batch, should one be needed
-  std::optional<CardId> replaces;
+  std::optional<CardId> replaces = {};
 };
 
 /// A card; no personal datum in it.

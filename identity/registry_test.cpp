@@ -1,0 +1,541 @@
+#include "identity/registry.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "identity/registry_testing.h"
+#include "identity/schema.h"
+#include "service/migrations.h"
+
+namespace karta::identity {
+namespace {
+
+using testing::HasSubstr;
+
+class RegistryTest : public RegistryFixture {};
+
+CardCertificate made_up_certificate(std::uint8_t serial, CertificateKind kind = CertificateKind::sig) {
+  return {kind,
+          "issuing CA",
+          Bytes{0x01, serial},
+          Bytes{0x30, 0x03, 0x02, 0x01, serial},
+          *parse_time("2026-11-21T08:30:00Z"),
+          *parse_time("2031-11-21T08:30:00Z")};
+}
+
+TEST_F(RegistryTest, ACitizenComesBackWhole) {
+  Registry registry = create();
+  Citizen citizen = made_up_citizen(1);
+  citizen.inn = Inn::from_number(9'900'000'001, true);
+  const auto id = registry.add_citizen(citizen, cause_);
+  ASSERT_TRUE(id) << id.error().message;
+  const auto by_id = registry.read_citizen(*id, purpose_);
+  ASSERT_TRUE(by_id) << by_id.error().message;
+  EXPECT_EQ(by_id->citizen, citizen);
+  EXPECT_EQ(by_id->created, clock_.now());
+  const auto by_snils = registry.read_citizen(citizen.snils, purpose_);
+  ASSERT_TRUE(by_snils);
+  EXPECT_EQ(by_snils->id, *id);
+  EXPECT_EQ(registry.count_citizens(), 1u);
+  EXPECT_TRUE(registry.citizen_of(citizen.snils).value() == *id);
+  EXPECT_FALSE(registry.citizen_of(Snils::from_number(5)).value());
+  EXPECT_EQ(parse_citizen_id(format_id(*id)), *id);
+}
+
+TEST_F(RegistryTest, ASmallSnilsKeepsItsLeadingZeros) {
+  Registry registry = create();
+  Citizen citizen = made_up_citizen(1);
+  citizen.snils = *Snils::parse("000-000-001 23");
+  const auto id = registry.add_citizen(citizen, cause_);
+  ASSERT_TRUE(id);
+  EXPECT_EQ(registry.read_citizen(*id, purpose_)->citizen.snils.text(), "000-000-001 23");
+}
+
+TEST_F(RegistryTest, ASnilsIsRegisteredOnce) {
+  Registry registry = create();
+  ASSERT_TRUE(registry.add_citizen(made_up_citizen(1), cause_));
+  const auto again = registry.add_citizen(made_up_citizen(1, "Другой"), cause_);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::already_exists);
+  const auto other = registry.add_citizen(made_up_citizen(2), cause_);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(registry.change_citizen(*other, made_up_citizen(1), cause_).error().kind, ErrorKind::already_exists);
+  // An account number that is not checked is the same account whatever follows it.
+  Citizen small = made_up_citizen(3);
+  small.snils = *Snils::parse("000-000-001 23");
+  ASSERT_TRUE(registry.add_citizen(small, cause_));
+  small.snils = *Snils::parse("000-000-001 24");
+  EXPECT_FALSE(registry.add_citizen(small, cause_));
+}
+
+TEST_F(RegistryTest, AnIncompleteCitizenIsRefused) {
+  Registry registry = create();
+  Citizen citizen = made_up_citizen(1);
+  citizen.family_latin.clear();
+  EXPECT_EQ(registry.add_citizen(citizen, cause_).error().kind, ErrorKind::usage);
+  citizen = made_up_citizen(1);
+  citizen.birth_date = {};
+  EXPECT_EQ(registry.add_citizen(citizen, cause_).error().kind, ErrorKind::usage);
+  EXPECT_EQ(registry.add_citizen(made_up_citizen(1), {"", "why"}).error().kind, ErrorKind::usage);
+}
+
+TEST_F(RegistryTest, AChangeIsAnEventThatNamesFieldsAndNoData) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  ASSERT_TRUE(id);
+  Citizen changed = made_up_citizen(7, "Примерова");
+  changed.concessions.clear();
+  clock_.advance(std::chrono::seconds(60));
+  EXPECT_EQ(registry.change_citizen(*id, changed, {"operator:7", "marriage"}), true);
+  EXPECT_EQ(registry.change_citizen(*id, changed, {"operator:7", "again"}), false);
+  const auto record = registry.read_citizen(changed.snils, purpose_);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->citizen, changed);
+  EXPECT_EQ(record->changed - record->created, std::chrono::seconds(60));
+  EXPECT_EQ(registry.read_citizen(made_up_citizen(1).snils, purpose_).error().kind, ErrorKind::not_found);
+
+  const auto events = registry.events_of(*id);
+  ASSERT_TRUE(events);
+  ASSERT_EQ(events->size(), 2u);
+  EXPECT_EQ(events->at(0).kind, "citizen-changed");
+  EXPECT_EQ(events->at(0).to, "snils,family,enp,family_latin,concessions");
+  EXPECT_EQ(events->at(0).actor, "operator:7");
+  EXPECT_EQ(events->at(0).reason, "marriage");
+  EXPECT_EQ(events->at(1).kind, "citizen-created");
+}
+
+TEST_F(RegistryTest, EveryReadIsLoggedBeforeItReturns) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  ASSERT_TRUE(id);
+  const auto card = registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+  ASSERT_TRUE(card);
+  ASSERT_TRUE(registry.read_citizen(*id, {"a", "p1", "c1"}));
+  clock_.advance(std::chrono::seconds(5));
+  ASSERT_TRUE(registry.read_citizen(made_up_citizen(1).snils, {"b", "p2", "c2"}));
+  ASSERT_TRUE(registry.find_citizens("образ", {"c", "p3", "c3"}));
+  ASSERT_TRUE(registry.certificates_of(card->id, {"d", "p4", "c4"}));
+  // Another connection sees the entries: they are committed.
+  const auto log = open().access_log(*id);
+  ASSERT_TRUE(log);
+  ASSERT_EQ(log->size(), 4u);
+  EXPECT_EQ(log->at(3).what, "record");
+  EXPECT_EQ(log->at(3).purpose.actor, "a");
+  EXPECT_EQ(log->at(2).purpose.case_id, "c2");
+  EXPECT_EQ(log->at(2).at - log->at(3).at, std::chrono::seconds(5));
+  EXPECT_EQ(log->at(1).what, "search");
+  EXPECT_EQ(log->at(0).what, "certificates");
+  EXPECT_EQ(log->at(0).number, 4);
+  const auto older = registry.access_log(*id, 1, 3);
+  ASSERT_EQ(older->size(), 1u);
+  EXPECT_EQ(older->at(0).purpose.actor, "b");
+}
+
+TEST_F(RegistryTest, WithoutAStatedPurposeNothingIsRead) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  ASSERT_TRUE(id);
+  for (const Purpose& purpose :
+       {Purpose{"", "p", "c"}, Purpose{"a", " ", "c"}, Purpose{"a", "p", ""},
+        Purpose{"a", std::string(kStatementOctets + 1, 'x'), "c"}, Purpose{"a\xFF", "p", "c"}}) {
+    EXPECT_FALSE(registry.read_citizen(*id, purpose));
+    EXPECT_FALSE(registry.read_citizen(made_up_citizen(1).snils, purpose));
+    EXPECT_FALSE(registry.find_citizens("образ", purpose));
+  }
+  EXPECT_TRUE(registry.access_log(*id)->empty());
+}
+
+TEST_F(RegistryTest, WhatCannotBeLoggedIsNotRead) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  ASSERT_TRUE(id);
+  auto database = service::Database::open(path());
+  ASSERT_TRUE(database->execute("DROP TABLE access_log"));
+  EXPECT_FALSE(registry.read_citizen(*id, purpose_));
+  EXPECT_FALSE(registry.find_citizens("образцов", purpose_));
+}
+
+TEST_F(RegistryTest, NamesAreFoundByTheirBeginningPageByPage) {
+  Registry registry = create();
+  for (std::uint32_t i = 0; i < 25; ++i)
+    ASSERT_TRUE(registry.add_citizen(made_up_citizen(i, "Семёнов-Тестов"), cause_));
+  ASSERT_TRUE(registry.add_citizen(made_up_citizen(100, "Семенцов"), cause_));
+  ASSERT_TRUE(registry.add_citizen(made_up_citizen(101, "Макетов"), cause_));
+
+  std::set<CitizenId> met;
+  std::optional<std::string> after;
+  std::vector<std::size_t> sizes;
+  do {
+    const auto page = registry.find_citizens("семенов т", purpose_, 10, after);
+    ASSERT_TRUE(page) << page.error().message;
+    sizes.push_back(page->citizens.size());
+    for (const CitizenSummary& citizen : page->citizens) {
+      EXPECT_EQ(citizen.family, "Семёнов-Тестов");
+      EXPECT_TRUE(met.insert(citizen.id).second);
+    }
+    after = page->next;
+  } while (after);
+  EXPECT_EQ(met.size(), 25u);
+  EXPECT_THAT(sizes, testing::ElementsAre(10, 10, 5));
+
+  EXPECT_EQ(registry.find_citizens("СЕМЕН", purpose_, 100)->citizens.size(), 26u);
+  EXPECT_EQ(registry.find_citizens("макетов пример тестович", purpose_)->citizens.size(), 1u);
+  EXPECT_TRUE(registry.find_citizens("яя", purpose_)->citizens.empty());
+  EXPECT_EQ(registry.find_citizens("с", purpose_).error().kind, ErrorKind::usage);
+  EXPECT_EQ(registry.find_citizens("--", purpose_).error().kind, ErrorKind::usage);
+  EXPECT_EQ(registry.find_citizens("семенов", purpose_, kPageLimit + 1).error().kind, ErrorKind::usage);
+  EXPECT_FALSE(registry.find_citizens("семенов", purpose_, 10, "junk"));
+}
+
+TEST_F(RegistryTest, CitizensAreListedInOrderOfTheirIds) {
+  Registry registry = create();
+  for (std::uint32_t i = 0; i < 5; ++i) ASSERT_TRUE(registry.add_citizen(made_up_citizen(i), cause_));
+  const auto all = registry.list_citizens({}, 10);
+  ASSERT_EQ(all->size(), 5u);
+  EXPECT_TRUE(std::ranges::is_sorted(*all));
+  EXPECT_EQ(registry.list_citizens(all->at(1), 2), (std::vector{all->at(2), all->at(3)}));
+}
+
+TEST_F(RegistryTest, ACardLivesThroughItsTable) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  auto card = registry.order_card({.citizen = *id, .profile = "citizen"}, {"operator:1", "first card"});
+  ASSERT_TRUE(card) << card.error().message;
+  EXPECT_EQ(card->state, CardState::ordered);
+  EXPECT_EQ(card->serial, "");
+  EXPECT_EQ(card->batch, "single");
+
+  EXPECT_EQ(registry.change_card_state(card->id, CardState::active, cause_).error().kind, ErrorKind::not_permitted);
+  EXPECT_EQ(registry.change_card_state(card->id, CardState::produced, cause_).error().kind, ErrorKind::usage);
+  const Time until = *parse_time("2031-11-21");
+  card = registry.produce_card(card->id, "00 01 AB CD", until, cause_);
+  ASSERT_TRUE(card) << card.error().message;
+  EXPECT_EQ(card->state, CardState::produced);
+  EXPECT_EQ(card->serial, "0001abcd");
+  EXPECT_EQ(card->valid_until, until);
+  EXPECT_EQ(registry.produce_card(card->id, "0002", until, cause_).error().kind, ErrorKind::not_permitted);
+
+  for (const CardState state : {CardState::shipped, CardState::active, CardState::suspended, CardState::active}) {
+    card = registry.change_card_state(card->id, state, cause_);
+    ASSERT_TRUE(card) << card.error().message;
+    EXPECT_EQ(card->state, state);
+  }
+  card = registry.change_card_state(card->id, CardState::revoked, {"operator:2", "lost"},
+                                    RevocationReason::key_compromise);
+  ASSERT_TRUE(card);
+  EXPECT_EQ(card->revocation_reason, RevocationReason::key_compromise);
+  EXPECT_EQ(registry.change_card_state(card->id, CardState::active, cause_).error().kind, ErrorKind::not_permitted);
+
+  EXPECT_EQ(registry.card_by_serial("0001ABCD")->id, card->id);
+  EXPECT_EQ(registry.card_by_status_index(card->status_index)->id, card->id);
+  EXPECT_EQ(registry.card_by_serial("ffff").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(registry.card_by_status_index(UINT64_MAX).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(registry.cards_of(*id)->size(), 1u);
+
+  const auto events = registry.events_of(*id);
+  ASSERT_EQ(events->size(), 8u);  // the citizen, the order, six steps
+  EXPECT_EQ(events->front().from, "active");
+  EXPECT_EQ(events->front().to, "revoked (keyCompromise)");
+  EXPECT_EQ(events->front().card, card->id);
+  EXPECT_EQ(events->front().reason, "lost");
+}
+
+TEST_F(RegistryTest, AChipIsIssuedOnceAndARefusalChangesNothing) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  const auto first = registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+  const auto second = registry.order_card({.citizen = *id, .profile = "citizen", .replaces = first->id}, cause_);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->replaces, first->id);
+  ASSERT_TRUE(registry.produce_card(first->id, "aa01", clock_.now(), cause_));
+  EXPECT_EQ(registry.produce_card(second->id, "AA01", clock_.now(), cause_).error().kind, ErrorKind::already_exists);
+  EXPECT_EQ(registry.card(second->id)->state, CardState::ordered);
+  EXPECT_EQ(registry.produce_card(second->id, "xyz", clock_.now(), cause_).error().kind, ErrorKind::malformed);
+  EXPECT_EQ(registry.order_card({.citizen = CitizenId{12345}, .profile = "citizen"}, cause_).error().kind,
+            ErrorKind::not_found);
+  const auto other = registry.add_citizen(made_up_citizen(2), cause_);
+  EXPECT_EQ(registry.order_card({.citizen = *other, .profile = "citizen", .replaces = first->id}, cause_).error().kind,
+            ErrorKind::usage);
+}
+
+TEST_F(RegistryTest, ManyCardsAreOrderedTogetherOrNotAtAll) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  const CardOrder good{.citizen = *id, .profile = "citizen", .batch = "b1", .block_size = 3};
+  const CardOrder bad{.citizen = CitizenId{99}, .profile = "citizen"};
+  EXPECT_FALSE(registry.order_cards({good, good, bad}, cause_));
+  EXPECT_TRUE(registry.status_blocks()->empty());
+  EXPECT_TRUE(registry.cards_of(*id)->empty());
+  EXPECT_EQ(registry.order_cards({good, good, good}, cause_)->size(), 3u);
+  ASSERT_EQ(registry.status_blocks()->size(), 1u);
+  EXPECT_EQ(registry.status_blocks()->at(0).used, 3u);
+}
+
+TEST_F(RegistryTest, BlocksFollowOneAnotherAndFillUp) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  std::map<std::string, std::set<std::uint64_t>> indexes;
+  for (int i = 0; i < 10; ++i) {
+    for (const char* batch : {"a", "b"}) {
+      const auto card =
+          registry.order_card({.citizen = *id, .profile = "citizen", .batch = batch, .block_size = 4}, cause_);
+      ASSERT_TRUE(card);
+      EXPECT_TRUE(indexes[batch].insert(card->status_index).second);
+    }
+  }
+  const auto blocks = registry.status_blocks();
+  ASSERT_EQ(blocks->size(), 6u);
+  std::uint64_t next = 0;
+  for (const StatusBlock& block : *blocks) {
+    EXPECT_EQ(block.first, next);
+    next += block.size;
+    std::size_t inside = 0;
+    for (const std::uint64_t index : indexes[block.batch]) {
+      inside += index >= block.first && index < block.first + block.size ? 1 : 0;
+    }
+    EXPECT_EQ(inside, block.used);
+  }
+}
+
+TEST_F(RegistryTest, ThreadsAndProcessesGetDenseIndexesWithoutDoubles) {
+  constexpr int kWriters = 4, kCards = 40;
+  CitizenId citizen{};
+  {
+    Registry registry = create();
+    citizen = *registry.add_citizen(made_up_citizen(1), cause_);
+  }
+  const auto order = [&] {
+    auto registry = Registry::open(path(), clock_, random_);
+    for (int i = 0; registry && i < kCards; ++i) {
+      if (!registry->order_card({.citizen = citizen, .profile = "citizen", .batch = "big", .block_size = 64}, cause_)) {
+        return false;
+      }
+    }
+    return registry.has_value();
+  };
+  std::vector<pid_t> children;
+  for (int i = 0; i < kWriters / 2; ++i) {
+    const pid_t child = fork();
+    if (child == 0) _exit(order() ? 0 : 1);
+    children.push_back(child);
+  }
+  std::atomic<int> failures = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kWriters / 2; ++i) {
+    threads.emplace_back([&] {
+      if (!order()) ++failures;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) ++failures;
+  }
+  EXPECT_EQ(failures, 0);
+
+  Registry registry = open();
+  const auto cards = registry.cards_of(citizen);
+  ASSERT_EQ(cards->size(), std::size_t{kWriters * kCards});
+  std::set<std::uint64_t> indexes;
+  for (const Card& card : *cards) indexes.insert(card.status_index);
+  EXPECT_EQ(indexes.size(), cards->size());
+  // 160 cards in blocks of 64: two full, 32 in the third, nothing beyond.
+  std::vector<std::uint32_t> used;
+  const auto blocks = registry.status_blocks();
+  for (const StatusBlock& block : *blocks) used.push_back(block.used);
+  EXPECT_THAT(used, testing::ElementsAre(64, 64, 32));
+  EXPECT_LT(*indexes.rbegin(), 192u);
+  EXPECT_EQ(std::distance(indexes.begin(), indexes.lower_bound(128)), 128);
+}
+
+TEST_F(RegistryTest, TheStopListHoldsExactlyTheStoppedCards) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  std::vector<std::uint64_t> expected;
+  std::uint8_t serial = 0;
+  for (const CardStateRow& row : card_states()) {
+    Card card = *registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+    // The shortest way to each state.
+    std::vector<CardState> steps;
+    switch (row.state) {
+      case CardState::ordered:
+        break;
+      case CardState::produced:
+      case CardState::shipped:
+        steps = {CardState::shipped};
+        break;
+      case CardState::active:
+        steps = {CardState::active};
+        break;
+      default:
+        steps = {CardState::active, row.state};
+    }
+    if (row.state != CardState::ordered) {
+      card = *registry.produce_card(card.id, to_hex(Bytes{0xEE, ++serial}), clock_.now(), cause_);
+    }
+    if (row.state == CardState::produced) steps.clear();
+    for (const CardState step : steps) card = *registry.change_card_state(card.id, step, cause_);
+    ASSERT_EQ(card.state, row.state);
+    if (row.stopped) expected.push_back(card.status_index);
+  }
+  std::ranges::sort(expected);
+  std::vector<std::uint64_t> stopped;
+  ASSERT_TRUE(registry.stopped_indexes([&](std::uint64_t index) { stopped.push_back(index); }));
+  EXPECT_EQ(stopped, expected);
+  EXPECT_EQ(stopped.size(), 3u);
+}
+
+TEST_F(RegistryTest, CertificatesBelongToTheirCardAndAreFoundBySerial) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  const auto card = registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+  const CardCertificate sig = made_up_certificate(0), aut = made_up_certificate(1, CertificateKind::aut);
+  ASSERT_TRUE(registry.add_certificate(card->id, sig, cause_));
+  ASSERT_TRUE(registry.add_certificate(card->id, aut, cause_));
+  EXPECT_EQ(registry.add_certificate(card->id, sig, cause_).error().kind, ErrorKind::already_exists);
+  CardCertificate other_ca = sig;
+  other_ca.issuer = "another CA";
+  EXPECT_TRUE(registry.add_certificate(card->id, other_ca, cause_));
+  EXPECT_EQ(registry.add_certificate(CardId{7}, made_up_certificate(9), cause_).error().kind, ErrorKind::not_found);
+
+  const auto certificates = registry.certificates_of(card->id, purpose_);
+  ASSERT_TRUE(certificates);
+  ASSERT_EQ(certificates->size(), 3u);
+  EXPECT_EQ(certificates->at(0).kind, CertificateKind::aut);
+  EXPECT_EQ(certificates->at(0).der, aut.der);
+  EXPECT_EQ(certificates->at(0).serial, aut.serial);
+  EXPECT_EQ(certificates->at(0).not_after, aut.not_after);
+
+  auto status = registry.certificate_status("issuing CA", sig.serial);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->card, card->id);
+  EXPECT_EQ(status->card_state, CardState::ordered);
+  EXPECT_FALSE(status->revoked_at);
+  ASSERT_TRUE(registry.revoke_certificate("issuing CA", sig.serial, RevocationReason::superseded, cause_));
+  EXPECT_EQ(registry.revoke_certificate("issuing CA", sig.serial, RevocationReason::superseded, cause_).error().kind,
+            ErrorKind::not_permitted);
+  status = registry.certificate_status("issuing CA", sig.serial);
+  EXPECT_EQ(status->revoked_at, clock_.now());
+  EXPECT_EQ(status->reason, RevocationReason::superseded);
+  EXPECT_FALSE(registry.certificate_status("issuing CA", aut.serial)->revoked_at);
+  EXPECT_FALSE(registry.certificate_status("another CA", sig.serial)->revoked_at);
+  EXPECT_EQ(registry.certificate_status("issuing CA", Bytes{0x7F}).error().kind, ErrorKind::not_found);
+
+  ASSERT_TRUE(registry.change_card_state(card->id, CardState::revoked, cause_));
+  EXPECT_EQ(registry.add_certificate(card->id, made_up_certificate(5), cause_).error().kind, ErrorKind::not_permitted);
+}
+
+TEST_F(RegistryTest, IdsReadBackAndJunkDoesNot) {
+  EXPECT_EQ(format_id(CitizenId{0x0123456789abcdef}), "0123456789abcdef");
+  EXPECT_EQ(parse_card_id("0123456789abcdef"), CardId{0x0123456789abcdef});
+  for (const char* junk :
+       {"", "1", "ffffffffffffffff", "0123456789abcdeg", "0123456789abcdef00", "01:23:45:67:89:ab:cd"}) {
+    EXPECT_EQ(parse_citizen_id(junk).error().kind, ErrorKind::usage) << junk;
+  }
+}
+
+TEST_F(RegistryTest, MissingRegistryPointsToInit) {
+  const auto missing = Registry::open(path("none.db"), clock_, random_);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::not_found);
+  EXPECT_THAT(missing.error().hint, HasSubstr("karta init"));
+  { Registry registry = create(); }
+  EXPECT_EQ(Registry::create(path(), clock_, random_).error().kind, ErrorKind::already_exists);
+}
+
+TEST_F(RegistryTest, FilesAreTheOwnersOnly) {
+  Registry registry = create();
+  ASSERT_TRUE(registry.add_citizen(made_up_citizen(1), cause_));
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    struct stat found {};
+    ASSERT_EQ(stat(entry.path().c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 077, 0u) << entry.path();
+  }
+}
+
+/// Everything of a schema that matters, as text.
+std::string schema_of(service::Database& database) {
+  std::string text;
+  auto rows =
+      database.prepare("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name");
+  EXPECT_TRUE(rows && rows->query());
+  while (*rows->next()) {
+    text += std::string(rows->text(0)) + " " + std::string(rows->text(1)) + ": " + std::string(rows->text(2)) + "\n";
+  }
+  return text;
+}
+
+class RegistryMigrationTest : public RegistryFixture, public testing::WithParamInterface<std::int64_t> {};
+
+TEST_P(RegistryMigrationTest, AReleasedVersionIsBroughtUpWithItsData) {
+  const std::string name = "registry_v" + std::to_string(GetParam()) + ".sql";
+  std::ifstream fixture(std::string(KARTA_SOURCE_DIR) + "/identity/testdata/" + name);
+  ASSERT_TRUE(fixture) << "every released version of the schema keeps a fixture: " << name;
+  std::stringstream sql;
+  sql << fixture.rdbuf();
+  {
+    auto old = service::Database::open(path(), {.open = service::DatabaseOptions::Open::create});
+    ASSERT_TRUE(old);
+    ASSERT_TRUE(old->execute_script(sql.str()));
+    EXPECT_EQ(service::schema_version(*old), GetParam());
+  }
+  Registry registry = open();
+  EXPECT_TRUE(registry.check_integrity());
+  const auto record = registry.read_citizen(made_up_citizen(1).snils, purpose_);
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(record->citizen, made_up_citizen(1));
+  const auto card = registry.card_by_serial("00c0ffee");
+  ASSERT_TRUE(card) << card.error().message;
+  EXPECT_EQ(card->state, CardState::active);
+  EXPECT_EQ(registry.certificates_of(card->id, purpose_)->size(), 1u);
+  EXPECT_EQ(registry.events_of(record->id)->size(), 5u);
+  // The next index comes from the block the old version opened.
+  const auto next = registry.order_card({.citizen = record->id, .profile = "citizen"}, cause_);
+  ASSERT_TRUE(next);
+  EXPECT_NE(next->status_index, card->status_index);
+  EXPECT_EQ(registry.status_blocks()->size(), 1u);
+
+  create("new.db");
+  auto migrated = service::Database::open(path());
+  auto made_new = service::Database::open(path("new.db"));
+  EXPECT_EQ(schema_of(*migrated), schema_of(*made_new));
+}
+INSTANTIATE_TEST_SUITE_P(Versions, RegistryMigrationTest,
+                         testing::Range<std::int64_t>(1, static_cast<std::int64_t>(registry_migrations().size()) + 1));
+
+TEST_F(RegistryTest, ANewerRegistryIsRefused) {
+  { Registry registry = create(); }
+  {
+    auto database = service::Database::open(path());
+    ASSERT_TRUE(database->execute("INSERT INTO schema_migrations VALUES ($1, 'later', 'x', 0)",
+                                  {static_cast<std::int64_t>(registry_migrations().size()) + 1}));
+  }
+  const auto refused = Registry::open(path(), clock_, random_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+}
+
+TEST_F(RegistryTest, TheSchemaIsPortable) {
+  // What the other stores lack, or what would tie rows of different citizens together.
+  for (const service::Migration& step : registry_migrations()) {
+    for (const char* word : {"AUTOINCREMENT", "TRIGGER", "WITHOUT ROWID", "STRICT", " BLOB", "INTEGER", "SERIAL ",
+                             "DATETIME", "PRAGMA", "REPLACE", "IFNULL"}) {
+      EXPECT_THAT(std::string(step.sql), testing::Not(HasSubstr(word)));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace karta::identity
