@@ -97,7 +97,7 @@ Certificate make_ca(const PublicKey& key, const Certificate& root, Signer& root_
 }  // namespace
 
 TestCentre::TestCentre(KeyType citizen_key, KeyType ca_key)
-    : root_signer(must(PrivateKey::generate(KeyType::p384))),
+    : root_signer(must(PrivateKey::generate(ca_key))),
       ca_signer(copy_of(test_key(ca_key))),
       root(make_root(root_signer)),
       ca(make_ca(ca_signer.public_key(), root, root_signer)),

@@ -31,7 +31,7 @@ extern const char* const kRootProfile;
 extern const char* const kCaProfile;
 extern const char* const kCitizenProfile;
 
-/// Root, issuing CA, and a citizen's signing key, all made by x509/issue.
+/// Root, issuing CA, and a citizen's signing key, all made by x509/issue. Root and CA have keys of one type.
 struct TestCentre {
   explicit TestCentre(KeyType citizen_key = KeyType::p256, KeyType ca_key = KeyType::p384);
 

@@ -16,9 +16,9 @@ enum class CmsForm : std::uint8_t {
 
 struct CmsSignOptions {
   CmsForm form = CmsForm::detached;
-  Time signing_time{};                   ///< claimed; goes into the signing-time attribute
-  std::optional<AlgorithmId> algorithm;  ///< absent: the signer's first one
-  bool include_chain = true;             ///< all of the signer's chain; false: its own certificate only
+  Time signing_time{};                        ///< claimed; goes into the signing-time attribute
+  std::optional<AlgorithmId> algorithm = {};  ///< absent: the signer's first one
+  bool include_chain = true;                  ///< all of the signer's chain; false: its own certificate only
   std::size_t most_enveloped_octets = std::size_t{1} << 30;
 };
 

@@ -13,8 +13,8 @@
 namespace karta::crypto {
 
 struct TrustMaterial {
-  std::vector<Certificate> anchors;
-  std::vector<Certificate> intermediates;  ///< beside those in the signature
+  std::vector<Certificate> anchors = {};
+  std::vector<Certificate> intermediates = {};  ///< beside those in the signature
 };
 
 struct ValidateOptions {
