@@ -336,14 +336,16 @@ Sw delete_file(System& card, const Command& command, Writer&) {
   KARTA_OS_TRY(card.files.remove(file.slot));
   KARTA_OS_TRY(transaction.commit());
   card.environment = {};
-  File mf;
-  KARTA_OS_TRY(card.files.load(kMasterFileSlot, mf));
-  File parent;
+  card.files.drop_session_object();  // its DF may be gone
   card.current_ef = kNoSlot;
-  card.current_df = card.files.load(file.parent, parent) == Sw::ok ? file.parent : kMasterFileSlot;
-  if (card.application != kNoSlot && card.files.load(card.application, mf) == Sw::ok && !mf.is_df()) {
-    card.application = kNoSlot;
-    card.security.clear();
+  card.current_df = file.parent;
+  if (card.application != kNoSlot) {
+    File application;
+    KARTA_OS_TRY(card.files.load(card.application, application));
+    if (!application.is_df()) {
+      card.application = kNoSlot;
+      card.security.clear();
+    }
   }
   return card.files.collect();
 }

@@ -118,11 +118,13 @@ Sw NvmJournal::recover() {
   bool committed = true;
   u16 position = 0;
   u16 stamp = 0;
+  u8 sound[kMaxPhysicalPages / 8] = {};  // pages whose checksum held: it is computed once
   for (u16 page = 0; page < physical_; ++page) {
     if (hal_.read(page, 0, held_image_) != HalStatus::ok) return fault();
     const bool blank = erased(held_image_);
     set_used(page, !blank);
     if (blank || !valid(held_image_)) continue;
+    sound[page / 8] = static_cast<u8>(sound[page / 8] | 1U << (page % 8));
     const u32 transaction = transaction_of(held_image_);
     if (transaction > highest) {
       highest = transaction;
@@ -135,26 +137,27 @@ Sw NvmJournal::recover() {
   last_transaction_ = 0;
   for (u16 page = 0; page < physical_; ++page) {
     if (!used(page)) continue;
-    if (hal_.read(page, 0, held_image_) != HalStatus::ok) return fault();
-    if (!valid(held_image_)) {
+    if ((sound[page / 8] >> (page % 8) & 1) == 0) {
       KARTA_OS_TRY(destroy(page));
       continue;
     }
-    const u32 transaction = transaction_of(held_image_);
+    u8 header[kPageHeaderBytes];
+    if (hal_.read(page, 0, header) != HalStatus::ok) return fault();
+    const u32 transaction = transaction_of(header);
     if (!committed && transaction == highest) {
       KARTA_OS_TRY(destroy(page));
       continue;
     }
     if (transaction >= last_transaction_) {
       last_transaction_ = transaction;
-      stamp = read_u16(held_image_ + 10);
+      stamp = read_u16(header + 10);
       position = page;
     }
-    const u16 logical = logical_of(held_image_);
+    const u16 logical = logical_of(header);
     if (const u16 other = map_[logical]; other != kNoPage) {
-      u8 header[8];
-      if (hal_.read(other, 0, header) != HalStatus::ok) return fault();
-      const bool newer = transaction > transaction_of(header);
+      u8 other_header[kPageHeaderBytes];
+      if (hal_.read(other, 0, other_header) != HalStatus::ok) return fault();
+      const bool newer = transaction > transaction_of(other_header);
       KARTA_OS_TRY(destroy(newer ? other : page));
       if (!newer) continue;
     }

@@ -16,6 +16,7 @@ namespace {
 
 using Chip = TestChip<sim::Coprocessor>;
 
+constexpr std::size_t kPages = 96;  // a small chip starts fast, and is full soon
 constexpr u8 kSerial[kSerialBytes] = {0xA0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09};
 constexpr char kSelect[] = "00A404000CA000000063504B43532D3135";
 
@@ -33,7 +34,7 @@ void must(bool condition, const char* what) {
 void run(Card& card, const Memory& command) { must(send(card, command).sw == 0x9000, to_hex(command).c_str()); }
 
 Memory make_card(bool issued) {
-  Chip chip(384);
+  Chip chip(kPages);
   Card card(chip, kDefaultConfig);
   must(card.format(kSerial) && card.boot(Interface::contact), "a blank card comes up");
   run(card, hex(kSelect));
@@ -65,7 +66,7 @@ int tries(Card& card, u8 reference) {
 void exercise(const u8* data, std::size_t size) {
   static const Memory blank = make_card(false);
   static const Memory issued = make_card(true);
-  static Chip chip(384);
+  static Chip chip(kPages);
   if (size < 2) return;
   const bool is_issued = (data[0] & 1) != 0;
   chip.memory = is_issued ? issued : blank;
