@@ -240,7 +240,9 @@ struct Personalisation::State {
   StepProgress progress;
   JournalSink sink;
   bool resumed = false;
-  std::uint64_t transaction = 0;  // in which the application was left selected
+  // Where the application was left selected.
+  const CardConnection* connection = nullptr;
+  std::uint64_t transaction = 0;
 
   State(const CardProfile& p, const CardData& d) : profile(p), data(d) { journal.profile = p.name; }
 
@@ -620,6 +622,7 @@ Result<std::map<KeyRole, Bytes>> Personalisation::prepare(Channel& channel) {
   state.journal.phase = 2;
   state.journal.next_step = 0;
   if (state.sink) TRY(state.sink(state.journal));
+  state.connection = &channel.connection();
   state.transaction = channel.connection().transaction();
   return state.journal.public_keys;
 }
@@ -641,7 +644,8 @@ Status Personalisation::complete(Channel& channel, const CardCertificates& certi
   const Transaction guard = TRY(Transaction::begin(channel.connection()));
   const std::vector<Step> steps = state.complete_steps(&certificates, channel.limits());
   // In the transaction prepare() ran in, the application is selected and nobody else has had the card.
-  if (state.transaction == 0 || state.transaction != channel.connection().transaction() || state.resumed) {
+  if (state.connection != &channel.connection() || state.transaction != channel.connection().transaction() ||
+      state.resumed) {
     const FileControl directory = TRY(state.run_look(channel, false));
     if (directory.operational()) {
       // Closed: the last answer was lost, or this is another story.
@@ -665,7 +669,7 @@ Status Personalisation::resume(Journal journal) {
   }
   state_->journal = std::move(journal);
   state_->resumed = true;
-  state_->transaction = 0;
+  state_->connection = nullptr;
   return {};
 }
 

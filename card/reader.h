@@ -35,8 +35,8 @@ class CardConnection {
   virtual Status begin() = 0;
   virtual void end() = 0;
 
-  /// Number of the transaction under way, never the same twice; 0: none. While it stays the same, nobody else has had
-  /// the card.
+  /// Number of the transaction under way, never the same twice on one connection; 0: none. While it stays the same,
+  /// nobody else has had the card.
   virtual std::uint64_t transaction() const = 0;
 
   /// Changes whenever the card may have lost its selections and verified PINs (reset, by whomever).
