@@ -62,6 +62,12 @@ Result<std::string> choose_reader(const std::vector<ReaderInfo>& readers, std::s
                 "`karta reader list` shows their names");
   }
   if (fitting.size() > 1) {
+    // A reader with two slots is two readers to PC/SC: the one with the card is meant.
+    std::vector<const ReaderInfo*> holding;
+    for (const ReaderInfo* reader : fitting) {
+      if (reader->card_present) holding.push_back(reader);
+    }
+    if (holding.size() == 1) return holding.front()->name;
     return fail(ErrorKind::usage, '"' + std::string(wanted) + "\" fits several readers: " + quoted_names(fitting));
   }
   return fitting.front()->name;

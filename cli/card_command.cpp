@@ -308,7 +308,7 @@ Result<int> run_issue(const IssueArguments& given) {
   if (given.json) {
     Json document = json_document("karta.card.issue/1");
     document["card"] = identity::format_id(issued.card.id);
-    document["serial"] = issued.card.serial;
+    document["serial"] = issued.serial;
     document["status_index"] = issued.card.status_index;
     document["profile"] = issued.card.profile;
     document["state"] = identity::row_of(issued.card.state).name;
@@ -326,7 +326,7 @@ Result<int> run_issue(const IssueArguments& given) {
     return 0;
   }
   if (issued.made_again) say("this card's making had been interrupted: it was erased and made again");
-  print("card " + issued.card.serial + " is " + std::string(identity::row_of(issued.card.state).name) +
+  print("card " + issued.serial + " is " + std::string(identity::row_of(issued.card.state).name) +
         ", status index " + std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) +
         " commands");
   print("letter " + issued.letter.string());

@@ -14,6 +14,7 @@ std::int64_t steady_ns() {
 }
 
 void write_error_line(std::string_view start, std::string_view text) {
+  std::fflush(stdout);  // what was printed before stays before, also where both go to one file
   std::fprintf(stderr, "%.*s%.*s\n", static_cast<int>(start.size()), start.data(), static_cast<int>(text.size()),
                text.data());
 }
@@ -23,7 +24,6 @@ void write_error_line(std::string_view start, std::string_view text) {
 int report(const Error& error) { return report("", error); }
 
 int report(std::string_view subject, const Error& error) {
-  std::fflush(stdout);
   const std::string start = subject.empty() ? "error: " : "error: \"" + std::string(subject) + "\": ";
   write_error_line(start, error.message);
   if (!error.next_step().empty()) write_error_line("hint: ", error.next_step());

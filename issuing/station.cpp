@@ -223,6 +223,7 @@ Result<IssuedCard> issue_card(Centre& centre, crypto::Signer& ca, card::CardConn
   }();
   if (!made) return fail(made.error());
   note.remove();
+  issued.serial = serial;
   issued.wire = counted.count();
   return issued;
 }

@@ -24,6 +24,7 @@ struct IssueRequest {
 
 struct IssuedCard {
   identity::Card card;
+  std::string serial;  ///< of the chip, upper-case hexadecimal as everywhere on the card's side
   std::filesystem::path letter;
   std::vector<std::pair<std::string, crypto::Certificate>> certificates;  ///< by key role: "AUT"
   card::WireCount wire;                                                   ///< all commands of the issue
