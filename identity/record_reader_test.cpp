@@ -100,8 +100,10 @@ TEST(RecordReader, ALongLineComesInPiecesAndTheNextIsWhole) {
 
 TEST(RecordReader, LinesAcrossChunksAreWhole) {
   for (std::size_t before = kReadChunkOctets - 3; before < kReadChunkOctets + 3; ++before) {
-    const auto records =
-        read_all(std::string(99, 'x') + "\n" + std::string(before - 100, 'x') + "\r\nnext;\"q\r\nr\"\r\n");
+    std::string text(before, 'x');
+    text[99] = '\n';
+    text += "\r\nnext;\"q\r\nr\"\r\n";
+    const auto records = read_all(text);
     ASSERT_EQ(records.size(), 3u) << before;
     EXPECT_EQ(records[1].content.size(), before - 100);
     EXPECT_EQ(records[2], (Read{"next;\"q\r\nr\"", 3, Fault::none}));
