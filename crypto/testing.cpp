@@ -98,7 +98,7 @@ Certificate make_ca(const PublicKey& key, const Certificate& root, Signer& root_
 
 TestCentre::TestCentre(KeyType citizen_key, KeyType ca_key)
     : root_signer(must(PrivateKey::generate(ca_key))),
-      ca_signer(copy_of(test_key(ca_key))),
+      ca_signer(must(PrivateKey::generate(ca_key))),
       root(make_root(root_signer)),
       ca(make_ca(ca_signer.public_key(), root, root_signer)),
       citizen(copy_of(test_key(citizen_key))),

@@ -17,8 +17,11 @@
 namespace karta::crypto {
 
 /// INTEGER in a non-critical extension of ours: the position of a card's certificates in the status list
-/// (docs/certificates.md). 2.25 is the arc of UUIDs (X.667).
-inline constexpr std::string_view kStatusIndexOid = "2.25.166706018351946391902434512038027978824";
+/// (docs/certificates.md). The UUID 7d6a6948-afbf-4a20-b063-e2a7d801e848 in seven arcs, as Microsoft's generator lays
+/// one out under this root: each arc is below 2^24, where the one 128-bit arc under 2.25 makes GnuTLS (64 bits at the
+/// most) and Botan 2 (32 bits) refuse the whole certificate.
+inline constexpr std::string_view kStatusIndexOid =
+    "1.2.840.113556.1.8000.2554.32106.26952.44991.18976.45155.14854104.125000";
 
 /// RFC 5280 §4.2.1.3, bit numbers of the BIT STRING.
 enum class KeyUsage : std::uint8_t {

@@ -64,18 +64,6 @@ TEST(Certificate, PemGoesThereAndBack) {
   EXPECT_FALSE(Certificate::from_file_octets(as_bytes(two)));
 }
 
-// Botan 2 reads no OID arc over 32 bits, so none with a status index under the UUID arc (docs/certificates.md).
-Certificate citizen_without_index() {
-  const FixedClock clock(testing::test_time());
-  SystemRandom random;
-  CertificateProfile profile = must(CertificateProfile::from_toml(testing::kCitizenProfile));
-  profile.status_index = StatusIndexRule::none;
-  const CertificateRequest request{
-      .subject = must(NameBuilder().add("CN", "Sample").add("SNILS", "00000000000").build()),
-      .public_key = test_key(KeyType::p256).public_key()};
-  return must(issue_certificate(profile, request, centre().ca, centre().ca_signer, clock, random));
-}
-
 TEST(Certificate, OpensslAndBotanReadTheSame) {
   for (const Certificate* one : {&centre().root, &centre().ca, &centre().citizen_certificate}) {
     const std::uint8_t* at = one->der().data();
@@ -85,8 +73,8 @@ TEST(Certificate, OpensslAndBotanReadTheSame) {
     EXPECT_EQ(X509_check_ca(openssl) == 1, one->is_ca());
     X509_free(openssl);
   }
-  const Certificate citizen = citizen_without_index();
-  for (const Certificate* one : std::initializer_list<const Certificate*>{&centre().root, &centre().ca, &citizen}) {
+  for (const Certificate* one :
+       std::initializer_list<const Certificate*>{&centre().root, &centre().ca, &centre().citizen_certificate}) {
     Botan::DataSource_Memory source(one->der().data(), one->der().size());
     const Botan::X509_Certificate botan(source);
     EXPECT_EQ(botan.is_CA_cert(), one->is_ca());
@@ -101,7 +89,7 @@ TEST(Certificate, BotanVerifiesThePath) {
   };
   Botan::Certificate_Store_In_Memory store;
   store.add_certificate(botan(centre().root));
-  const auto result = Botan::x509_path_validate({botan(citizen_without_index()), botan(centre().ca)},
+  const auto result = Botan::x509_path_validate({botan(centre().citizen_certificate), botan(centre().ca)},
                                                 Botan::Path_Validation_Restrictions(false, 110), store, "",
                                                 Botan::Usage_Type::UNSPECIFIED, testing::test_time());
   EXPECT_TRUE(result.successful_validation()) << result.result_string();
