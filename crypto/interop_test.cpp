@@ -92,7 +92,10 @@ TEST_P(Interop, OpensslAndCerttoolReadOurCertificates) {
     const Ran certtool = run("certtool -i --infile " + std::string(name));
     EXPECT_EQ(certtool.status, 0) << certtool.output;
     EXPECT_THAT(certtool.output, HasSubstr("Version: 3"));
-    EXPECT_THAT(certtool.output, ::testing::Not(HasSubstr("error")));
+    // GnuTLS has no brainpool curves: it shows the certificate and grumbles about the key.
+    if (GetParam() != KeyType::brainpool_p256r1) {
+      EXPECT_THAT(certtool.output, ::testing::Not(HasSubstr("error")));
+    }
   }
 }
 
@@ -210,8 +213,10 @@ TEST_P(Interop, OldHashesAreRefusedByPolicy) {
   EXPECT_EQ(report.signatures.front().first_fault()->code, "weak-algorithm");
 }
 
-TEST_P(Interop, PssIsUnderstoodWithAnySaltLength) {
-  if (row_of(GetParam()).family != KeyFamily::rsa) GTEST_SKIP() << "RSA only";
+class RsaInterop : public Interop {};
+INSTANTIATE_TEST_SUITE_P(Openssl, RsaInterop, ::testing::Values(KeyType::rsa_2048, KeyType::rsa_3072));
+
+TEST_P(RsaInterop, PssIsUnderstoodWithAnySaltLength) {
   for (const char* salt : {"", "-keyopt rsa_pss_saltlen:20", "-keyopt rsa_pss_saltlen:max", "-md sha512"}) {
     const Ran ran =
         run("openssl cms -sign -binary -in content -signer cert.pem -inkey key.pem -keyopt rsa_padding_mode:pss " +
