@@ -24,13 +24,17 @@ dumped=$(grep -c '^Private .* Key' "$work/out")
 [ "$dumped" -eq 4 ] || no "four private keys expected, $dumped found"
 
 step "pkcs11-tool --login --test, everyday and qualified"
-for token in "KARTA (PIN1):$holder_pin1" "KARTA (PIN2):$holder_pin2"; do
+# With an RSA key that wants its PIN each time pkcs11-tool 0.23 passes its signatures, then opens a session on a slot whose
+# sessions it has closed and gives up (CKR_SESSION_HANDLE_INVALID). Such a key is tried below, signature by signature.
+tokens=("KARTA (PIN1):$holder_pin1" "KARTA (PIN2):$holder_pin2")
+[ "$profile" = citizen ] || tokens=("KARTA (PIN1):$holder_pin1")
+for token in "${tokens[@]}"; do
   run p11 --login --pin "${token##*:}" --token-label "${token%:*}" --test
-  ! grep -iE 'error|fail' "$work/out" || no "pkcs11-tool --test complains"
+  says "No errors"
 done
 
 step "every signature key signs, and openssl verifies with the certificate's key"
-ids=$(pkcs15-tool --list-keys 2>/dev/null | awk '/^Private/ { label = $0; sub(/.*\[/, "", label); sub(/\].*/, "", label) } /ID +:/ && /ID +: [0-9a-f]+$/ { print label "=" $NF }')
+ids=$(pkcs15-tool --list-keys 2>/dev/null | awk '/^Private/ { label = $0; sub(/.*\[/, "", label); sub(/\].*/, "", label) } /^\tID +:/ { print label "=" $NF }')
 id_of() { sed -n "s/^$1=//p" <<<"$ids" | head -n 1; }
 family=$(pkcs15-tool --list-keys 2>/dev/null | grep -q 'Private RSA' && echo rsa || echo ec)
 for role in AUT SIG QES; do
@@ -121,7 +125,7 @@ run openssl dgst -engine pkcs11 -keyform engine -sha256 -sign "$uri" -out "$work
 run openssl dgst -sha256 -verify "$work/$(id_of SIG).pem" -signature "$work/signature" "$work/text"
 
 step "nobody can create, delete or wipe on an issued card"
-run opensc-tool --send-apdu 00A404000CA000000063504B43532D3135 --send-apdu 00DA01E00800000000000000000000 \
+run opensc-tool --send-apdu 00A404000CA000000063504B43532D3135 --send-apdu 00DA01E0080000000000000000 \
   --send-apdu 00DA010113313233343536FFFF3132333435363738030A00
 grep -o 'SW1=0x[0-9A-F]*, SW2=0x[0-9A-F]*' "$work/out" >"$work/words"
 for line in 2 3; do grep -q 'SW1=0x69' <(sed -n ${line}p "$work/words") || { cat "$work/out"; no "an administrative command was let through"; }; done

@@ -35,6 +35,12 @@ says setup-readers
 run "$KARTA_SIM" run --help
 says --record
 
+step "a damaged card is told from a missing reader"
+cp "$work/a.card" "$work/damaged.card"
+dd if=/dev/zero of="$work/damaged.card" bs=4096 seek=2 count=24 conv=notrunc status=none
+ends 69 run "$work/damaged.card"
+says "card 1 does not start"
+
 step "a card in sixteen readers"
 start_cards farm --readers 8 --both-slots --dir "$work/farm"
 run opensc-tool --list-readers
