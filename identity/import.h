@@ -21,7 +21,7 @@ struct ImportOptions {
   bool dry_run = false;          ///< check and report; write nothing into the registry
   bool update_existing = false;  ///< a citizen who is there with other data is changed; otherwise the line is rejected
   bool ignore_unknown_columns = false;
-  std::size_t batch_lines = 5000;
+  std::size_t batch_lines = 10000;
   Cause cause = {};         ///< actor is required; the reason stands in the event of each citizen
   std::string source = {};  ///< name of the file, for the report
 };
