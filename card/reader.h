@@ -80,7 +80,8 @@ class ReaderList {
 };
 
 /// The reader meant by `wanted`: a name, part of one, or a number from 0. Where a part fits several, the only one of
-/// them with a card. Empty: the only reader with a card in it. Fails with `no_reader`, `no_card` or `usage` (several fit: the message names them).
+/// them with a card. Empty: the only reader with a card in it. Fails with `no_reader`, `no_card` or `usage` (several
+/// fit: the message names them).
 Result<std::string> choose_reader(const std::vector<ReaderInfo>& readers, std::string_view wanted);
 
 }  // namespace karta::card
