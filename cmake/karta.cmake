@@ -56,11 +56,13 @@ function(karta_test name)
   target_link_libraries(${name} PRIVATE karta_options ${arg_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
   # One precompiled GoogleTest for all test programs.
   if(NOT TARGET karta_test_base)
-    file(WRITE ${CMAKE_BINARY_DIR}/test_base.cpp "")
-    add_library(karta_test_base OBJECT ${CMAKE_BINARY_DIR}/test_base.cpp)
+    if(NOT EXISTS ${CMAKE_BINARY_DIR}/test_base.cpp)
+      file(WRITE ${CMAKE_BINARY_DIR}/test_base.cpp "int main() {}\n")
+    endif()
+    # A program, as its users are: GCC refuses a precompiled header made with -fPIC where -fPIE is asked for.
+    add_executable(karta_test_base EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/test_base.cpp)
     target_link_libraries(karta_test_base PRIVATE karta_options tl::expected GTest::gmock GTest::gtest)
     target_precompile_headers(karta_test_base PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
-    set_target_properties(karta_test_base PROPERTIES POSITION_INDEPENDENT_CODE ON)
   endif()
   target_precompile_headers(${name} REUSE_FROM karta_test_base)
   set_source_files_properties(${arg_SOURCES} PROPERTIES COMPILE_DEFINITIONS
