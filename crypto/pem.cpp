@@ -114,7 +114,8 @@ Result<std::vector<PemBlock>> parse_pem(std::string_view text) {
     }
     text.remove_prefix(label.size() + kDashes.size());
     if (out.size() == kMostPemBlocks) return fail(ErrorKind::limit, "PEM: more than 1000 blocks");
-    out.push_back({label, TRY(decode_base64(body, label))});
+    Bytes der = TRY(decode_base64(body, label));
+    out.push_back({label, std::move(der)});
   }
 }
 

@@ -1,6 +1,8 @@
 // Testing: a small issuing centre and the means to run foreign programs, for the tests of this room.
 #pragma once
 
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
