@@ -167,7 +167,7 @@ Sw parse_create(ByteView data, File& file) {
     }
   }
   if (!cursor.ok() || !has_id) return Sw::incorrect_data;
-  // 3F00 is the MF, 3FFF a path's placeholder, FFFF and 0000 are reserved (7816-4 section 7.3.1).
+  // 3F00 is the MF, 3FFF means the current application in a path, FFFF and 0000 are reserved (7816-4 section 7.3.1).
   if (file.id == kMasterFileId || file.id == 0x3FFF || file.id == 0xFFFF || file.id == 0) return Sw::incorrect_data;
   if (file.name_bytes != 0 && !file.is_df()) return Sw::incorrect_data;
   file.size = file.is_df() ? 0 : size;
