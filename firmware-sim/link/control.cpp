@@ -39,6 +39,8 @@ constexpr std::string_view kUsage =
 
 std::string_view word_of(LinkState state) {
   switch (state) {
+    case LinkState::mute:
+      return "mute: its memory is damaged";
     case LinkState::removed:
       return "out of the reader";
     case LinkState::waiting:
@@ -126,6 +128,11 @@ Result<ControlCommand> parse_control(std::string_view line) {
   }
 }
 
+Error mute_card(unsigned card) {
+  return {ErrorKind::card_unresponsive, "card " + std::to_string(card) + " does not start: its memory is damaged",
+          "restore its image from a copy, or make another card"};
+}
+
 Result<std::string> CardFarm::obey(const ControlCommand& command) {
   if (command.verb == ControlVerb::quit) return std::string();
   if (command.verb == ControlVerb::status) {
@@ -143,6 +150,7 @@ Result<std::string> CardFarm::obey(const ControlCommand& command) {
   ReaderLink& link = card(command.card);
   const auto await = [&](LinkState state) -> Result<std::string> {
     if (link.wait_for(state, patience)) return std::string();
+    if (link.state() == LinkState::mute) return fail(mute_card(command.card));
     if (state == LinkState::removed) {
       return fail(ErrorKind::card_busy, "card " + std::to_string(command.card) + " is still busy with a command");
     }

@@ -28,6 +28,9 @@ struct ControlCommand {
 /// Reads "VERB [CARD] [IMAGE | command=N write=N]". Fails: `usage`.
 Result<ControlCommand> parse_control(std::string_view line);
 
+/// The error to report for a card that is mute.
+Error mute_card(unsigned card);
+
 /// Makes the card that `swap` puts in.
 using CardLoader = std::function<Result<std::unique_ptr<CardDevice>>(const std::string& image)>;
 

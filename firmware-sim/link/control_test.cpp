@@ -60,6 +60,7 @@ class ControlDoorTest : public testing::Test {
     reader.start();
     farm.add(std::make_unique<ReaderLink>(1, reader.address, std::make_unique<TestCard>(1, log), nullptr));
     ASSERT_TRUE(reader.accept());
+    ASSERT_TRUE(farm.card(1).wait_for(LinkState::connected, kTestPatience));
     auto opened = ControlDoor::open(path(), farm, [this] { quit.set_value(); });
     ASSERT_TRUE(opened) << opened.error().message;
     door = std::move(*opened);

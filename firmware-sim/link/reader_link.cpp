@@ -36,6 +36,8 @@ void arm_quick_acknowledgement(int socket) {
 // it would go on with a card that has forgotten everything, or count it as mute.
 constexpr std::chrono::milliseconds kAbsence{600};
 
+constexpr unsigned kPollsWithoutPower = 4;
+
 bool send_all(int socket, ByteView octets) {
   while (!octets.empty()) {
     const ssize_t sent = ::send(socket, octets.data(), octets.size(), MSG_NOSIGNAL);
@@ -53,12 +55,10 @@ bool send_all(int socket, ByteView octets) {
 
 }  // namespace
 
-ReaderLink::ReaderLink(unsigned number, ReaderAddress address, std::unique_ptr<CardDevice> card, ApduRecord* record,
-                       LinkObserver observer)
+ReaderLink::ReaderLink(unsigned number, ReaderAddress address, std::unique_ptr<CardDevice> card, ApduRecord* record)
     : number_(number),
       address_(std::move(address)),
       record_(record),
-      observer_(std::move(observer)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       card_(std::move(card)) {
   KARTA_CHECK(wake_ >= 0);
@@ -82,7 +82,10 @@ void ReaderLink::ask(Change change) {
 }
 
 void ReaderLink::insert() {
-  ask([this] { inserted_ = true; });
+  ask([this] {
+    inserted_ = true;
+    mute_ = false;
+  });
 }
 
 void ReaderLink::remove() {
@@ -96,6 +99,7 @@ void ReaderLink::swap(std::unique_ptr<CardDevice> card) {
   ask([&] {
     replacement_ = std::move(card);
     inserted_ = true;
+    mute_ = false;
     pulled_ = true;
   });
 }
@@ -112,7 +116,7 @@ bool ReaderLink::wait_for(LinkState state, std::chrono::milliseconds at_most) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, at_most, [&] {
     const bool settled = !pulled_ && !replacement_ && !reset_ && !cut_;
-    return settled && (state == LinkState::removed ? state_ == state : state_ >= state);
+    return settled && (state <= LinkState::removed ? state_ <= LinkState::removed : state_ >= state);
   });
 }
 
@@ -133,7 +137,11 @@ void ReaderLink::become(LinkState state) {
     state_ = state;
   }
   changed_.notify_all();
-  if (observer_) observer_(state);
+}
+
+LinkState ReaderLink::out_of_reader() const {
+  const std::lock_guard lock(mutex_);
+  return mute_ ? LinkState::mute : LinkState::removed;
 }
 
 void ReaderLink::note(std::string_view event) {
@@ -182,7 +190,7 @@ void ReaderLink::run() {
     }
     changed_.notify_all();
     if (!inserted) {
-      become(LinkState::removed);
+      become(out_of_reader());
       wait_for_wish(-1);
       continue;
     }
@@ -207,9 +215,9 @@ void ReaderLink::run() {
     ::close(socket);
     card_->power_off();
     note("remove");
-    become(LinkState::removed);
+    become(out_of_reader());
   }
-  become(LinkState::removed);
+  become(out_of_reader());
 }
 
 // A connected socket, or -1 if nobody listens or a wish came first.
@@ -262,20 +270,31 @@ void ReaderLink::serve(int socket) {
   }
 }
 
+// False: the card does not start, and leaves the reader.
+bool ReaderLink::switch_on() {
+  card_->power_on();
+  switched_on_ = true;
+  note("power-on");
+  if (!card_->atr().empty()) return true;
+  note("mute");
+  const std::lock_guard lock(mutex_);
+  inserted_ = false;
+  mute_ = true;
+  return false;
+}
+
 // False: the card leaves the reader.
 bool ReaderLink::handle(int socket, ByteView payload) {
   if (payload.size() > 1) return exchange(socket, payload);
   if (payload.empty()) return true;
   switch (static_cast<VpcdControl>(payload[0])) {
     case VpcdControl::power_off:
+      switched_on_ = false;
       card_->power_off();
       note("power-off");
       return true;
     case VpcdControl::power_on:
-      card_->power_on();
-      note("power-on");
-      switched_on_ = true;
-      return true;
+      return switch_on();
     case VpcdControl::reset:
       card_->reset();
       note("reset");
@@ -284,15 +303,17 @@ bool ReaderLink::handle(int socket, ByteView payload) {
       outgoing_.clear();
       append_vpcd_frame(outgoing_, card_->atr());
       if (!send_all(socket, outgoing_)) return false;
-      // A reader that finds a card asks for its ATR, switches it on and asks again. One that only goes on asking had
-      // not noticed that the card was away, and switches it on when a program wants it.
-      if (switched_on_ || ++presence_polls_ >= 2) become(LinkState::usable);
+      // pcscd with vpcd asks a card it finds for its ATR twice, switches it on and asks again. If it only goes on
+      // asking, it had not noticed that the card was away, and sends commands when a program has some.
+      if (switched_on_ || ++presence_polls_ >= kPollsWithoutPower) become(LinkState::usable);
       return true;
   }
   return true;  // a control of a later driver: none of them wants an answer
 }
 
 bool ReaderLink::exchange(int socket, ByteView command) {
+  // A reader that missed the card's absence goes on without switching it on: the card starts then, holding no rights.
+  if (!switched_on_ && !switch_on()) return false;
   const auto arrived = steady_clock::now();
   const ByteView response = card_->process(command);
   const auto answered = steady_clock::now();

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,20 +18,17 @@
 namespace karta::sim {
 
 enum class LinkState : std::uint8_t {
+  mute,       ///< the card did not start, and left: its memory is damaged
   removed,    ///< the card is not in the reader
   waiting,    ///< it should be, but nothing answers at the reader's port
   connected,  ///< in the reader, which has not taken notice of it yet
   usable,     ///< the reader has switched it on, or counts it as present: PC/SC programs find it
 };
 
-/// Called from the link's thread whenever the state changes.
-using LinkObserver = std::function<void(LinkState)>;
-
 class ReaderLink {
  public:
   /// Begins at once, with the card inserted. `record` may be null; else it must outlive the link.
-  ReaderLink(unsigned number, ReaderAddress address, std::unique_ptr<CardDevice> card, ApduRecord* record,
-             LinkObserver observer = {});
+  ReaderLink(unsigned number, ReaderAddress address, std::unique_ptr<CardDevice> card, ApduRecord* record);
   /// Removes the card (as a hand would: the card loses power) and ends the thread, once a command under way is done.
   ~ReaderLink();
   ReaderLink(const ReaderLink&) = delete;
@@ -62,10 +58,12 @@ class ReaderLink {
   void serve(int socket);
   bool handle(int socket, ByteView payload);
   bool exchange(int socket, ByteView command);
+  bool switch_on();
   int connect_to_reader();
   void take_wishes();
   void wait_for_wish(int milliseconds);
   bool wants_to_leave() const;
+  LinkState out_of_reader() const;
   void become(LinkState state);
   void note(std::string_view event);
   template <class Change>
@@ -74,7 +72,6 @@ class ReaderLink {
   const unsigned number_;
   const ReaderAddress address_;
   ApduRecord* const record_;
-  const LinkObserver observer_;
   const int wake_;  // an eventfd: written after each wish
 
   mutable std::mutex mutex_;
@@ -85,6 +82,7 @@ class ReaderLink {
   bool stop_ = false;
   bool inserted_ = true;
   bool pulled_ = false;  // leave the reader even if inserted_ is true again already
+  bool mute_ = false;    // the card did not start when it was last switched on
   bool reset_ = false;
   std::optional<PowerCut> cut_;
   std::unique_ptr<CardDevice> replacement_;
@@ -92,7 +90,7 @@ class ReaderLink {
   // The thread's own.
   std::unique_ptr<CardDevice> card_;
   Bytes outgoing_;
-  bool switched_on_ = false;                          // since it was inserted
+  bool switched_on_ = false;                          // the card has power
   unsigned presence_polls_ = 0;                       // since it was inserted, without being switched on
   std::chrono::steady_clock::time_point not_before_;  // a card that left stays away so long
   std::chrono::steady_clock::time_point last_answer_;

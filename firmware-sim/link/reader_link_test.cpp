@@ -116,10 +116,31 @@ TEST_F(ReaderLinkTest, SwapsTheCard) {
 TEST_F(ReaderLinkTest, IsUsableForAReaderThatMissedItsAbsence) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
-  EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
-  EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
+  for (int polls = 0; polls < 4; ++polls) {
+    EXPECT_EQ(link.state(), LinkState::connected) << "before switching it on, readers ask more than once";
+    EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
+  }
   EXPECT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
   EXPECT_EQ(log.power_ons, 0);
+  EXPECT_EQ(reader.ask(kCommand), kEcho);
+  EXPECT_EQ(log.power_ons, 1) << "such a reader sends commands at once";
+}
+
+TEST_F(ReaderLinkTest, LeavesTheReaderWhenTheCardDoesNotStart) {
+  ReaderLink link(1, reader.address, card(), nullptr);
+  ASSERT_TRUE(reader.accept());
+  EXPECT_EQ(reader.ask(Bytes{kAtr}), (Bytes{0x3B, 1}));
+  log.broken = true;
+  reader.control(kOn);
+  EXPECT_EQ(reader.receive(), std::nullopt);
+  EXPECT_TRUE(link.wait_for(LinkState::removed, kTestPatience));
+  EXPECT_EQ(link.state(), LinkState::mute);
+  reader.eject();
+  log.broken = false;
+  link.insert();
+  ASSERT_TRUE(reader.accept());
+  reader.switch_on();
+  EXPECT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
 }
 
 TEST_F(ReaderLinkTest, GivesNoAnswerWhenPulledInMidCommand) {

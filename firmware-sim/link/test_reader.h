@@ -118,6 +118,7 @@ class TestReader {
 struct TestCardLog {
   std::atomic<int> power_ons{0}, power_offs{0}, resets{0}, commands{0};
   std::atomic<bool> gone{false};
+  std::atomic<bool> broken{false};  ///< set by the test: the card starts no more
 };
 
 /// Answers each command with itself and 9000, the ATR is 3B and `name`.
@@ -128,7 +129,7 @@ class TestCard final : public CardDevice {
   void power_on() override { ++log_.power_ons; }
   void power_off() override { ++log_.power_offs; }
   void reset() override { ++log_.resets; }
-  ByteView atr() override { return atr_; }
+  ByteView atr() override { return log_.broken ? ByteView() : ByteView(atr_); }
   ByteView process(ByteView command) override {
     ++log_.commands;
     if (begun != nullptr) begun->set_value();

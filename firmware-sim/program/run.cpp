@@ -109,6 +109,7 @@ Status run_cards(std::vector<Seat> seats, const RunOptions& options) {
       ++card;
       continue;
     }
+    if (farm.card(card).state() == LinkState::mute) return fail(mute_card(card));
     if (stop.wait(0)) return {};
     if (++steps == kStepsUntilWarning) {
       const bool connected = farm.card(card).state() == LinkState::connected;
