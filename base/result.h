@@ -29,7 +29,9 @@ T take(tl::expected<T, Error>&& result) {
 /// The value of `expression` (a Result), or return its error from the enclosing function:
 ///   auto card = TRY(open_card(name));
 ///   TRY(card.select(aid));
-/// A GNU statement expression: GCC and clang, the two compilers karta is built with.
+/// A GNU statement expression: GCC and clang, the two compilers karta is built with. It must be the first thing its
+/// full expression makes: temporaries built before it (an earlier argument, a half-filled aggregate) leak when it
+/// returns.
 #define TRY(expression) KARTA_TRY_NAMED(expression, KARTA_TRY_JOIN(try_result_, __COUNTER__))
 #define KARTA_TRY_JOIN(a, b) KARTA_TRY_JOIN_EXPANDED(a, b)
 #define KARTA_TRY_JOIN_EXPANDED(a, b) a##b

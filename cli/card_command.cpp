@@ -325,7 +325,7 @@ Result<int> run_issue(const IssueArguments& given) {
     print_json(document);
     return 0;
   }
-  if (issued.made_again) say("this card's making had been interrupted: it was erased and made again");
+  if (issued.made_again) say("the making of this card had been interrupted: it was taken up again");
   print("card " + issued.serial + " is " + std::string(identity::row_of(issued.card.state).name) +
         ", status index " + std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) +
         " commands");

@@ -70,12 +70,13 @@ Status make_authorities(const CentreConfig& config, const CentreOptions& options
   const auto request = [](crypto::Name subject, const crypto::PublicKey& key) {
     return crypto::CertificateRequest{std::move(subject), key, {}, {}, {}, {}, {}};
   };
-  const auto root = TRY(crypto::self_signed(TRY(default_certificate_profile("root")),
-                                            request(TRY(authority_name(options, "Root CA")), root_signer.public_key()),
-                                            root_signer, clock, random));
-  const auto issuing = TRY(crypto::issue_certificate(
-      TRY(default_certificate_profile("issuing")), request(TRY(authority_name(options, "Issuing CA")), issuing_public),
-      root, root_signer, clock, random));
+  const auto root_profile = TRY(default_certificate_profile("root"));
+  const auto root_request = request(TRY(authority_name(options, "Root CA")), root_signer.public_key());
+  const auto root = TRY(crypto::self_signed(root_profile, root_request, root_signer, clock, random));
+  const auto issuing_profile = TRY(default_certificate_profile("issuing"));
+  const auto issuing_request = request(TRY(authority_name(options, "Issuing CA")), issuing_public);
+  const auto issuing =
+      TRY(crypto::issue_certificate(issuing_profile, issuing_request, root, root_signer, clock, random));
   TRY(write_new_file(config.root.certificate, as_bytes(root.to_pem()), 0644));
   TRY(write_new_file(config.issuing.certificate, as_bytes(issuing.to_pem()), 0644));
   return {};

@@ -1,6 +1,7 @@
 #include "issuing/station.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "base/file.h"
 #include "card/card_type.h"
@@ -12,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostNote = 64;
+constexpr std::size_t kMostNote = 256 * 1024;
 
 std::string full_name(const identity::Citizen& citizen) {
   std::string name = citizen.family + " " + citizen.given;
@@ -64,6 +65,19 @@ Result<Time> end_of_validity(const Centre& centre, const card::CardProfile& prof
   return end;
 }
 
+/// The CA certificates that go onto the card, by the profile's name for them.
+Result<std::map<std::string, Bytes>> authorities_of(const Centre& centre, const card::CardProfile& profile) {
+  std::map<std::string, Bytes> authorities;
+  for (const card::AuthorityProfile& authority : profile.authorities) {
+    if (authority.name != "root" && authority.name != "issuing") {
+      return fail(ErrorKind::configuration, "card profile \"" + profile.name + "\" names the authority \"" +
+                                                authority.name + "\", and there are only \"root\" and \"issuing\"");
+    }
+    authorities[authority.name] = (authority.name == "root" ? centre.root() : centre.issuing()).der();
+  }
+  return authorities;
+}
+
 struct Certified {
   card::CardCertificates for_card;
   std::vector<std::pair<std::string, crypto::Certificate>> made;
@@ -79,13 +93,9 @@ Result<Certified> certify(Centre& centre, crypto::Signer& ca, const card::CardPr
     if (spki == keys.end())
       return fail(ErrorKind::internal, "the card gave no public key for " + std::string(to_string(key.role)));
     const auto certificate_profile = TRY(centre.certificate_profile(key.certificate_profile));
-    crypto::CertificateRequest request{TRY(subject_of(citizen, centre.config().country, certificate_profile)),
-                                       TRY(crypto::PublicKey::from_spki(spki->second)),
-                                       {},
-                                       {},
-                                       {},
-                                       {},
-                                       {}};
+    auto subject = TRY(subject_of(citizen, centre.config().country, certificate_profile));
+    auto public_key = TRY(crypto::PublicKey::from_spki(spki->second));
+    crypto::CertificateRequest request{std::move(subject), std::move(public_key), {}, {}, {}, {}, {}};
     if (certificate_profile.status_index != crypto::StatusIndexRule::none) request.status_index = order.status_index;
     auto certificate =
         TRY(crypto::issue_certificate(certificate_profile, request, centre.issuing(), ca, clock, random));
@@ -93,14 +103,7 @@ Result<Certified> certify(Centre& centre, crypto::Signer& ca, const card::CardPr
     certified.for_card.by_role[key.role] = certificate.der();
     certified.made.emplace_back(to_string(key.role), std::move(certificate));
   }
-  for (const card::AuthorityProfile& authority : profile.authorities) {
-    const crypto::Certificate& certificate = authority.name == "root" ? centre.root() : centre.issuing();
-    if (authority.name != "root" && authority.name != "issuing") {
-      return fail(ErrorKind::configuration, "card profile \"" + profile.name + "\" names the authority \"" +
-                                                authority.name + "\", and there are only \"root\" and \"issuing\"");
-    }
-    certified.for_card.authorities[authority.name] = certificate.der();
-  }
+  certified.for_card.authorities = TRY(authorities_of(centre, profile));
   return certified;
 }
 
@@ -122,22 +125,35 @@ Status register_certificates(Centre& centre, identity::CardId card, const Certif
   return {};
 }
 
-/// A note that this chip is being made under this order; see the top of station.h.
+/// A note that this chip is being made under this order (see the top of station.h): the card's id, then, once it is
+/// certified, a line "ROLE HEX" for each certificate that will be on it.
 class WorkNote {
  public:
   WorkNote(const fs::path& folder, const std::string& serial) : path_(folder / (serial + ".card")) {}
 
-  /// True if an earlier attempt left one.
-  Result<bool> exists() const {
-    auto text = read_file(path_, kMostNote);
-    if (text) return true;
-    if (text.error().kind == ErrorKind::not_found) return false;
-    return fail(std::move(text).error());
+  struct Content {
+    identity::CardId card{};
+    std::map<std::string, Bytes> certificates;  ///< by role; empty: not certified yet
+  };
+  /// What an earlier attempt left; empty: there was none.
+  Result<std::optional<Content>> read() const {
+    const auto octets = read_file(path_, kMostNote);
+    if (!octets && octets.error().kind == ErrorKind::not_found) return std::optional<Content>{};
+    if (!octets) return fail(octets.error());
+    std::istringstream lines{std::string(as_text(*octets))};
+    std::string word;
+    Content content;
+    lines >> word;
+    content.card = TRY(identity::parse_card_id(word));
+    for (std::string hex; lines >> word >> hex;) content.certificates[word] = TRY(from_hex(hex));
+    return std::optional<Content>(std::move(content));
   }
-  Status write(identity::CardId card) const {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-    return write_new_file(path_, as_bytes(identity::format_id(card)), 0600);
+  Status write(identity::CardId card,
+               const std::vector<std::pair<std::string, crypto::Certificate>>& certificates) const {
+    std::string text = identity::format_id(card) + "\n";
+    for (const auto& [role, certificate] : certificates) text += role + " " + to_hex(certificate.der()) + "\n";
+    remove();
+    return write_new_file(path_, as_bytes(text), 0600);
   }
   void remove() const {
     std::error_code ignored;
@@ -148,7 +164,73 @@ class WorkNote {
   fs::path path_;
 };
 
+fs::path letter_path(const Centre& centre, const std::string& serial) {
+  return centre.config().letters / (serial + ".txt");
+}
+
+/// An issued card's MF is operational (ISO 7816-4 §7.4.10, life cycle status); a blank one's is not yet.
+Result<bool> is_closed(card::Channel& channel) { return TRY(card::select(channel, card::Path{})).operational(); }
+
+Result<Certified> certified_before(const Centre& centre, const card::CardProfile& profile,
+                                   const WorkNote::Content& note) {
+  Certified certified;
+  for (const card::KeyProfile& key : profile.keys) {
+    const auto der = note.certificates.find(std::string(to_string(key.role)));
+    if (der == note.certificates.end()) {
+      return fail(ErrorKind::internal,
+                  "the note on the interrupted card lacks the certificate of " + std::string(to_string(key.role)));
+    }
+    auto certificate = TRY(crypto::Certificate::from_der(der->second));
+    certified.valid_until = std::min(certified.valid_until, certificate.not_after());
+    certified.for_card.by_role[key.role] = der->second;
+    certified.made.emplace_back(der->first, std::move(certificate));
+  }
+  certified.for_card.authorities = TRY(authorities_of(centre, profile));
+  return certified;
+}
+
+/// Certificates of earlier attempts are on no card: they are revoked as superseded.
+Status revoke_abandoned(Centre& centre, identity::CardId card, const Certified& certified, const std::string& actor) {
+  const identity::Purpose purpose{actor, "issue a card", "card " + identity::format_id(card)};
+  for (const identity::CardCertificate& row : TRY(centre.registry().certificates_of(card, purpose))) {
+    const bool on_card = std::any_of(certified.made.begin(), certified.made.end(),
+                                     [&](const auto& made) { return made.second.der() == row.der; });
+    if (on_card || TRY(centre.registry().certificate_status(row.issuer, row.serial)).revoked_at) continue;
+    TRY(centre.registry().revoke_certificate(row.issuer, row.serial, identity::RevocationReason::superseded,
+                                             {actor, "the making of the card was interrupted"}));
+  }
+  return {};
+}
+
 std::string date_of(Time time) { return format_time(time).substr(0, 10); }
+
+/// Letter, keys, certificates, directory: all that changes a blank card, closing it included.
+Result<Certified> make_card(Centre& centre, crypto::Signer& ca, card::Channel& channel,
+                            const card::CardProfile& profile, const IssueRequest& request, const std::string& serial,
+                            const identity::Card& order, const WorkNote& note, const Clock& clock, RandomSource& random,
+                            const card::StepProgress& progress) {
+  const identity::Purpose purpose{request.actor, "issue a card", "card " + identity::format_id(order.id)};
+  const identity::CitizenRecord holder = TRY(centre.registry().read_citizen(request.citizen, purpose));
+  auto chip = TRY(from_hex(serial));
+  const card::CardData data{card::CardSecrets::generate(profile, random), {}, std::move(chip)};
+  auto work = TRY(card::Personalisation::make(profile, data));
+  work.on_progress(progress);
+
+  // The letter goes first: a card with PINs nobody knows is lost, a letter without a card is waste paper.
+  const std::string end = date_of(TRY(end_of_validity(centre, profile, clock.now())));
+  const SecretBytes letter =
+      compose_letter({centre.config().name, full_name(holder.citizen), serial, end}, data.secrets);
+  std::error_code ignored;
+  fs::remove(letter_path(centre, serial), ignored);  // of an interrupted attempt, whose PINs are erased
+  TRY(write_new_file(letter_path(centre, serial), letter.expose_secret(), 0600));
+
+  const auto keys = TRY(work.prepare(channel));
+  Certified certified = TRY(certify(centre, ca, profile, keys, holder.citizen, order, clock, random));
+  TRY(register_certificates(centre, order.id, certified, request.actor));
+  TRY(note.write(order.id, certified.made));
+  TRY(work.complete(channel, certified.for_card));
+  return certified;
+}
 
 }  // namespace
 
@@ -170,60 +252,43 @@ Result<IssuedCard> issue_card(Centre& centre, crypto::Signer& ca, card::CardConn
   card::CountingConnection counted(connection);
   const card::Transaction alone = TRY(card::Transaction::begin(counted));
   card::PlainChannel channel(counted);
-  const std::string serial = [&]() -> Result<std::string> {
-    const auto esign = TRY(card::ESignApplication::open(channel));
-    return esign.info().serial_hex();
-  }()
-                                          .value_or("");
-  if (serial.empty()) {
-    return fail(ErrorKind::card_unknown,
-                "the card in \"" + std::string(connection.reader_name()) +
-                    "\" is none karta can issue: it has no MyEID-profile application",
-                "put in a blank card");
-  }
+  const std::string serial = TRY(card::ESignApplication::open(channel)).info().serial_hex();
   const auto known = registry.card_by_serial(serial);
+  const WorkNote note(centre.config().work, serial);
   if (known) {
+    note.remove();  // should the very last step of its issue have been missed
     return fail(ErrorKind::card_refused, "the card with serial " + serial + " is issued already",
                 "put in a blank card");
   }
   if (known.error().kind != ErrorKind::not_found) return fail(known.error());
 
   IssuedCard issued;
-  const WorkNote note(centre.config().work, serial);
-  issued.made_again = TRY(note.exists());
-  if (issued.made_again) TRY(card::erase_blank_card(channel));
-
-  identity::Card order = TRY(order_for(registry, request));
-  const identity::Purpose purpose{request.actor, "issue a card", "card " + identity::format_id(order.id)};
-  const identity::CitizenRecord holder = TRY(registry.read_citizen(request.citizen, purpose));
-  TRY(note.write(order.id));
-
-  const card::CardData data{card::CardSecrets::generate(profile, random), {}, TRY(from_hex(serial))};
-  auto work = TRY(card::Personalisation::make(profile, data));
-  work.on_progress(progress);
-
-  // The letter goes first: a card with PINs nobody knows is lost, a letter without a card is waste paper.
-  const Time planned_end = TRY(end_of_validity(centre, profile, clock.now()));
-  issued.letter = centre.config().letters / (serial + ".txt");
-  std::error_code ignored;
-  fs::remove(issued.letter, ignored);  // of an interrupted attempt, whose PINs were just erased
-  const SecretBytes letter =
-      compose_letter({centre.config().name, full_name(holder.citizen), serial, date_of(planned_end)}, data.secrets);
-  TRY(write_new_file(issued.letter, letter.expose_secret(), 0600));
-
-  const auto made = [&]() -> Status {
-    const auto keys = TRY(work.prepare(channel));
-    const Certified certified = TRY(certify(centre, ca, profile, keys, holder.citizen, order, clock, random));
-    TRY(register_certificates(centre, order.id, certified, request.actor));
-    TRY(work.complete(channel, certified.for_card));
-    TRY(card::check_personalised(channel, profile, certified.for_card));
-    issued.card = TRY(registry.produce_card(order.id, serial, certified.valid_until, {request.actor, "issue"}));
-    issued.certificates = certified.made;
-    return {};
-  }();
-  if (!made) return fail(made.error());
-  note.remove();
   issued.serial = serial;
+  const auto interrupted = TRY(note.read());
+  issued.made_again = interrupted.has_value();
+  Certified certified;
+  if (interrupted && TRY(is_closed(channel))) {
+    // Only the last step, reading back, was missed: everything is on the card and it takes nothing more.
+    if (TRY(registry.card(interrupted->card)).citizen != request.citizen) {
+      return fail(ErrorKind::card_refused, "the card with serial " + serial + " was made for somebody else",
+                  "issue it for the citizen of card " + identity::format_id(interrupted->card));
+    }
+    certified = TRY(certified_before(centre, profile, *interrupted));
+    issued.card.id = interrupted->card;
+    issued.letter = letter_path(centre, serial);
+  } else {
+    if (interrupted) TRY(card::erase_blank_card(channel));
+    const identity::Card order = TRY(order_for(registry, request));
+    TRY(note.write(order.id, {}));
+    certified = TRY(make_card(centre, ca, channel, profile, request, serial, order, note, clock, random, progress));
+    issued.card.id = order.id;
+    issued.letter = letter_path(centre, serial);
+  }
+  TRY(card::check_personalised(channel, profile, certified.for_card));
+  TRY(revoke_abandoned(centre, issued.card.id, certified, request.actor));
+  issued.card = TRY(registry.produce_card(issued.card.id, serial, certified.valid_until, {request.actor, "issue"}));
+  issued.certificates = std::move(certified.made);
+  note.remove();
   issued.wire = counted.count();
   return issued;
 }

@@ -4,7 +4,8 @@
 // Order of events, so that nothing is lost whenever it stops: the order stands in the registry (with its status index)
 // before the card is touched; the letter is on disk before the card has its PINs; certificates are in the registry
 // before they are on the card; the card is `produced` only after it was read back. A card whose making was interrupted
-// is recognised by a note in the centre's work folder, erased and made again under the same order.
+// is recognised by a note in the centre's work folder: if it was closed already, only reading back is left to do; if
+// not, it is erased and made again under the same order, and the certificates of the earlier attempt are revoked.
 #pragma once
 
 #include <filesystem>
