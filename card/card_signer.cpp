@@ -120,6 +120,12 @@ Result<Bytes> CardSigner::sign(crypto::AlgorithmId algorithm, ByteView digest) {
   }
   if (!key_.pin) return fail(ErrorKind::unsupported, "key \"" + key_.label + "\" is under a PIN karta does not know");
 
+  if (!kept_pin_.empty()) {
+    auto signature = application_->sign(key_, input.scheme, input.octets, &kept_pin_);
+    if (signature || signature.error().kind != ErrorKind::wrong_pin) return signature;
+    kept_pin_ = SecretBytes();  // changed by another program
+  }
+
   PinRequest request;
   request.kind = *key_.pin;
   request.reason = PinRequest::Reason::sign;
@@ -132,6 +138,7 @@ Result<Bytes> CardSigner::sign(crypto::AlgorithmId algorithm, ByteView digest) {
       *application_, *pins_, std::move(request),
       [&](const SecretBytes& pin) -> Status {
         made = TRY(application_->sign(key_, input.scheme, input.octets, &pin));
+        if (!key_.pin_each_time) kept_pin_ = pin.clone();
         return {};
       },
       look_first));

@@ -21,8 +21,9 @@ class CardSigner final : public crypto::Signer {
   const crypto::PublicKey& public_key() const override { return public_key_; }
   const std::vector<Bytes>& certificate_chain() const override { return chain_; }
   const std::vector<crypto::AlgorithmId>& algorithms() const override { return algorithms_; }
-  /// A key under a PIN asks for it once for each session of the card, a qualified key for every signature; again after
-  /// a wrong one, until it is right, blocked, or the source gives up.
+  /// A key under a PIN asks for it once; where the card has forgotten it in between (a reset by another program), it is
+  /// presented again from memory. A qualified key asks for every signature and keeps nothing. After a wrong PIN the
+  /// source is asked again, until it is right, blocked, or the source gives up.
   Result<Bytes> sign(crypto::AlgorithmId algorithm, ByteView digest) override;
   bool pin_per_signature() const override { return key_.pin_each_time; }
 
@@ -48,6 +49,7 @@ class CardSigner final : public crypto::Signer {
   std::vector<Bytes> chain_;
   std::vector<crypto::AlgorithmId> algorithms_;
   std::string subject_;
+  SecretBytes kept_pin_;         // the last right one; never that of a key which wants its PIN each time
   bool pin_known_good_ = false;  // the last one was right: its tries are all there
 };
 

@@ -592,6 +592,9 @@ TEST_F(IssuedCard, SignerAsksOnceForASessionAndEachTimeForAQualifiedKey) {
     ASSERT_OK(signature);
     EXPECT_TRUE(signer->public_key().verify_digest(crypto::AlgorithmId::ecdsa_sha256, digest, *signature));
   }
+  // Another program resets the card: the PIN is presented again, not asked for again.
+  ASSERT_OK(sim.connection().reset());
+  ASSERT_OK(signer->sign(crypto::AlgorithmId::ecdsa_sha256, digest));
   ASSERT_EQ(once.asked.size(), 1u);
   EXPECT_EQ(once.asked[0].kind, PinKind::pin1);
   EXPECT_EQ(once.asked[0].tries_left, 3u);
