@@ -217,16 +217,21 @@ void transmit_job(Shared& shared, ByteView command) {
   const auto end = shared.buffer.begin() + (shared.code == SCARD_S_SUCCESS ? static_cast<std::ptrdiff_t>(size) : 0);
   shared.octets.assign(shared.buffer.begin(), end);
   wipe(MutableByteView(shared.buffer).first(shared.octets.size()));
+  // Some drivers call an answer of nothing a success.
+  if (shared.code == SCARD_S_SUCCESS && shared.octets.size() < 2) shared.code = SCARD_E_NOT_TRANSACTED;
   if (!is(shared.code, SCARD_E_NOT_TRANSACTED) && !is(shared.code, SCARD_F_COMM_ERROR)) return;
-  // A card pulled out in mid-command looks like a silent one for as long as pcscd polls: ask for the news.
+  // A card pulled out in mid-command looks like a silent one for as long as pcscd polls: wait for the news.
+  constexpr milliseconds kNews{3000};
   SCARD_READERSTATE state = {};
   state.szReader = shared.reader.c_str();
   state.dwCurrentState = SCARD_STATE_UNAWARE;
-  if (SCardGetStatusChange(shared.context->get(), 0, &state, 1) != SCARD_S_SUCCESS) return;
-  if ((state.dwEventState & SCARD_STATE_PRESENT) != 0) {
-    constexpr DWORD kPollMilliseconds = 1000;
-    state.dwCurrentState = state.dwEventState;
-    if (SCardGetStatusChange(shared.context->get(), kPollMilliseconds, &state, 1) != SCARD_S_SUCCESS) return;
+  const auto deadline = SteadyClock::now() + kNews;
+  for (auto left = kNews; left.count() > 0;
+       left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now())) {
+    const LONG code = SCardGetStatusChange(shared.context->get(), static_cast<DWORD>(left.count()), &state, 1);
+    if (code != SCARD_S_SUCCESS) return;
+    if ((state.dwEventState & SCARD_STATE_PRESENT) == 0) break;
+    state.dwCurrentState = state.dwEventState & ~static_cast<DWORD>(SCARD_STATE_CHANGED);
   }
   if ((state.dwEventState & SCARD_STATE_PRESENT) == 0) shared.code = SCARD_W_REMOVED_CARD;
 }
