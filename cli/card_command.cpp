@@ -1,4 +1,5 @@
 // karta card: issue a card, look at it, look after its PINs.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "base/file.h"
@@ -222,8 +223,8 @@ Result<int> run_unblock(const PinArguments& given) {
 
 struct IssueArguments {
   std::string folder;
-  std::string reader;
-  std::string citizen;
+  std::vector<std::string> readers;
+  std::vector<std::string> citizens;
   std::string profile = "citizen";
   bool dry_run = false;
   bool json = false;
@@ -233,7 +234,8 @@ struct IssueArguments {
 Result<int> run_dry(const issuing::Centre& centre, const IssueArguments& given) {
   // Where a card lies in the reader its own limits count; otherwise those of the simulator's contact interface.
   card::ChannelLimits limits = card::card_types().front().limits;
-  if (const auto connection = connect_card(given.reader)) limits = card::card_type_of((*connection)->atr()).limits;
+  const std::string reader = given.readers.empty() ? "" : given.readers.front();
+  if (const auto connection = connect_card(reader)) limits = card::card_type_of((*connection)->atr()).limits;
   const card::PersonalisationPlan plan = TRY(issuing::plan_issue(centre, given.profile, limits));
   if (given.json) {
     Json document = json_document("karta.card.plan/1");
@@ -280,58 +282,104 @@ Result<identity::CitizenId> citizen_of(identity::Registry& registry, const std::
               "--citizen takes a SNILS with right check digits, or the id `karta citizen find` shows");
 }
 
+/// One reader for each citizen: those named, or all that have a card in them, in pcscd's order.
+Result<std::vector<std::string>> readers_for(const IssueArguments& given) {
+  card::PcscReaders pcsc;
+  const auto list = TRY(pcsc.list());
+  std::vector<std::string> chosen;
+  if (given.citizens.size() == 1 && given.readers.empty()) {
+    chosen.push_back(TRY(card::choose_reader(list, "")));
+    return chosen;
+  }
+  for (const std::string& wanted : given.readers) chosen.push_back(TRY(card::choose_reader(list, wanted)));
+  if (given.readers.empty()) {
+    for (const card::ReaderInfo& reader : list) {
+      if (reader.card_present && chosen.size() < given.citizens.size()) chosen.push_back(reader.name);
+    }
+  }
+  if (chosen.size() == given.citizens.size()) return chosen;
+  return fail(
+      ErrorKind::usage,
+      std::to_string(given.citizens.size()) + " citizens and " + std::to_string(chosen.size()) + " readers with a card",
+      "put a blank card for each into a reader of its own, or name as many with --reader");
+}
+
+Json json_of(const issuing::IssuedCard& issued) {
+  Json row{{"card", identity::format_id(issued.card.id)},
+           {"serial", issued.serial},
+           {"status_index", issued.card.status_index},
+           {"profile", issued.card.profile},
+           {"state", identity::row_of(issued.card.state).name},
+           {"valid_until", format_time(issued.card.valid_until.value_or(Time{}))},
+           {"letter", issued.letter.string()},
+           {"made_again", issued.made_again},
+           {"commands", issued.wire.commands},
+           {"octets_out", issued.wire.octets_out},
+           {"octets_back", issued.wire.octets_back}};
+  row["certificates"] = Json::array();
+  for (const auto& [role, certificate] : issued.certificates) {
+    row["certificates"].push_back({{"key", role}, {"serial", to_hex(certificate.serial())}});
+  }
+  return row;
+}
+
+void print_issued(const issuing::IssuedCard& issued) {
+  if (issued.made_again) say("the making of this card had been interrupted: it was taken up again");
+  print("card " + issued.serial + " is " + std::string(identity::row_of(issued.card.state).name) + ", status index " +
+        std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) + " commands");
+  print("letter " + issued.letter.string());
+}
+
+void show_step(unsigned step, unsigned steps, std::string_view words) {
+  if (!speaks_to_terminal()) return;
+  std::fprintf(stderr, "\r\033[K%u of %u  %.*s", step, steps, static_cast<int>(words.size()), words.data());
+  if (step == steps) std::fputs("\r\033[K", stderr);
+}
+
+Result<issuing::IssuedCard> issue_one(issuing::Centre& centre, crypto::Signer& ca, identity::CitizenId citizen,
+                                      const std::string& reader, const std::string& profile, const Clock& clock,
+                                      RandomSource& random) {
+  card::PcscOptions options;
+  options.exclusive = true;  // nobody else talks to a card in the making
+  const auto connection = TRY(connect_card(reader, options));
+  const issuing::IssueRequest request{citizen, profile, operator_name()};
+  return issuing::issue_card(centre, ca, *connection, request, clock, random, show_step);
+}
+
 Result<int> run_issue(const IssueArguments& given) {
   const SystemClock clock;
   SystemRandom random;
   auto centre = TRY(issuing::Centre::open(given.folder, clock, random));
   if (given.dry_run) return run_dry(centre, given);
-  if (given.citizen.empty()) return fail(ErrorKind::usage, "--citizen is required");
-  issuing::IssueRequest request;
-  request.citizen = TRY(citizen_of(centre.registry(), given.citizen));
-  request.profile = given.profile;
-  request.actor = operator_name();
+  if (given.citizens.empty()) return fail(ErrorKind::usage, "--citizen is required");
+  std::vector<identity::CitizenId> citizens;
+  for (const std::string& text : given.citizens) citizens.push_back(TRY(citizen_of(centre.registry(), text)));
+  const std::vector<std::string> readers = TRY(readers_for(given));
 
-  card::PcscOptions exclusive;
-  exclusive.exclusive = true;  // nobody else talks to a card in the making
-  const auto connection = TRY(connect_card(given.reader, exclusive));
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
-  const auto ca = TRY(
-      centre.unlock_issuing_ca(TRY(input->ask({"To certify the card's keys:", "passphrase of the issuing CA", ""}))));
-  const auto progress = [](unsigned step, unsigned steps, std::string_view words) {
-    if (speaks_to_terminal()) {
-      std::fprintf(stderr, "\r\033[K%u of %u  %.*s", step, steps, static_cast<int>(words.size()), words.data());
-      if (step == steps) std::fputs("\r\033[K", stderr);
+  const SecretBytes passphrase = TRY(input->ask({"To certify the cards' keys:", "passphrase of the issuing CA", ""}));
+  const auto ca = TRY(centre.unlock_issuing_ca(passphrase));
+  Json document = json_document("karta.card.issue/1");
+  document["cards"] = Json::array();
+  int code = 0;
+  for (std::size_t i = 0; i < citizens.size(); ++i) {
+    const auto issued = issue_one(centre, *ca, citizens[i], readers[i], given.profile, clock, random);
+    if (!issued) {
+      // A card at fault keeps nobody else from getting theirs.
+      const int failed = citizens.size() == 1 ? report(issued.error()) : report(readers[i], issued.error());
+      if (code == 0) code = failed;
+    } else if (given.json) {
+      document["cards"].push_back(json_of(*issued));
+    } else {
+      print_issued(*issued);
     }
-  };
-  const issuing::IssuedCard issued =
-      TRY(issuing::issue_card(centre, *ca, *connection, request, clock, random, progress));
-  if (given.json) {
-    Json document = json_document("karta.card.issue/1");
-    document["card"] = identity::format_id(issued.card.id);
-    document["serial"] = issued.serial;
-    document["status_index"] = issued.card.status_index;
-    document["profile"] = issued.card.profile;
-    document["state"] = identity::row_of(issued.card.state).name;
-    document["valid_until"] = format_time(issued.card.valid_until.value_or(Time{}));
-    document["letter"] = issued.letter.string();
-    document["made_again"] = issued.made_again;
-    document["commands"] = issued.wire.commands;
-    document["octets_out"] = issued.wire.octets_out;
-    document["octets_back"] = issued.wire.octets_back;
-    document["certificates"] = Json::array();
-    for (const auto& [role, certificate] : issued.certificates) {
-      document["certificates"].push_back({{"key", role}, {"serial", to_hex(certificate.serial())}});
-    }
-    print_json(document);
-    return 0;
   }
-  if (issued.made_again) say("the making of this card had been interrupted: it was taken up again");
-  print("card " + issued.serial + " is " + std::string(identity::row_of(issued.card.state).name) +
-        ", status index " + std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) +
-        " commands");
-  print("letter " + issued.letter.string());
-  say("the letter holds the transport PINs and the PUK: print it, hand it over, destroy the file");
-  return 0;
+  if (given.json) {
+    print_json(document);
+  } else if (code == 0) {
+    say("a letter holds the transport PINs and the PUK: print it, hand it over, destroy the file");
+  }
+  return code;
 }
 
 void add_pin_verb(CLI::App& noun, Run& chosen, const std::string& name, const std::string& description,
@@ -354,9 +402,10 @@ void add_card(CLI::App& app, Run& chosen) {
 
   auto issue = std::make_shared<IssueArguments>();
   CLI::App& issuing = *noun.add_subcommand("issue", "Make the blank card in the reader a citizen's card");
-  issuing.add_option("--citizen", issue->citizen, "SNILS, or the id that `karta citizen find` shows");
+  issuing.add_option("--citizen", issue->citizens,
+                     "SNILS, or the id that `karta citizen find` shows; several, one blank card in a reader for each");
   issuing.add_option("--profile", issue->profile, "card profile of the issuing centre")->capture_default_str();
-  add_reader_option(issuing, issue->reader);
+  issuing.add_option("--reader", issue->readers, "for each citizen a reader's name, part of it, or number");
   add_centre_option(issuing, issue->folder);
   issuing.add_flag("--dry-run", issue->dry_run, "show the steps and what they cost on the wire; write nothing");
   issuing.add_flag("--json", issue->json, "as karta.card.issue/1 (with --dry-run: karta.card.plan/1)");

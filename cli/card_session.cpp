@@ -1,5 +1,7 @@
 #include "cli/card_session.h"
 
+#include <CLI/CLI.hpp>
+
 namespace karta::cli {
 
 void add_reader_option(CLI::App& command, std::string& reader) {

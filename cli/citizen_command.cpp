@@ -1,4 +1,5 @@
 // karta citizen: the people in the registry.
+#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "base/random.h"

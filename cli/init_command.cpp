@@ -1,4 +1,6 @@
 // karta init: a whole issuing centre in one folder.
+#include <CLI/CLI.hpp>
+
 #include "base/random.h"
 #include "cli/commands.h"
 #include "cli/console.h"

@@ -1,4 +1,6 @@
 // karta: the issuing centre's and the operator's program.
+#include <CLI/CLI.hpp>
+
 #include "cli/commands.h"
 
 int main(int argc, char** argv) {

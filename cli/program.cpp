@@ -1,5 +1,7 @@
 #include "cli/program.h"
 
+#include <CLI/CLI.hpp>
+
 #include <sys/prctl.h>
 #include <sys/resource.h>
 

@@ -1,12 +1,15 @@
 // Program: what karta and karta-sign have in common: options, the card to work on, how a run ends.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
+
+namespace CLI {
+class App;
+}
 
 namespace karta::cli {
 

@@ -1,5 +1,6 @@
 // karta reader: what pcscd sees.
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <atomic>
 #include <csignal>

@@ -1,4 +1,5 @@
 // karta-sign FILE...: CAdES-B-B signatures with the card's everyday or qualified key.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <set>

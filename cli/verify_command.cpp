@@ -1,4 +1,5 @@
 // karta verify: finds out by itself what a file is, and says whether its signatures hold.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 

@@ -28,7 +28,7 @@ for command in 6 20 35 48; do
 done
 issue "001-001-999 65" "Reader 1"
 grep -q '"made_again": true' "$work/out" || no "the interrupted card was not recognised"
-index=$(sed -n 's/^  "status_index": \([0-9]*\),$/\1/p' "$work/out")
+index=$(sed -n 's/^      "status_index": \([0-9]*\),$/\1/p' "$work/out")
 [ -z "$(ls -A "$KARTA_DIR/work")" ] || no "a note of an unfinished card was left"
 [ "$(ls "$KARTA_DIR/letters" | wc -l)" -eq 1 ] || no "one card, one letter"
 
@@ -90,7 +90,7 @@ serial_a=$serial
 issue "001-002-000 15" "Reader 2"
 [ "$serial" != "$serial_a" ] || no "two cards have one serial"
 # As many commands as planned, and those that open the card and read it back.
-commands=$(sed -n 's/^  "commands": \([0-9]*\),$/\1/p' "$work/out")
+commands=$(sed -n 's/^      "commands": \([0-9]*\),$/\1/p' "$work/out")
 [ "$commands" -ge "$planned" ] && [ "$commands" -le $((planned + 20)) ] || no "$commands commands, $planned were planned"
 choose_pins "Reader 2"
 ends 64 karta card info

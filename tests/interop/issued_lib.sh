@@ -20,8 +20,8 @@ CSV
 # issue SNILS READER [PROFILE]: a card for the person; leaves serial, letter and the letter's codes in variables.
 issue() {
   run karta card issue --citizen "$1" --reader "$2" --profile "${3:-citizen}" --json --passphrase-fd 3 3<<<"$passphrase"
-  serial=$(sed -n 's/^  "serial": "\(.*\)",$/\1/p' "$work/out")
-  letter=$(sed -n 's/^  "letter": "\(.*\)",$/\1/p' "$work/out")
+  serial=$(sed -n 's/^ *"serial": "\(.*\)",$/\1/p' "$work/out")
+  letter=$(sed -n 's/^ *"letter": "\(.*\)",$/\1/p' "$work/out")
   transport_pin1=$(sed -n 's/.*transport PIN1: \([0-9]*\)$/\1/p' "$letter")
   transport_pin2=$(sed -n 's/.*transport PIN2: \([0-9]*\)$/\1/p' "$letter")
   puk=$(sed -n 's/^PUK: \([0-9]*\)$/\1/p' "$letter")
