@@ -21,7 +21,7 @@ struct ChannelLimits {
 };
 
 /// A whole answer, all GET RESPONSEs together, is at most this long.
-inline constexpr std::size_t kMaxAnswer = 128 * 1024;
+inline constexpr std::size_t kMaxAnswer = 131'072;
 /// And takes at most this many of them.
 inline constexpr unsigned kMaxGetResponses = 1024;
 

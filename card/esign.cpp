@@ -169,6 +169,8 @@ struct ESignApplication::State {
   std::optional<std::vector<CardCertificate>> certificates;
   std::map<std::uint16_t, Location> certificate_places;
   std::map<std::uint16_t, Bytes> certificate_files;
+  std::optional<std::vector<DataObject>> data;
+  ContentCache* cache = nullptr;
   std::optional<std::set<std::uint16_t>> plain_ids;  // files whose short identifier is theirs alone
 
   void forget_content() {
@@ -177,6 +179,7 @@ struct ESignApplication::State {
     pins.reset();
     keys.reset();
     certificates.reset();
+    data.reset();
     certificate_places.clear();
     certificate_files.clear();
     plain_ids.reset();
@@ -236,8 +239,18 @@ struct ESignApplication::State {
     transaction = 0;
   }
 
-  // A whole transparent EF under DF 5015 (or elsewhere), in as few commands as the card allows.
+  // A whole transparent EF, from the cache or the card.
   Result<Bytes> read(const Path& path) {
+    if (cache == nullptr) return read_from_card(path);
+    const std::string name = path.to_string();
+    if (auto known = cache->find(info.serial, info.change_counter, name)) return std::move(*known);
+    Bytes content = TRY(read_from_card(path));
+    cache->keep(info.serial, info.change_counter, name, content);
+    return content;
+  }
+
+  // The same in as few commands as the card allows.
+  Result<Bytes> read_from_card(const Path& path) {
     if (card_type_of(channel.connection().atr()).short_ids && path.ids().size() == 2 && path.ids()[0] == kDfESign) {
       TRY(select_directory());
       TRY(learn_short_ids());
@@ -365,6 +378,16 @@ struct ESignApplication::State {
     return {};
   }
 
+  Status load_data() {
+    if (data) return {};
+    std::vector<DataObject> all;
+    for (const Bytes& file : TRY(directory_files({Directory::data}))) {
+      for (DataObject& object : TRY(parse_dodf(file))) all.push_back(std::move(object));
+    }
+    data = std::move(all);
+    return {};
+  }
+
   Result<Bytes> certificate_file(std::uint16_t file_id) {
     if (const auto known = certificate_files.find(file_id); known != certificate_files.end()) return known->second;
     const auto place = certificate_places.find(file_id);
@@ -475,6 +498,11 @@ Result<ESignApplication> ESignApplication::open(Channel& channel) {
   return ESignApplication(std::move(state));
 }
 
+void ESignApplication::use_cache(ContentCache& cache) { state_->cache = &cache; }
+Status ESignApplication::refresh() {
+  TRY(state_->enter());
+  return {};
+}
 Channel& ESignApplication::channel() { return state_->channel; }
 const CardInfo& ESignApplication::info() const { return state_->info; }
 
@@ -515,6 +543,12 @@ Result<std::span<const CardCertificate>> ESignApplication::certificates() {
   return std::span<const CardCertificate>(*state_->certificates);
 }
 
+Result<std::span<const DataObject>> ESignApplication::data_objects() {
+  const Transaction guard = TRY(state_->enter());
+  TRY(state_->load_data());
+  return std::span<const DataObject>(*state_->data);
+}
+
 Result<CardKey> ESignApplication::key(KeyRole role) {
   const auto all = TRY(keys());
   const auto found = std::find_if(all.begin(), all.end(), [&](const CardKey& key) { return key.role == role; });
@@ -537,6 +571,22 @@ Result<Bytes> ESignApplication::read_certificate(const CardCertificate& certific
   return state_->certificate_file(certificate.file_id);
 }
 
+Result<Bytes> ESignApplication::read_data(const DataObject& object) {
+  if (!object.location) return object.value;
+  const Location& where = *object.location;
+  const Transaction guard = TRY(state_->enter());
+  const Path path = State::absolute(where.path);
+  // What is not for everybody to read is not for a cache either.
+  const bool is_private = (object.head.flags & object_flag::is_private) != 0 || !object.head.auth_id.empty();
+  Bytes content = TRY(is_private ? state_->read_from_card(path) : state_->read(path));
+  if (where.offset > content.size() || where.length > content.size() - where.offset) {
+    return fail(ErrorKind::malformed, "the data object lies outside its file");
+  }
+  ByteView part = ByteView(content).subspan(where.offset);
+  if (where.length != 0) part = part.first(where.length);
+  return to_bytes(part);
+}
+
 Result<std::vector<Bytes>> ESignApplication::certificate_chain(const CardKey& key) {
   const Transaction guard = TRY(state_->enter());
   TRY(state_->load_certificates());
@@ -556,8 +606,23 @@ Result<std::vector<Bytes>> ESignApplication::certificate_chain(const CardKey& ke
 Result<CardPublicKey> ESignApplication::read_public_key(const CardKey& key) {
   if (key.type == nullptr) return fail(ErrorKind::unsupported, "key \"" + key.label + "\" is of no type karta knows");
   const Transaction guard = TRY(state_->enter());
+  if (state_->cache == nullptr) {
+    TRY(state_->select_key_file(key));
+    return state_->public_key_of_selected(*key.type);
+  }
+  // In the cache as ISO 7816-8 has it: 7F49 { 86 point } or { 81 modulus, 82 exponent }.
+  const std::string name = "public key " + Path{kDfESign, key.file_id}.to_string();
+  if (const auto known = state_->cache->find(state_->info.serial, state_->info.change_counter, name)) {
+    auto parsed = parse_public_key_template(*key.type, *known);
+    if (parsed) return parsed;
+  }
   TRY(state_->select_key_file(key));
-  return state_->public_key_of_selected(*key.type);
+  CardPublicKey read = TRY(state_->public_key_of_selected(*key.type));
+  const Bytes content = read.point.empty()
+                            ? make_tlv(0x7F49, {make_tlv(0x81, read.modulus), make_tlv(0x82, read.exponent)})
+                            : make_tlv(0x7F49, {make_tlv(0x86, read.point)});
+  state_->cache->keep(state_->info.serial, state_->info.change_counter, name, content);
+  return read;
 }
 
 // PINs -------------------------------------------------------------------------------------------
@@ -619,6 +684,27 @@ Status ESignApplication::log_out() {
   const Transaction guard = TRY(state_->enter());
   TRY(state_->channel.run(card::log_out(), "log out"));
   return {};
+}
+
+Status ESignApplication::log_out(PinKind kind) {
+  TRY(require_holder_pin(kind));
+  const Transaction guard = TRY(state_->enter());
+  TRY(state_->channel.run(card::log_out(reference_of(kind)), "log out"));
+  return {};
+}
+
+Result<Bytes> ESignApplication::random(std::size_t count) {
+  constexpr std::size_t kAtOnce = 128;
+  const Transaction guard = TRY(state_->enter());
+  Bytes octets;
+  while (octets.size() < count) {
+    const Bytes part =
+        TRY(state_->channel.run(get_challenge(std::min(kAtOnce, count - octets.size())), "get random octets"));
+    if (part.empty()) return fail(ErrorKind::card_unresponsive, "the card gives no random octets");
+    append(octets, part);
+  }
+  octets.resize(count);
+  return octets;
 }
 
 // Key operations ---------------------------------------------------------------------------------

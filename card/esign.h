@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "card/channel.h"
+#include "card/content_cache.h"
 #include "card/pin.h"
 #include "card/pkcs15.h"
 
@@ -99,6 +100,10 @@ class ESignApplication {
 
   Channel& channel();
   const CardInfo& info() const;
+  /// Public content is looked for there before the card is asked, and told to it. It must outlive the application.
+  void use_cache(ContentCache& cache);
+  /// Notices, in one command, what other programs did: afterwards info() is fresh.
+  Status refresh();
   /// False on a card with no PKCS #15 directory yet (a blank card).
   Result<bool> initialised();
   /// Spans and references stay valid until the card's content changes or the application goes.
@@ -106,12 +111,15 @@ class ESignApplication {
   Result<std::span<const PinObject>> pins();
   Result<std::span<const CardKey>> keys();
   Result<std::span<const CardCertificate>> certificates();
+  Result<std::span<const DataObject>> data_objects();
 
   /// The only key with this role. Fails with `not_found`.
   Result<CardKey> key(KeyRole role);
   Result<CardKey> key_by_id(ByteView id);
   /// DER certificate of the file. Read once.
   Result<Bytes> read_certificate(const CardCertificate& certificate);
+  /// The content of a data object that is free to read, and no longer than its directory says.
+  Result<Bytes> read_data(const DataObject& object);
   /// The key's certificate, then the CA certificates on the card as they are. Fails with `not_found` if it has none.
   Result<std::vector<Bytes>> certificate_chain(const CardKey& key);
   Result<CardPublicKey> read_public_key(const CardKey& key);
@@ -124,6 +132,10 @@ class ESignApplication {
   Status unblock_pin(PinKind kind, const SecretBytes& puk, const SecretBytes& new_pin);
   /// Forgets verified PINs on the card.
   Status log_out();
+  /// Forgets one of them, where the card knows how; otherwise fails and forgets nothing.
+  Status log_out(PinKind kind);
+  /// Octets of the card's random generator.
+  Result<Bytes> random(std::size_t count);
 
   /// Signs with what `scheme` says. Where `pin` is given, VERIFY goes before it in the same transaction; where the key
   /// wants its PIN each time it must be. Fails with `not_permitted` if the PIN is missing.

@@ -11,7 +11,7 @@ namespace karta::card {
 
 inline constexpr std::uint16_t kMasterFile = 0x3F00, kEfDir = 0x2F00, kEfAtr = 0x2F01;
 /// Nothing on a card we read is larger; a longer size in an FCP is refused.
-inline constexpr std::size_t kMaxFileOctets = 32 * 1024;
+inline constexpr std::size_t kMaxFileOctets = 32'768;
 
 /// A path from the MF, which itself is not in it: {5015, 4401}. At most eight deep.
 class Path {

@@ -37,8 +37,10 @@ CommandApdu verify_status(std::uint8_t reference);
 CommandApdu change_reference_data(std::uint8_t reference, ByteView old_pin, ByteView new_pin);
 /// §11.6.10 RESET RETRY COUNTER, resetting code then new reference data.
 CommandApdu reset_retry_counter(std::uint8_t reference, ByteView puk, ByteView new_pin);
-/// MyEID: forget every verified PIN.
-CommandApdu log_out();
+/// MyEID: forget every verified PIN; with a reference, that one (cards of ours).
+CommandApdu log_out(std::uint8_t reference = 0);
+/// §11.6.3 GET CHALLENGE: `count` random octets, 1 to 256.
+CommandApdu get_challenge(std::size_t count);
 
 /// ISO 7816-4 §11.6.11 MANAGE SECURITY ENVIRONMENT SET, as the MyEID profile wants it.
 enum class SecurityTemplate : std::uint8_t { authentication = 0xA4, signature = 0xB6, confidentiality = 0xB8 };

@@ -13,7 +13,7 @@ namespace karta::card {
 namespace {
 
 constexpr std::string_view kSchema = "karta.card-profile/1";
-constexpr std::size_t kMaxProfileOctets = 256 * 1024;
+constexpr std::size_t kMaxProfileOctets = 262'144;
 constexpr std::size_t kMaxEntries = 32;
 
 // File identifiers where the profile names none. All files of the application differ in their low five bits, so that
