@@ -62,6 +62,23 @@ class TextHasher {
   bool plain_ = true;
 };
 
+// Attribute ::= SEQUENCE { attrType OBJECT IDENTIFIER, attrValues SET OF AttributeValue }
+// True for a DER SET of attributes with message-digest among them: what a signature with attributes is made over.
+bool is_attribute_set(ByteView octets) {
+  der::Reader outer(octets);
+  auto list = outer.enter(der::kSet);
+  if (!list || !outer.finish()) return false;
+  bool has_digest = false;
+  while (!list->done()) {
+    auto attribute = list->enter(der::kSequence);
+    if (!attribute) return false;
+    const auto oid = attribute->oid();
+    if (!oid || !attribute->expect(der::kSet) || !attribute->finish()) return false;
+    has_digest = has_digest || der::oid_to_text(*oid) == cms::kMessageDigestOid;
+  }
+  return has_digest;
+}
+
 /// The content, wherever it is, hashed once.
 class Content {
  public:
@@ -74,13 +91,18 @@ class Content {
     if (twice() || missing()) return {};
     std::vector<std::pair<Hash, Hasher>> hashers;
     for (const Hash hash : hashes_wanted(data_)) hashers.emplace_back(hash, Hasher(hash));
+    const bool keep_head = std::any_of(data_.signers.begin(), data_.signers.end(),
+                                       [](const CmsSigner& signer) { return !signer.signed_attributes; });
     TRY(for_each_piece([&](ByteView piece) {
       for (auto& [hash, hasher] : hashers) hasher.update(piece);
+      if (keep_head) append(head_, piece.first(std::min(piece.size(), kHeadOctets + 1 - head_.size())));
     }));
     for (auto& [hash, hasher] : hashers) digests_[static_cast<std::size_t>(hash)] = hasher.finish();
     return {};
   }
   const std::optional<Bytes>& digest(Hash hash) const { return digests_[static_cast<std::size_t>(hash)]; }
+  /// The whole content is a set of signed attributes.
+  bool is_signed_attributes() const { return head_.size() <= kHeadOctets && is_attribute_set(head_); }
 
   /// The digest of a detached plain text with CR LF line ends, read a second time; empty if it is no such text.
   std::optional<Bytes> text_digest(Hash hash) {
@@ -110,9 +132,12 @@ class Content {
     return {};
   }
 
+  static constexpr std::size_t kHeadOctets = CmsLimits{}.attributes_octets;
+
   const SignedData& data_;
   ContentSource* detached_;
   ContentDigests digests_;
+  Bytes head_;  // for signers without attributes: as much of the content as attributes can be long, and an octet more
 };
 
 /// A certificate that came in the file.
@@ -442,9 +467,20 @@ class SignerValidation {
     }
     if (!hash_) return;
     content_digest_ = content_.digest(*hash_);
-    if (!signer_.signed_attributes || message_digest_.empty()) return;
-    hash_right_ = *content_digest_ == message_digest_;
-    if (!*hash_right_ && content_.text_digest(*hash_) == std::optional(message_digest_)) {
+    if (!signer_.signed_attributes) {
+      // The value over somebody's attributes is, taken plainly, also a value over a content of these very octets, which
+      // nobody meant to sign (RFC 5652 §5.4 signs both without a mark).
+      if (content_.is_signed_attributes()) {
+        broken_format("content-is-attributes",
+                      "the content is a set of signed attributes: a signature made over them is passed off as one over "
+                      "a document",
+                      data_.content_offset);
+      }
+      return;
+    }
+    if (!message_digest_) return;
+    hash_right_ = *content_digest_ == *message_digest_;
+    if (!*hash_right_ && content_.text_digest(*hash_) == message_digest_) {
       hash_right_ = true;
       find(Severity::warning, "text-mode",
            "the signature covers this text with CR LF line ends; how its lines end is not signed",
@@ -650,7 +686,7 @@ class SignerValidation {
   SignatureReport report_;
   std::optional<Hash> hash_;
   std::optional<SignatureAlgorithm> algorithm_;
-  Bytes message_digest_;
+  std::optional<Bytes> message_digest_;
   std::size_t message_digest_offset_ = 0;
   bool has_signing_time_ = false;
   std::optional<CertificateReference> reference_;

@@ -207,6 +207,7 @@ struct Forgery {
   std::vector<Bytes> more_certificates = {centre().ca.der()};
   unsigned signer_version = 1;
   std::uint64_t version = 1;
+  std::optional<Bytes> value;  // a signature value from elsewhere
 
   static Bytes attribute(std::string_view oid, ByteView value) {
     return der::sequence({der::oid(oid), make_tlv(der::kSet, value)});
@@ -227,14 +228,15 @@ struct Forgery {
       written = make_tlv(der::kSet, joined);
     }
     const Bytes& covered = sign_as_written ? written : sorted;
-    const Bytes value = must(centre().citizen.sign_message(algorithm, without_attributes ? content : covered));
+    const Bytes signature =
+        value ? *value : must(centre().citizen.sign_message(algorithm, without_attributes ? content : covered));
     const Certificate parsed = must(Certificate::from_der(certificate));
     Bytes implicit = written;
     implicit[0] = 0xA0;
     const Bytes signer_id = der::sequence({parsed.issuer().der(), make_tlv(der::kInteger, parsed.serial())});
     const Bytes info = der::sequence({der::integer(signer_version), signer_id, encode_digest_algorithm(digest_hash),
                                       without_attributes ? Bytes{} : implicit, encode_signature_algorithm(algorithm),
-                                      der::octet_string(value), unsigned_attributes});
+                                      der::octet_string(signature), unsigned_attributes});
     Bytes bag = certificate;
     for (const Bytes& one : more_certificates) append(bag, one);
     const Bytes body = inside ? make_tlv(der::context(0), der::octet_string(content)) : Bytes{};
@@ -324,6 +326,40 @@ TEST(Refused, MissingOrWrongAttributes) {
   expect_fault(verify(other_type.make(), kText), Verdict::total_failed, SubIndication::format_failure, "content-type");
   other_type.without_attributes = true;
   expect_fault(verify(other_type.make(), kText), Verdict::total_failed, SubIndication::format_failure, "content-type");
+}
+
+// Whoever signs an empty message-digest would have signed every content there is.
+TEST(Refused, AMessageDigestOfAnotherLength) {
+  for (const std::size_t octets : {0u, 1u, 31u, 33u}) {
+    Forgery forgery;
+    Bytes digest_of_text = digest(Hash::sha256, kText);
+    digest_of_text.resize(octets);
+    forgery.attributes = {
+        {forgery.usual()[0], Forgery::attribute(cms::kMessageDigestOid, der::octet_string(digest_of_text))}};
+    const Report report = verify(forgery.make(), kText);
+    expect_fault(report, Verdict::total_failed, SubIndication::hash_failure, "message-digest-mismatch");
+    EXPECT_EQ(report.signatures.front().integrity, Integrity::broken) << octets;
+  }
+}
+
+// The signature of a letter, its attributes made the content of another file: nobody signed that.
+TEST(Refused, AttributesPassedOffAsContent) {
+  const Bytes good = sign(kText, CmsForm::detached, centre().citizen);
+  const SignedData signed_data = must(SignedData::parse(good));
+  const CmsSigner& signer = signed_data.signers.front();
+  Forgery forgery;
+  forgery.without_attributes = true;
+  forgery.content = signer.signed_attributes->der;
+  forgery.value = signer.signature;
+  expect_fault(verify(forgery.make(), forgery.content), Verdict::total_failed, SubIndication::format_failure,
+               "content-is-attributes");
+  forgery.inside = true;
+  expect_fault(verify(forgery.make(), std::nullopt), Verdict::total_failed, SubIndication::format_failure,
+               "content-is-attributes");
+  // A plain signature over another content stays what it is.
+  Forgery plain;
+  plain.without_attributes = true;
+  EXPECT_TRUE(verify(plain.make(), kText).passed());
 }
 
 TEST(Refused, ADigestUnlikeTheSignature) {
