@@ -169,7 +169,7 @@ struct ESignApplication::State {
   std::optional<std::vector<CardCertificate>> certificates;
   std::map<std::uint16_t, Location> certificate_places;
   std::map<std::uint16_t, Bytes> certificate_files;
-  std::optional<std::vector<DataObject>> data;
+  std::optional<std::vector<DataObject>> data_list;
   ContentCache* cache = nullptr;
   std::optional<std::set<std::uint16_t>> plain_ids;  // files whose short identifier is theirs alone
 
@@ -179,7 +179,7 @@ struct ESignApplication::State {
     pins.reset();
     keys.reset();
     certificates.reset();
-    data.reset();
+    data_list.reset();
     certificate_places.clear();
     certificate_files.clear();
     plain_ids.reset();
@@ -203,13 +203,13 @@ struct ESignApplication::State {
                   "this card does not speak the MyEID command profile (GET DATA 01A0: " + to_string(response.status) +
                       ", " + std::to_string(response.data.size()) + " octets)");
     }
-    const ByteView data = response.data;
+    const ByteView octets = response.data;
     CardInfo read;
-    read.version_major = data[5];
-    read.version_minor = data[6];
-    read.version_build = data[7];
-    read.serial = to_bytes(data.subspan(8, 10));
-    read.change_counter = load_be16(data.subspan(18));
+    read.version_major = octets[5];
+    read.version_minor = octets[6];
+    read.version_build = octets[7];
+    read.serial = to_bytes(octets.subspan(8, 10));
+    read.change_counter = load_be16(octets.subspan(18));
     return read;
   }
 
@@ -379,12 +379,12 @@ struct ESignApplication::State {
   }
 
   Status load_data() {
-    if (data) return {};
+    if (data_list) return {};
     std::vector<DataObject> all;
     for (const Bytes& file : TRY(directory_files({Directory::data}))) {
       for (DataObject& object : TRY(parse_dodf(file))) all.push_back(std::move(object));
     }
-    data = std::move(all);
+    data_list = std::move(all);
     return {};
   }
 
@@ -546,7 +546,7 @@ Result<std::span<const CardCertificate>> ESignApplication::certificates() {
 Result<std::span<const DataObject>> ESignApplication::data_objects() {
   const Transaction guard = TRY(state_->enter());
   TRY(state_->load_data());
-  return std::span<const DataObject>(*state_->data);
+  return std::span<const DataObject>(*state_->data_list);
 }
 
 Result<CardKey> ESignApplication::key(KeyRole role) {

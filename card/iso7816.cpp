@@ -79,8 +79,11 @@ CommandApdu reset_retry_counter(std::uint8_t reference, ByteView puk, ByteView n
   command.sensitive = true;
   return command;
 }
-// 00 2E 00 00
-CommandApdu log_out() { return {0x00, 0x2E, 0x00, 0x00}; }
+// 00 2E 00 reference
+CommandApdu log_out(std::uint8_t reference) { return {0x00, 0x2E, 0x00, reference}; }
+
+// 00 84 00 00
+CommandApdu get_challenge(std::size_t count) { return {0x00, 0x84, 0x00, 0x00, {}, count}; }
 
 // 00 22 41 A4|B6|B8 { 80 algorithm, 81 file identifier, 84 key number }: set for computation, decipherment and
 // authentication. The key number inside a key file is always 0.
