@@ -1,13 +1,15 @@
 #include "cli/secret_input.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <clocale>
 #include <cstdlib>
 #include <cstring>
 
@@ -66,29 +68,51 @@ class DescriptorInput final : public SecretInput {
   int descriptor_;
 };
 
-/// Turns echo off for its lifetime, and back on even when the person interrupts.
+/// Turns echo off for its lifetime. Signals that would end or stop the program wait meanwhile, so that echo is always
+/// put back first; `interrupted` tells that one has come.
 class SilentTerminal {
  public:
   explicit SilentTerminal(int terminal) : terminal_(terminal) {
-    sigset_t stop;
-    sigemptyset(&stop);
-    for (const int signal : {SIGINT, SIGTERM, SIGTSTP, SIGHUP, SIGQUIT}) sigaddset(&stop, signal);
-    sigprocmask(SIG_BLOCK, &stop, &signals_);
+    sigset_t held;
+    sigemptyset(&held);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&held, signal);
+    pthread_sigmask(SIG_BLOCK, &held, &signals_);
+    arrived_ = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
     active_ = tcgetattr(terminal, &before_) == 0;
     termios silent = before_;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO | ISIG);
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     silent.c_lflag |= ECHONL;
+    silent.c_cc[VSUSP] = _POSIX_VDISABLE;  // a program stopped in the middle of a PIN helps nobody
     if (active_) tcsetattr(terminal, TCSAFLUSH, &silent);
   }
   ~SilentTerminal() {
     if (active_) tcsetattr(terminal_, TCSAFLUSH, &before_);
-    sigprocmask(SIG_SETMASK, &signals_, nullptr);
+    if (arrived_ >= 0) close(arrived_);
+    pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
   }
   SilentTerminal(const SilentTerminal&) = delete;
   SilentTerminal& operator=(const SilentTerminal&) = delete;
 
+  /// Waits until a line is typed (false), or a signal came (true). Control-C is taken as the answer "no"; other signals
+  /// stay pending and do what they do once echo is back.
+  bool interrupted() const {
+    pollfd waited[2] = {{terminal_, POLLIN, 0}, {arrived_, POLLIN, 0}};
+    for (;;) {
+      const int ready = poll(waited, arrived_ >= 0 ? 2 : 1, -1);
+      if (ready < 0 && errno == EINTR) continue;
+      if (ready < 0 || (waited[1].revents & POLLIN) == 0) return false;
+      sigset_t interrupt;
+      sigemptyset(&interrupt);
+      sigaddset(&interrupt, SIGINT);
+      const timespec at_once{0, 0};
+      sigtimedwait(&interrupt, nullptr, &at_once);
+      return true;
+    }
+  }
+
  private:
   int terminal_;
+  int arrived_ = -1;
   bool active_ = false;
   termios before_{};
   sigset_t signals_{};
@@ -125,12 +149,17 @@ class TerminalInput final : public SecretInput {
 
   static Result<SecretBytes> one(int terminal, const std::string& prompt) {
     TRY(write_all(terminal, prompt));
+    auto secret = typed(terminal);
+    // The end of the line was not echoed where the person broke off.
+    if (!secret && secret.error().kind == ErrorKind::cancelled) (void)write_all(terminal, "\n");
+    return secret;
+  }
+
+  static Result<SecretBytes> typed(int terminal) {
     const SilentTerminal silent(terminal);
+    if (silent.interrupted()) return fail(ErrorKind::cancelled, "cancelled");
     auto [any, secret] = TRY(read_line(terminal, kLongestSecret));
-    // ISIG is off while the secret is typed, so control-C arrives as a character.
-    const ByteView typed = secret.expose_secret();
-    const bool interrupted = std::find(typed.begin(), typed.end(), 3) != typed.end();
-    if (!any || interrupted || secret.empty()) return fail(ErrorKind::cancelled, "cancelled");
+    if (!any || secret.empty()) return fail(ErrorKind::cancelled, "cancelled");
     return std::move(secret);
   }
 };
@@ -205,8 +234,9 @@ class ProgramInput final : public SecretInput {
     return SecretBytes::copy_of(out.expose_secret().first(size));
   }
 
-  /// Reads up to OK or ERR; the data line, if one came, is the secret.
-  static Result<SecretBytes> reply(int from) {
+  /// Reads up to OK or ERR; the data line, if one came, is the secret. `repeated` is set where the program says that it
+  /// had the secret typed twice.
+  static Result<SecretBytes> reply(int from, bool* repeated = nullptr) {
     SecretBytes data;
     for (;;) {
       auto [any, line] = TRY(read_line(from, 1024));
@@ -214,6 +244,8 @@ class ProgramInput final : public SecretInput {
       const std::string_view text = line.expose_secret_text();
       if (text.starts_with("D "))
         data = unescaped(line.expose_secret().subspan(2));
+      else if (text.starts_with("S PIN_REPEATED") && repeated != nullptr)
+        *repeated = true;
       else if (text == "OK" || text.starts_with("OK "))
         return data;
       else if (text.starts_with("ERR"))
@@ -227,23 +259,49 @@ class ProgramInput final : public SecretInput {
     TRY(reply(from));  // its greeting
     const std::string description = request.warning.empty() ? request.title : request.title + "\n" + request.warning;
     // The curses and tty kinds draw on the terminal they are told of; others refuse the option, which is no harm.
-    if (const char* const terminal = ttyname(STDERR_FILENO); terminal != nullptr) {
-      TRY(write_all(to, "OPTION ttyname=" + std::string(terminal) + "\n"));
-      (void)reply(from);
-      const char* const type = std::getenv("TERM");
-      TRY(write_all(to, "OPTION ttytype=" + std::string(type == nullptr ? "dumb" : type) + "\n"));
+    const char* const terminal = ttyname(STDERR_FILENO);
+    const char* const type = std::getenv("TERM");
+    const char* const locale = std::setlocale(LC_CTYPE, nullptr);
+    if (terminal != nullptr) {
+      TRY(option(from, to, "ttyname", terminal));
+      TRY(option(from, to, "ttytype", type == nullptr ? "dumb" : type));
+    }
+    if (locale != nullptr) TRY(option(from, to, "lc-ctype", locale));
+    TRY(order(from, to, "SETTITLE karta"));
+    TRY(order(from, to, "SETDESC " + escaped(description)));
+    if (request.repeat) {
+      // Not every kind knows it; whether it was done shows in the answer.
+      TRY(write_all(to, "SETREPEAT the same again\n"));
       (void)reply(from);
     }
-    const std::string lines[] = {"SETTITLE karta", "SETDESC " + escaped(description),
-                                 "SETPROMPT " + escaped(request.prompt),
-                                 request.repeat ? "SETREPEAT the same again" : "NOP"};
-    for (const std::string& line : lines) {
-      TRY(write_all(to, line + "\n"));
-      TRY(reply(from));
+    bool repeated = false;
+    SecretBytes secret = TRY(get_pin(from, to, request.prompt, &repeated));
+    if (request.repeat && !repeated) {
+      const SecretBytes second = TRY(get_pin(from, to, "the same again", nullptr));
+      if (!secret.equals(second.expose_secret())) {
+        return fail(ErrorKind::cancelled, "the two differ", "nothing was changed: start again");
+      }
     }
-    TRY(write_all(to, "GETPIN\n"));
-    SecretBytes secret = TRY(reply(from));
     TRY(write_all(to, "BYE\n"));
+    return secret;
+  }
+
+  static Status option(int from, int to, const char* name, const std::string& value) {
+    TRY(write_all(to, std::string("OPTION ") + name + "=" + escaped(value) + "\n"));
+    (void)reply(from);
+    return {};
+  }
+
+  static Status order(int from, int to, const std::string& line) {
+    TRY(write_all(to, line + "\n"));
+    TRY(reply(from));
+    return {};
+  }
+
+  static Result<SecretBytes> get_pin(int from, int to, const std::string& prompt, bool* repeated) {
+    TRY(order(from, to, "SETPROMPT " + escaped(prompt)));
+    TRY(write_all(to, "GETPIN\n"));
+    SecretBytes secret = TRY(reply(from, repeated));
     if (secret.empty()) return fail(ErrorKind::cancelled, "cancelled in the pin-entry program");
     return secret;
   }
