@@ -11,6 +11,11 @@ constexpr std::string_view kNameConstraintsOid = "2.5.29.30";
 constexpr std::string_view kPolicyConstraintsOid = "2.5.29.36";
 constexpr std::string_view kClientAuthOid = "1.3.6.1.5.5.7.3.2";
 constexpr std::string_view kAnyPurposeOid = "2.5.29.37.0";
+// Key purposes that are not for documents (RFC 5280 §4.2.1.12; Windows' smartcardLogon). Others are taken to be: the
+// purposes of national schemes have object identifiers of their own.
+constexpr auto kOtherThanDocuments =
+    std::to_array<std::string_view>({"1.3.6.1.5.5.7.3.1", kClientAuthOid, "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.8",
+                                     "1.3.6.1.5.5.7.3.9", "1.3.6.1.4.1.311.20.2.2"});
 
 struct PathFaultRow {
   PathFault fault;
@@ -191,8 +196,17 @@ class Search {
       case Purpose::any:
         return true;
       case Purpose::sign_document:
-        if (leaf.allows(KeyUsage::digital_signature) || leaf.allows(KeyUsage::non_repudiation)) return true;
-        return note(PathFault::key_usage, 0, "the key of " + quoted(leaf) + " is not for signatures (keyUsage)");
+        if (!leaf.allows(KeyUsage::digital_signature) && !leaf.allows(KeyUsage::non_repudiation)) {
+          return note(PathFault::key_usage, 0, "the key of " + quoted(leaf) + " is not for signatures (keyUsage)");
+        }
+        // A log-in key signs whatever a server sends it: that must not come out as a signed document.
+        if (!purposes.empty() && std::all_of(purposes.begin(), purposes.end(), [](const std::string& oid) {
+              return std::find(kOtherThanDocuments.begin(), kOtherThanDocuments.end(), oid) !=
+                     kOtherThanDocuments.end();
+            })) {
+          return note(PathFault::key_usage, 0, "the key of " + quoted(leaf) + " is not for documents (extKeyUsage)");
+        }
+        return true;
       case Purpose::authenticate:
         if (!leaf.allows(KeyUsage::digital_signature)) {
           return note(PathFault::key_usage, 0, "the key of " + quoted(leaf) + " is not for logging in (keyUsage)");

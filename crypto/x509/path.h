@@ -16,7 +16,8 @@ namespace karta::crypto {
 /// What the end-entity's key is used for.
 enum class Purpose : std::uint8_t {
   any,
-  sign_document,  ///< digitalSignature or nonRepudiation, if there is a key usage extension
+  sign_document,  ///< digitalSignature or nonRepudiation, if there is a key usage extension; not if all its extended
+                  ///< key usages are for something else (log-in, servers, code, time stamps, OCSP)
   authenticate,   ///< digitalSignature; clientAuth if there are extended key usages
 };
 

@@ -141,6 +141,25 @@ TEST_F(Path, PurposesAreKept) {
   EXPECT_TRUE(verify_path(one, {centre_.ca}, {centre_.root}, test_time(), Purpose::any).ok());
 }
 
+TEST_F(Path, KeysForLogInAndServersSignNoDocuments) {
+  const std::string usage = "[\"clientAuth\", \"emailProtection\"]";
+  const auto with = [&](const std::string& purposes) {
+    std::string profile = testing::kCitizenProfile;
+    profile.replace(profile.find(usage), usage.size(), purposes);
+    return verify_path(centre_.issue(test_key(KeyType::p256).public_key(), profile), {centre_.ca}, {centre_.root},
+                       test_time(), Purpose::sign_document)
+        .fault;
+  };
+  for (const char* other : {"[\"clientAuth\"]", "[\"serverAuth\", \"clientAuth\"]", "[\"codeSigning\"]",
+                            "[\"timeStamping\"]", "[\"OCSPSigning\"]", "[\"smartcardLogon\"]"}) {
+    EXPECT_EQ(with(other), PathFault::key_usage) << other;
+  }
+  for (const char* documents : {"[]", "[\"emailProtection\"]", "[\"clientAuth\", \"documentSigning\"]",
+                                "[\"2.5.29.37.0\"]", "[\"1.2.643.2.2.34.6\"]"}) {
+    EXPECT_EQ(with(documents), PathFault::none) << documents;
+  }
+}
+
 TEST_F(Path, KeysPastTheirSunsetAreRefused) {
   const TestCentre rsa(KeyType::rsa_2048);
   const Time later = must(parse_time("2031-01-01"));
