@@ -464,6 +464,51 @@ TEST_F(CardTest, Behaviour14_SecurityStateIsEmptyAfterResetAndOnSelectOfAnotherA
   EXPECT_EQ(status(1), 0x63C3);
 }
 
+// Card-security 14: a path leads into an application without selecting it, and takes no rights along.
+TEST_F(CardTest, Behaviour14_AFileOfAnotherApplicationIsEnteredWithoutRights) {
+  select_esign();
+  put_pin(1, "1234", "87654321");
+  create_ef("4301", 10, "1111FF");
+  expect("00A4000C02 3F00", 0x9000);
+  expect(create("8002000082013883025016 8603000FFF 85020000 8A0100 8406F00000000100"), 0x9000);
+  create_ef("4302", 10, "1111FF");
+  expect(create("80020000820138830260018603000FFF850200008A0100"), 0x9000);
+  create_ef("4303", 10, "1111FF");
+  expect(std::string("004404000C") + kEsignAid, 0x9000);
+  for (const char* path : {"04 50164302", "06 501660014303", "04 50166001"}) {
+    select_esign();
+    EXPECT_EQ(verify(1, "1234"), 0x9000);
+    expect("00A4080C04 50154301", 0x9000);
+    expect("00B0000001", 0x9000);
+    expect(std::string("00A4080C") + path, 0x9000);
+    EXPECT_EQ(status(1), 0x63C3) << path;
+    if (std::string(path) != "04 50166001") expect("00B0000001", 0x6982);
+  }
+  EXPECT_EQ(verify(1, "1234"), 0x9000);
+  expect("00A4080C04 50164302", 0x9000);
+  EXPECT_EQ(status(1), 0x9000) << "the same application, another file";
+  expect("00B0000001", 0x9000);
+}
+
+// Card-security 13: what takes a PIN's place or gives tries back asks for the PIN, its PUK or an open card.
+TEST_F(CardTest, Behaviour13_TriesComeBackByPinOrPukOnly) {
+  issue_with_own_pins();
+  EXPECT_EQ(verify(2, "654321"), 0x9000) << "the right to PIN 2 is none to PIN 1";
+  for (const u16 sw : {0x63C2, 0x63C1, 0x63C0}) EXPECT_EQ(verify(1, "999999"), sw);
+  expect("00DA010113 313233343536FFFF FFFFFFFFFFFFFFFF 030002", 0x6982);
+  expect("002C010108 3132333435363738", 0x6A86);
+  expect("002C020108 313233343536FFFF", 0x6A86);
+  expect("002C0301", 0x6A86);
+  expect("0024010108 313233343536FFFF", 0x6A86);
+  expect("102C000108 3132333435363738", 0x6884);
+  expect("002C000108 313233343536FFFF", 0x6700);
+  ASSERT_TRUE(card->reset(Interface::contact));
+  restart();
+  EXPECT_EQ(status(1), 0x6983);
+  EXPECT_EQ(unblock(1, "12345678", "111111"), 0x9000);
+  EXPECT_EQ(status(1), 0x63C3);
+}
+
 // Card-security 15, and the classes that are not ours.
 TEST_F(CardTest, Behaviour15_OtherChannelsAnswer6881AndChangeNothing) {
   select_esign();
@@ -854,6 +899,33 @@ TEST_F(CardTest, DeactivatedAndTerminatedFilesAreShownAndNotUsed) {
   expect("00A4080004 50154301 00", 0x6285);
   expect("00B0000001", 0x6985);
   expect("00440000", 0x6985);
+}
+
+TEST_F(CardTest, AnEndedDfEndsWhatIsBelowIt) {
+  expect(create("80020000820138830260018603000FFF850200008A0100"), 0x9000);
+  create_key("4B01", 256);
+  generate();
+  create_ef("4301", 10);
+  const auto use = [&](u16 sw) {
+    expect("00A4080C04 60014301", 0x9000);
+    expect("00B0000001", sw);
+    expect("00D6000001 55", sw);
+    mse("B6", "04", "4B01");
+    EXPECT_EQ(sign(), sw);
+    expect("00A4080C04 60014B01", 0x9000);
+    expect("00460000", sw);
+    expect("00A4080C02 6001", sw == 0x9000 ? 0x9000 : 0x6283);
+  };
+  use(0x9000);
+  expect("00040000", 0x9000);
+  use(0x6985);
+  expect("00440000", 0x9000);
+  use(0x9000);
+  expect("00E60000", 0x9000);
+  expect("00A4080C04 60014301", 0x9000);
+  expect("00B0000001", 0x6985);
+  expect("00440000", 0x9000);
+  expect("00B0000001", 0x6985);
 }
 
 // --- Cryptography, checked by OpenSSL --------------------------------------------------------------------------------

@@ -121,20 +121,22 @@ void System::clear_session() {
 }
 
 void System::select(const File& file) {
-  if (!file.is_df()) {
-    current_ef = file.slot;
-    current_df = file.parent;
+  current_ef = file.is_df() ? kNoSlot : file.slot;
+  current_df = file.is_df() ? file.slot : file.parent;
+  // The application entered is the nearest named DF at or above: a path leads into one without naming it.
+  File above;
+  u8 slot = current_df;
+  for (u8 steps = 0; steps < Files::kSlots && slot != kNoSlot; ++steps, slot = above.parent) {
+    if (files.load(slot, above) != Sw::ok) break;
+    if (above.name_bytes == 0) continue;
+    if (application != kNoSlot && application != slot) {
+      security.clear();
+      environment = {};
+      if (file.kind != FileKind::session_object) files.drop_session_object();
+    }
+    application = slot;
     return;
   }
-  current_df = file.slot;
-  current_ef = kNoSlot;
-  if (file.name_bytes == 0) return;
-  if (application != kNoSlot && application != file.slot) {
-    security.clear();
-    environment = {};
-    files.drop_session_object();
-  }
-  application = file.slot;
 }
 
 Sw System::current_file(File& out) {
@@ -142,9 +144,15 @@ Sw System::current_file(File& out) {
   return files.load(current_ef, out);
 }
 
-Sw System::require_usable(const File& file) const {
-  const bool usable = file.life != LifeCycle::deactivated && file.life != LifeCycle::terminated;
-  return usable ? Sw::ok : Sw::conditions_not_satisfied;
+Sw System::require_usable(const File& file) {
+  File above = file;
+  for (u8 steps = 0; steps < Files::kSlots; ++steps) {
+    if (above.life == LifeCycle::deactivated || above.life == LifeCycle::terminated)
+      return Sw::conditions_not_satisfied;
+    if (above.parent == kNoSlot) return Sw::ok;
+    KARTA_OS_TRY(files.load(above.parent, above));
+  }
+  return Sw::memory_failure;
 }
 
 Sw System::require(const File& file, Right right) const {

@@ -66,12 +66,13 @@ struct System {
 
   void clear_session();
 
-  // Selects a file. Entering another named DF than the last clears the security state (behaviour 14).
+  // Selects a file. Entering another named DF than the last, itself or a file below it, clears the security state
+  // (behaviour 14).
   void select(const File& file);
   // The current EF. 6986 when none is selected.
   Sw current_file(File& out);
-  // 6985 for a file that is deactivated or terminated.
-  Sw require_usable(const File& file) const;
+  // 6985 for a file that is deactivated or terminated, itself or with a DF above it.
+  Sw require_usable(const File& file);
   // 6982 when the file's rule is not satisfied. Rules sleep until the file or the card is activated.
   Sw require(const File& file, Right right) const;
   bool operational(const File& file) const { return activated || file.life == LifeCycle::activated; }
