@@ -121,9 +121,17 @@ Result<Bytes> CardSigner::sign(crypto::AlgorithmId algorithm, ByteView digest) {
   if (!key_.pin) return fail(ErrorKind::unsupported, "key \"" + key_.label + "\" is under a PIN karta does not know");
 
   if (!kept_pin_.empty()) {
-    auto signature = application_->sign(key_, input.scheme, input.octets, &kept_pin_);
-    if (signature || signature.error().kind != ErrorKind::wrong_pin) return signature;
-    kept_pin_ = SecretBytes();  // changed by another program
+    // It was right, but another program may have changed the PIN since: the last try is the holder's own.
+    const PinStatus status = TRY(application_->pin_status(*key_.pin));
+    if (!status.blocked && status.tries_left != 1u) {
+      auto signature = application_->sign(key_, input.scheme, input.octets, &kept_pin_);
+      if (signature ||
+          (signature.error().kind != ErrorKind::wrong_pin && signature.error().kind != ErrorKind::pin_blocked)) {
+        return signature;
+      }
+    }
+    kept_pin_ = SecretBytes();
+    pin_known_good_ = false;
   }
 
   PinRequest request;

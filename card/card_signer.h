@@ -22,8 +22,8 @@ class CardSigner final : public crypto::Signer {
   const std::vector<Bytes>& certificate_chain() const override { return chain_; }
   const std::vector<crypto::AlgorithmId>& algorithms() const override { return algorithms_; }
   /// A key under a PIN asks for it once; where the card has forgotten it in between (a reset by another program), it is
-  /// presented again from memory. A qualified key asks for every signature and keeps nothing. After a wrong PIN the
-  /// source is asked again, until it is right, blocked, or the source gives up.
+  /// presented again from memory, though never for the last try. A qualified key asks for every signature and keeps
+  /// nothing. After a wrong PIN the source is asked again, until it is right, blocked, or the source gives up.
   Result<Bytes> sign(crypto::AlgorithmId algorithm, ByteView digest) override;
   bool pin_per_signature() const override { return key_.pin_each_time; }
 

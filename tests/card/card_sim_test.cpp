@@ -616,6 +616,43 @@ TEST_F(IssuedCard, SignerAsksOnceForASessionAndEachTimeForAQualifiedKey) {
   EXPECT_FALSE(each.asked[2].after_wrong);
 }
 
+// What is kept is presented again only where that cannot cost the holder the PIN.
+TEST_F(IssuedCard, SignerForgetsAKeptPinThatIsRightNoMore) {
+  issue();
+  auto esign = ESignApplication::open(channel);
+  change_transport_pins(*esign);
+  SeededRandom random(7);
+  ScriptedPins pins({"135790", "864209", "864209", "975318"});
+  CardKey key = *esign->key(KeyRole::signature);
+  key.id = {0x77};
+  auto signer = CardSigner::make(*esign, key, pins, random);
+  ASSERT_OK(signer);
+  ASSERT_OK(signer->sign(crypto::AlgorithmId::ecdsa_sha256, digest));
+
+  // Another program changes the PIN: the kept one costs a try, once, and the person is asked.
+  ASSERT_OK(esign->change_pin(PinKind::pin1, secret("135790"), secret("864209")));
+  ASSERT_OK(sim.connection().reset());
+  ASSERT_OK(signer->sign(crypto::AlgorithmId::ecdsa_sha256, digest));
+  ASSERT_EQ(pins.asked.size(), 2u);
+  EXPECT_EQ(pins.asked[1].tries_left, 2u);
+
+  // The last try is left to the person, though the kept PIN would be right.
+  for (int i = 0; i < 2; ++i) (void)esign->verify_pin(PinKind::pin1, secret("999111"));
+  ASSERT_OK(sim.connection().reset());
+  ASSERT_OK(signer->sign(crypto::AlgorithmId::ecdsa_sha256, digest));
+  ASSERT_EQ(pins.asked.size(), 3u);
+  EXPECT_EQ(pins.asked[2].tries_left, 1u);
+
+  // Blocked and unblocked with a new PIN: the old one is not tried on it.
+  for (int i = 0; i < 3; ++i) (void)esign->verify_pin(PinKind::pin1, secret("999111"));
+  ASSERT_OK(sim.connection().reset());
+  EXPECT_EQ(kind_of(signer->sign(crypto::AlgorithmId::ecdsa_sha256, digest)), ErrorKind::pin_blocked);
+  ASSERT_OK(esign->unblock_pin(PinKind::pin1, secret("9081726354"), secret("975318")));
+  ASSERT_OK(signer->sign(crypto::AlgorithmId::ecdsa_sha256, digest));
+  ASSERT_EQ(pins.asked.size(), 4u);
+  EXPECT_EQ(pins.asked[3].tries_left, 3u) << "nothing was tried in between";
+}
+
 TEST_F(IssuedCard, SignerDoesNotAskForABlockedPin) {
   issue();
   auto esign = ESignApplication::open(channel);
