@@ -1,0 +1,449 @@
+#include "pkcs11/slot.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "card/card_type.h"
+#include "crypto/x509/certificate.h"
+
+namespace karta::pkcs11 {
+namespace {
+
+constexpr std::array<card::PinKind, kTokensPerReader> kPinKinds = {card::PinKind::pin1, card::PinKind::pin2};
+constexpr std::uint8_t reference_of(std::size_t index) { return static_cast<std::uint8_t>(index + 1); }
+
+// Fixed fields of the C structures: blanks behind, no end mark, cut between characters of UTF-8.
+template <std::size_t size>
+void fill(CK_UTF8CHAR (&field)[size], std::string_view text) {
+  std::size_t octets = std::min(text.size(), size);
+  while (octets > 0 && octets < text.size() && (static_cast<unsigned char>(text[octets]) & 0xC0) == 0x80) --octets;
+  std::memset(field, ' ', size);
+  std::memcpy(field, text.data(), octets);
+}
+
+bool means_gone(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::card_removed:
+    case ErrorKind::no_card:
+    case ErrorKind::no_reader:
+    case ErrorKind::no_pcscd:
+    case ErrorKind::card_unresponsive:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+// The card and its going ------------------------------------------------------------------------
+
+// Whoever finds out is in the middle of a transaction: the connection is put aside, and freed before the next one.
+void Slot::lose_card() {
+  if (connection_ != nullptr) {
+    ++gone_;
+    lost_.application = std::move(application_);
+    lost_.channel = std::move(channel_);
+    lost_.connection = std::move(connection_);
+  }
+  application_.reset();
+  tokens_ = {};
+  shown_ = {};
+  laid_out_ = false;
+}
+
+Fault Slot::take(Error error) {
+  if (means_gone(error.kind)) lose_card();
+  return Fault(std::move(error));
+}
+
+Outcome<card::ESignApplication*> Slot::application() {
+  if (application_) return &*application_;
+  lost_.application.reset();
+  lost_.channel.reset();
+  lost_.connection.reset();
+  connection_ = TRY(taken(readers_.connect(reader_)));
+  channel_ = std::make_unique<card::PlainChannel>(*connection_);
+  auto opened = card::ESignApplication::open(*channel_);
+  if (!opened) {
+    Error error = std::move(opened).error();
+    lose_card();
+    return tl::unexpected<Fault>(Fault(std::move(error)));
+  }
+  application_.emplace(std::move(*opened));
+  if (cache_ != nullptr) application_->use_cache(*cache_);
+  counter_ = application_->info().change_counter;
+  return &*application_;
+}
+
+void Slot::compare_content() {
+  if (!application_ || application_->info().change_counter == counter_) return;
+  counter_ = application_->info().change_counter;
+  for (Token& token : tokens_) {
+    token.objects.clear();
+    token.keys_listed = token.others_listed = false;
+  }
+  laid_out_ = false;
+}
+
+Done Slot::load_layout() {
+  if (laid_out_) return {};
+  card::ESignApplication* const app = TRY(application());
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  initialised_ = TRY(taken(app->initialised()));
+  shown_ = {};
+  if (initialised_) {
+    const auto pins = TRY(taken(app->pins()));
+    for (std::size_t i = 0; i < kTokensPerReader; ++i) {
+      shown_[i] = std::any_of(pins.begin(), pins.end(), [&](const card::PinObject& pin) {
+        return pin.reference == reference_of(i) && (pin.flags & card::pin_flag::unblocking_pin) == 0;
+      });
+    }
+  }
+  // A card without PINs is one token, waiting for its beginning.
+  if (!shown_[1]) shown_[0] = true;
+  for (std::size_t i = 0; i < kTokensPerReader; ++i) tokens_[i].pin_kind = kPinKinds[i];
+  laid_out_ = true;
+  return {};
+}
+
+Outcome<bool> Slot::has_token(std::size_t index) {
+  TRY(load_layout());
+  return shown_[index];
+}
+
+Outcome<Token*> Slot::token(std::size_t index) {
+  if (!TRY(has_token(index))) return refuse(CKR_TOKEN_NOT_PRESENT);
+  return &tokens_[index];
+}
+
+Outcome<std::string> Slot::token_label(std::size_t index) {
+  card::ESignApplication* const app = TRY(application());
+  if (!initialised_) return std::string();
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  const card::TokenInfo* const about = TRY(taken(app->token_info()));
+  std::string label = about->label;
+  for (const card::PinObject& pin : TRY(taken(app->pins()))) {
+    if (pin.reference != reference_of(index)) continue;
+    // The PIN's name in brackets tells a card's tokens apart; it must not be cut off.
+    const std::string suffix = " (" + pin.head.label + ")";
+    constexpr std::size_t kField = sizeof(CK_TOKEN_INFO::label);
+    if (suffix.size() < kField) label = label.substr(0, std::min(label.size(), kField - suffix.size())) + suffix;
+    break;
+  }
+  return label;
+}
+
+Outcome<CK_TOKEN_INFO> Slot::token_info(std::size_t index) {
+  TRY(load_layout());
+  const Token& token = *TRY(this->token(index));
+  card::ESignApplication* const app = TRY(application());
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  CK_TOKEN_INFO info = {};
+  info.flags = CKF_RNG;
+  if (initialised_) {
+    info.flags |= CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED;
+    const card::PinStatus status = TRY(taken(app->pin_status(token.pin_kind)));
+    compare_content();
+    TRY(load_layout());
+    const bool transport = !status.verified && !status.blocked && !status.tries_left;
+    info.flags |= CKF_USER_PIN_INITIALIZED;
+    if (transport) info.flags |= CKF_USER_PIN_TO_BE_CHANGED;
+    if (status.blocked) info.flags |= CKF_USER_PIN_LOCKED;
+    if (status.tries_left == 1u) info.flags |= CKF_USER_PIN_FINAL_TRY;
+    const unsigned all = card::rules_of(token.pin_kind).tries;
+    if (status.tries_left && *status.tries_left<all&& * status.tries_left> 0) info.flags |= CKF_USER_PIN_COUNT_LOW;
+    const card::TokenInfo* const about = TRY(taken(app->token_info()));
+    fill(info.manufacturerID, about->manufacturer);
+    info.ulMinPinLen = 4;
+    info.ulMaxPinLen = 8;
+    for (const card::PinObject& pin : TRY(taken(app->pins()))) {
+      if (pin.reference != reference_of(index)) continue;
+      info.ulMinPinLen = pin.min_length;
+      if (pin.max_length != 0) info.ulMaxPinLen = pin.max_length;
+    }
+    const std::string label = TRY(token_label(index));
+    fill(info.label, label);
+  } else {
+    info.flags |= CKF_WRITE_PROTECTED;
+    fill(info.manufacturerID, "");
+    fill(info.label, "");
+  }
+  fill(info.model, card::card_type_of(connection_->atr()).name);
+  // Sixteen characters for ten octets: the last eight differ from card to card.
+  const std::string serial = app->info().serial_hex();
+  fill(info.serialNumber, std::string_view(serial).substr(serial.size() > 16 ? serial.size() - 16 : 0));
+  fill(info.utcTime, "");
+  info.ulTotalPublicMemory = info.ulFreePublicMemory = kUnavailable;
+  info.ulTotalPrivateMemory = info.ulFreePrivateMemory = kUnavailable;
+  info.hardwareVersion = {app->info().version_major, app->info().version_minor};
+  info.firmwareVersion = {app->info().version_major, app->info().version_minor};
+  return info;
+}
+
+// Logins ----------------------------------------------------------------------------------------
+
+Done Slot::log_in(std::size_t index, const SecretBytes& pin) {
+  Token& token = *TRY(this->token(index));
+  card::ESignApplication* const app = TRY(application());
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  TRY(taken(app->verify_pin(token.pin_kind, pin)));
+  compare_content();
+  TRY(list(index, CKO_PRIVATE_KEY));
+  token.per_signature = std::any_of(token.objects.begin(), token.objects.end(),
+                                    [](const auto& object) { return object->key && object->key->pin_each_time; });
+  token.user_logged_in = true;
+  // The right to one qualified signature must not lie open for any program to take: it is shown again at the signature.
+  if (token.per_signature) {
+    if (!app->log_out(token.pin_kind)) (void)app->log_out();
+  } else {
+    token.pin = pin.clone();
+  }
+  return {};
+}
+
+Done Slot::check_pin(std::size_t index, const SecretBytes& pin) {
+  Token& token = *TRY(this->token(index));
+  card::ESignApplication* const app = TRY(application());
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  TRY(taken(app->verify_pin(token.pin_kind, pin)));
+  if (!app->log_out(token.pin_kind)) (void)app->log_out();
+  compare_content();
+  return {};
+}
+
+Done Slot::log_in_officer(std::size_t index, const SecretBytes& puk) {
+  Token& token = *TRY(this->token(index));
+  // The card has no way to try a PUK without spending it: it is tried when it is used.
+  const Status fit = card::check_presented_pin(card::PinKind::puk, puk);
+  if (!fit) return refuse(CKR_PIN_INCORRECT, fit.error().message);
+  token.officer_logged_in = true;
+  token.puk = puk.clone();
+  return {};
+}
+
+void Slot::log_out(std::size_t index) {
+  Token& token = tokens_[index];
+  const bool on_card = token.user_logged_in && !token.per_signature && application_.has_value();
+  token.user_logged_in = token.officer_logged_in = false;
+  token.pin = SecretBytes();
+  token.puk = SecretBytes();
+  if (!on_card) return;
+  Status done = application_->log_out(token.pin_kind);
+  if (!done && done.error().kind == ErrorKind::card_refused) done = application_->log_out();
+  if (!done) (void)take(std::move(done).error());
+}
+
+Done Slot::change_pin(std::size_t index, const SecretBytes& old_pin, const SecretBytes& new_pin) {
+  Token& token = *TRY(this->token(index));
+  card::ESignApplication* const app = TRY(application());
+  TRY(taken(app->change_pin(token.pin_kind, old_pin, new_pin)));
+  if (!token.pin.empty()) token.pin = new_pin.clone();
+  compare_content();
+  return {};
+}
+
+Done Slot::unblock_pin(std::size_t index, const SecretBytes& new_pin) {
+  Token& token = *TRY(this->token(index));
+  card::ESignApplication* const app = TRY(application());
+  TRY(taken(app->unblock_pin(token.pin_kind, token.puk, new_pin)));
+  compare_content();
+  return {};
+}
+
+// Objects ---------------------------------------------------------------------------------------
+
+bool Slot::belongs(std::size_t index, const card::CardKey& key) const {
+  if (key.pin_reference == reference_of(index)) return true;
+  // Keys under no PIN, or one that has no token, are the first token's.
+  const bool other = key.pin_reference >= 1 && key.pin_reference <= kTokensPerReader && shown_[key.pin_reference - 1u];
+  const std::size_t first = shown_[0] ? 0 : 1;
+  return !other && index == first;
+}
+
+void Slot::add(Token& token, std::shared_ptr<Object> object) {
+  object->handle = next_handle_++;
+  token.objects.push_back(std::move(object));
+}
+
+Outcome<std::vector<card::CardKey>> Slot::keys(std::size_t index) {
+  card::ESignApplication* const app = TRY(application());
+  std::vector<card::CardKey> mine;
+  if (!initialised_) return mine;
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  for (const card::CardKey& key : TRY(taken(app->keys()))) {
+    if (belongs(index, key)) mine.push_back(key);
+  }
+  return mine;
+}
+
+// A certificate goes with its key; those of authorities with every token, so that each finds its chain.
+Outcome<std::vector<card::CardCertificate>> Slot::certificates(std::size_t index) {
+  card::ESignApplication* const app = TRY(application());
+  std::vector<card::CardCertificate> mine;
+  if (!initialised_) return mine;
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  const std::vector<card::CardKey> own = TRY(keys(index));
+  const auto all_keys = TRY(taken(app->keys()));
+  const auto has = [](const auto& some, const Bytes& id) {
+    return std::any_of(some.begin(), some.end(), [&](const card::CardKey& key) { return key.id == id; });
+  };
+  const std::size_t first = shown_[0] ? 0 : 1;
+  for (const card::CardCertificate& certificate : TRY(taken(app->certificates()))) {
+    const bool nobodys = !has(all_keys, certificate.id);
+    if (has(own, certificate.id) || certificate.authority || (nobodys && index == first)) mine.push_back(certificate);
+  }
+  return mine;
+}
+
+Done Slot::list(std::size_t index, CK_OBJECT_CLASS object_class) {
+  Token& token = *TRY(this->token(index));
+  const bool keys_only = object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY;
+  if (token.keys_listed && (keys_only || token.others_listed)) return {};
+  if (!initialised_) return {};
+  card::ESignApplication* const app = TRY(application());
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  TRY(taken(app->refresh()));
+  compare_content();
+  TRY(load_layout());
+  if (!token.keys_listed) {
+    for (const card::CardKey& key : TRY(keys(index))) {
+      add(token, make_private_key(key));
+      add(token, make_public_key(key));
+    }
+    token.keys_listed = true;
+  }
+  if (keys_only || token.others_listed) return {};
+  for (const card::CardCertificate& certificate : TRY(certificates(index))) add(token, make_certificate(certificate));
+  if (index == (shown_[0] ? 0u : 1u)) {
+    std::size_t number = 0;
+    for (const card::DataObject& data : TRY(taken(app->data_objects()))) add(token, make_data(data, number++));
+  }
+  token.others_listed = true;
+  return {};
+}
+
+Done Slot::complete(Object& object) {
+  if (object.complete) return {};
+  card::ESignApplication* const app = TRY(application());
+  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  if (object.certificate) {
+    const Bytes der = TRY(taken(app->read_certificate(*object.certificate)));
+    complete_certificate(object, der);
+    return {};
+  }
+  if (object.data) {
+    object.set(CKA_VALUE, TRY(taken(app->read_data(*object.data))));
+    object.complete = true;
+    return {};
+  }
+  if (!object.key) return {};
+  // The certificate tells the key's dates and subject, and costs less than the key file where it was read already.
+  for (const card::CardCertificate& certificate : TRY(taken(app->certificates()))) {
+    if (certificate.authority || certificate.id != object.key->id) continue;
+    const auto der = app->read_certificate(certificate);
+    if (!der) break;
+    const auto parsed = crypto::Certificate::from_der(*der);
+    if (!parsed) break;
+    auto key = parsed->public_key();
+    if (!key) break;
+    complete_certificate(object, *der);
+    complete_key(object, *key);
+    return {};
+  }
+  if (object.key->type == nullptr) return refuse(CKR_FUNCTION_FAILED, "a key of no type karta knows");
+  const card::CardPublicKey read = TRY(taken(app->read_public_key(*object.key)));
+  const crypto::PublicKey key = TRY(taken(crypto::PublicKey::from_spki(read.subject_public_key_info())));
+  complete_key(object, key);
+  return {};
+}
+
+// Keys at work ----------------------------------------------------------------------------------
+
+template <class T, class Act>
+Outcome<T> Slot::with_login(std::size_t index, const card::CardKey* key, const SecretBytes* pin, Act act) {
+  Token& token = *TRY(this->token(index));
+  card::ESignApplication* const app = TRY(application());
+  const bool free_key = key != nullptr && !key->pin && key->pin_reference == 0;
+  if (key != nullptr && key->pin_each_time) {
+    if (pin == nullptr) return refuse(CKR_USER_NOT_LOGGED_IN, "this key wants its PIN for each use");
+    auto done = taken<T>(act(*app, pin));
+    compare_content();
+    return done;
+  }
+  if (!token.user_logged_in && !free_key) return refuse(CKR_USER_NOT_LOGGED_IN);
+  Result<T> first = act(*app, nullptr);
+  if (!first && first.error().kind == ErrorKind::not_permitted && !token.pin.empty()) {
+    // Another program has reset the card or logged out: our user's login still stands.
+    const SecretBytes kept = token.pin.clone();
+    first = act(*app, &kept);
+    if (!first && (first.error().kind == ErrorKind::wrong_pin || first.error().kind == ErrorKind::pin_blocked)) {
+      // The PIN was changed elsewhere. One try is gone; no second one is risked.
+      token.user_logged_in = false;
+      token.pin = SecretBytes();
+      return refuse(CKR_USER_NOT_LOGGED_IN, first.error().message);
+    }
+  }
+  auto done = taken<T>(std::move(first));
+  compare_content();
+  return done;
+}
+
+Outcome<Bytes> Slot::sign(std::size_t index, const card::CardKey& key, card::SignatureScheme scheme, ByteView input,
+                          const SecretBytes* pin) {
+  return with_login<Bytes>(index, &key, pin, [&](card::ESignApplication& app, const SecretBytes* shown) {
+    return app.sign(key, scheme, input, shown);
+  });
+}
+
+Outcome<SecretBytes> Slot::decipher(std::size_t index, const card::CardKey& key, card::DecipherPadding padding,
+                                    ByteView cryptogram, const SecretBytes* pin) {
+  return with_login<SecretBytes>(index, &key, pin, [&](card::ESignApplication& app, const SecretBytes* shown) {
+    return app.decipher(key, padding, cryptogram, shown);
+  });
+}
+
+Outcome<SecretBytes> Slot::agree(std::size_t index, const card::CardKey& key, ByteView point, const SecretBytes* pin) {
+  return with_login<SecretBytes>(index, &key, pin, [&](card::ESignApplication& app, const SecretBytes* shown) {
+    return app.agree(key, point, shown);
+  });
+}
+
+Outcome<Bytes> Slot::random(std::size_t count) {
+  card::ESignApplication* const app = TRY(application());
+  Bytes octets = TRY(taken(app->random(count)));
+  return octets;
+}
+
+Done Slot::generate(std::size_t index, const card::CardKey& key) {
+  // The card wants the key's PIN in the same session; a qualified login has left none behind.
+  const auto made = with_login<card::CardPublicKey>(index, nullptr, nullptr,
+                                                    [&](card::ESignApplication& app, const SecretBytes* pin) {
+                                                      return [&]() -> Result<card::CardPublicKey> {
+                                                        if (pin != nullptr)
+                                                          TRY(app.verify_pin(tokens_[index].pin_kind, *pin));
+                                                        return app.generate_key(key);
+                                                      }();
+                                                    });
+  if (!made) return tl::unexpected<Fault>(made.error());
+  if (application_) TRY(taken(application_->refresh()));
+  compare_content();
+  return {};
+}
+
+Done Slot::write_certificate(std::size_t index, const card::CardCertificate& place, ByteView der) {
+  const auto written =
+      with_login<bool>(index, nullptr, nullptr, [&](card::ESignApplication& app, const SecretBytes* pin) {
+        return [&]() -> Result<bool> {
+          if (pin != nullptr) TRY(app.verify_pin(tokens_[index].pin_kind, *pin));
+          TRY(app.write_certificate(place, der));
+          return true;
+        }();
+      });
+  if (!written) return tl::unexpected<Fault>(written.error());
+  if (application_) TRY(taken(application_->refresh()));
+  compare_content();
+  return {};
+}
+
+}  // namespace karta::pkcs11

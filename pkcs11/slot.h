@@ -1,0 +1,140 @@
+// Slot: a reader, the card in it, and the tokens that card shows: one for each PIN that guards keys.
+//
+// A citizen card shows two: the everyday token under PIN1 and the qualified one under PIN2; any other card of the
+// profile one for each of its first two PINs. So each reader takes two slot numbers. Nothing is read from the card
+// before somebody asks, every operation is one PC/SC transaction, and between two of them other programs may do as
+// they like: what they changed is noticed, and a login they undid is renewed from the PIN kept here.
+//
+// All members but the constants need mutex() held. Errors that say the card is gone make it so: the connection is
+// dropped, PINs are wiped, `tokens` are empty, and gone() counts.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "card/esign.h"
+#include "pkcs11/object.h"
+
+namespace karta::pkcs11 {
+
+inline constexpr std::size_t kTokensPerReader = 2;
+
+/// One PIN's view of a card.
+struct Token {
+  card::PinKind pin_kind = card::PinKind::pin1;
+  bool user_logged_in = false;
+  bool officer_logged_in = false;
+  bool per_signature = false;  ///< all its keys want their PIN each time: nothing is kept
+  SecretBytes pin;             ///< the user's, to renew a login; never PIN2
+  SecretBytes puk;             ///< the officer's, who is whoever holds the PUK
+
+  bool keys_listed = false, others_listed = false;
+  std::vector<std::shared_ptr<Object>> objects;
+};
+
+class Slot {
+ public:
+  /// `readers` and `cache` (may be null) must outlive it. `first_id` is its first token's slot number.
+  Slot(std::string reader, CK_SLOT_ID first_id, card::ReaderList& readers, card::ContentCache* cache)
+      : reader_(std::move(reader)), first_id_(first_id), readers_(readers), cache_(cache) {}
+
+  const std::string& reader() const { return reader_; }
+  CK_SLOT_ID first_id() const { return first_id_; }
+  std::mutex& mutex() { return mutex_; }
+
+  /// What the reader list said last; set by the module.
+  std::atomic<bool> card_present{false};
+
+  /// Number of cards that went away so far.
+  unsigned gone() const { return gone_; }
+  /// Drops the card and everything known of it.
+  void lose_card();
+  /// Looks at an error of the card room: a card that is gone is lost.
+  Fault take(Error error);
+
+  /// The application of the card, connected to and opened if need be.
+  Outcome<card::ESignApplication*> application();
+  /// Whether the card shows token `index`. Reads the card's PINs the first time.
+  Outcome<bool> has_token(std::size_t index);
+  /// The token; CKR_TOKEN_NOT_PRESENT where there is none.
+  Outcome<Token*> token(std::size_t index);
+  Outcome<CK_TOKEN_INFO> token_info(std::size_t index);
+  Outcome<std::string> token_label(std::size_t index);
+
+  Done log_in(std::size_t index, const SecretBytes& pin);
+  Done log_in_officer(std::size_t index, const SecretBytes& puk);
+  /// Forgets the login here and on the card.
+  void log_out(std::size_t index);
+  /// Checks the PIN on the card and leaves no right behind.
+  Done check_pin(std::size_t index, const SecretBytes& pin);
+  Done change_pin(std::size_t index, const SecretBytes& old_pin, const SecretBytes& new_pin);
+  Done unblock_pin(std::size_t index, const SecretBytes& new_pin);
+
+  /// Lists what the card's directory tells of a class; kUnavailable: of all.
+  Done list(std::size_t index, CK_OBJECT_CLASS object_class);
+  /// Fetches the deferred attributes.
+  Done complete(Object& object);
+
+  /// Key operations. `pin` for keys that want it each time.
+  Outcome<Bytes> sign(std::size_t index, const card::CardKey& key, card::SignatureScheme scheme, ByteView input,
+                      const SecretBytes* pin);
+  Outcome<SecretBytes> decipher(std::size_t index, const card::CardKey& key, card::DecipherPadding padding,
+                                ByteView cryptogram, const SecretBytes* pin);
+  Outcome<SecretBytes> agree(std::size_t index, const card::CardKey& key, ByteView point, const SecretBytes* pin);
+  Outcome<Bytes> random(std::size_t count);
+  /// A new key pair in the file of `key`, which is gone.
+  Done generate(std::size_t index, const card::CardKey& key);
+  Done write_certificate(std::size_t index, const card::CardCertificate& place, ByteView der);
+  Outcome<std::vector<card::CardKey>> keys(std::size_t index);
+  Outcome<std::vector<card::CardCertificate>> certificates(std::size_t index);
+
+ private:
+  template <class T>
+  Outcome<T> taken(Result<T> result) {
+    if (result) {
+      if constexpr (std::is_void_v<T>) {
+        return {};
+      } else {
+        return std::move(*result);
+      }
+    }
+    return tl::unexpected<Fault>(take(std::move(result).error()));
+  }
+  // Runs `deed`, renewing the login once where another program has undone it.
+  template <class T, class Act>
+  Outcome<T> with_login(std::size_t index, const card::CardKey* key, const SecretBytes* pin, Act act);
+  Done load_layout();
+  // Objects are thrown away where the card's content has changed since they were listed.
+  void compare_content();
+  bool belongs(std::size_t index, const card::CardKey& key) const;
+  void add(Token& token, std::shared_ptr<Object> object);
+
+  const std::string reader_;
+  const CK_SLOT_ID first_id_;
+  card::ReaderList& readers_;
+  card::ContentCache* const cache_;
+  std::mutex mutex_;
+  unsigned gone_ = 0;
+
+  struct Lost {
+    std::unique_ptr<card::CardConnection> connection;
+    std::unique_ptr<card::PlainChannel> channel;
+    std::optional<card::ESignApplication> application;
+  };
+  Lost lost_;
+  std::unique_ptr<card::CardConnection> connection_;
+  std::unique_ptr<card::PlainChannel> channel_;
+  std::optional<card::ESignApplication> application_;
+  bool laid_out_ = false;
+  bool initialised_ = false;
+  std::array<bool, kTokensPerReader> shown_{};
+  std::array<Token, kTokensPerReader> tokens_;
+  std::uint16_t counter_ = 0;
+  CK_OBJECT_HANDLE next_handle_ = 1;
+};
+
+}  // namespace karta::pkcs11
