@@ -87,6 +87,20 @@ Result<ResponseApdu> PlainChannel::exchange_whole(const CommandApdu& command) {
 }
 
 Result<ResponseApdu> PlainChannel::transmit(const CommandApdu& command) {
+  auto response = transmit_whole(command);
+  // 61xx parts may add up to more than Le; only 256 and 65,536 ask for all there is.
+  const std::size_t asked = command.le.value_or(0);
+  if (response && response->data.size() > asked && asked != kShortResponse && asked != kExtendedResponse) {
+    if (command.sensitive) wipe(response->data);
+    return fail(ErrorKind::card_unresponsive, "the card answered " + std::to_string(response->data.size()) +
+                                                  " octets in parts where " + std::to_string(asked) +
+                                                  " were asked for");
+  }
+  return response;
+}
+
+// The command in one piece or chained, and its answer however many pieces it comes in.
+Result<ResponseApdu> PlainChannel::transmit_whole(const CommandApdu& command) {
   if (command.data.size() <= limits_.command_data && command.le.value_or(0) <= limits_.response_data) {
     return exchange_whole(command);
   }

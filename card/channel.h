@@ -53,6 +53,7 @@ class PlainChannel final : public Channel {
   CardConnection& connection() override { return connection_; }
 
  private:
+  Result<ResponseApdu> transmit_whole(const CommandApdu& command);
   Result<ResponseApdu> exchange(const CommandApdu& command);
   Result<ResponseApdu> exchange_whole(const CommandApdu& command);
   CardConnection& connection_;

@@ -124,6 +124,22 @@ TEST(PlainChannel, DataNobodyAskedForIsRefused) {
   EXPECT_EQ(card.channel.transmit({0x00, 0x2E, 0x00, 0x00}).error().kind, ErrorKind::card_unresponsive);
 }
 
+TEST(PlainChannel, PartsThatAddUpToMoreThanAskedForAreRefused) {
+  const std::vector<Bytes> parts = {concat({Bytes(8, 1), Bytes{0x61, 0x08}}), concat({Bytes(8, 2), Bytes{0x90, 0x00}})};
+  for (const std::size_t asked : {8u, 15u}) {
+    Scripted card(parts);
+    const auto response = card.channel.transmit({0x00, 0xB0, 0x00, 0x00, {}, asked});
+    ASSERT_FALSE(response) << asked;
+    EXPECT_EQ(response.error().kind, ErrorKind::card_unresponsive);
+  }
+  for (const std::size_t asked : {16u, 256u}) {
+    Scripted card(parts);
+    const auto response = card.channel.transmit({0x00, 0xB0, 0x00, 0x00, {}, asked});
+    ASSERT_TRUE(response) << asked;
+    EXPECT_EQ(response->data.size(), 16u);
+  }
+}
+
 // EF.ATR -----------------------------------------------------------------------------------------
 
 TEST(ExtendedLengthInformation, IsReadFromEfAtr) {
