@@ -23,6 +23,18 @@ bool digits(ByteView value) {
   return true;
 }
 
+// What CHANGE REFERENCE DATA and RESET RETRY COUNTER have in common: which record, and a new value behind what is to be
+// compared. A new value the policy does not allow is refused before anything is looked at, and costs no try.
+Sw read_replacement(System& card, const Command& command, u8& index) {
+  if (command.p1 != 0) return Sw::incorrect_p1_p2;
+  KARTA_OS_TRY(reference_index(card, command.p2, index));
+  if (command.data.size() != 2 * kPinBytes) return Sw::wrong_length;
+  Secret secret;
+  KARTA_OS_TRY(card.secrets.load(index, secret));
+  const bool holder = card.life == CardLife::personalised || secret.is_transport();
+  return valid_pin(command.data.last(kPinBytes), holder) ? Sw::ok : Sw::incorrect_data;
+}
+
 }  // namespace
 
 bool valid_pin(ByteView padded, bool holder) {
@@ -65,21 +77,10 @@ Sw verify(System& card, const Command& command, Writer&) {
 }
 
 // 7816-4 section 11.6.7, CHANGE REFERENCE DATA, P1 = 00: the old value, then the new.
-// A new value the policy does not allow is refused before the old one is looked at, and costs no try.
 Sw change_reference_data(System& card, const Command& command, Writer&) {
-  if (command.p1 != 0) return Sw::incorrect_p1_p2;
   u8 index = 0;
-  KARTA_OS_TRY(reference_index(card, command.p2, index));
-  if (command.data.size() != 2 * kPinBytes) return Sw::wrong_length;
-  bool holder = card.life == CardLife::personalised;
-  {
-    Secret secret;
-    KARTA_OS_TRY(card.secrets.load(index, secret));
-    holder = holder || secret.is_transport();
-  }
-  const ByteView new_value = command.data.last(kPinBytes);
-  if (!valid_pin(new_value, holder)) return Sw::incorrect_data;
-  const Sw sw = card.secrets.change(index, command.data.first(kPinBytes), new_value);
+  KARTA_OS_TRY(read_replacement(card, command, index));
+  const Sw sw = card.secrets.change(index, command.data.first(kPinBytes), command.data.last(kPinBytes));
   if (sw != Sw::ok) card.security.revoke(command.p2);
   return sw;
 }
@@ -87,20 +88,10 @@ Sw change_reference_data(System& card, const Command& command, Writer&) {
 // 7816-4 section 11.6.9, RESET RETRY COUNTER, P1 = 00: the unblocking code, then the new value.
 // It grants nothing: the new value must still be verified.
 Sw reset_retry_counter(System& card, const Command& command, Writer&) {
-  if (command.p1 != 0) return Sw::incorrect_p1_p2;
   u8 index = 0;
-  KARTA_OS_TRY(reference_index(card, command.p2, index));
-  if (command.data.size() != 2 * kPinBytes) return Sw::wrong_length;
-  bool holder = card.life == CardLife::personalised;
-  {
-    Secret secret;
-    KARTA_OS_TRY(card.secrets.load(index, secret));
-    holder = holder || secret.is_transport();
-  }
-  const ByteView new_value = command.data.last(kPinBytes);
-  if (!valid_pin(new_value, holder)) return Sw::incorrect_data;
+  KARTA_OS_TRY(read_replacement(card, command, index));
   card.security.revoke(command.p2);
-  return card.secrets.unblock(index, command.data.first(kPinBytes), new_value);
+  return card.secrets.unblock(index, command.data.first(kPinBytes), command.data.last(kPinBytes));
 }
 
 // MyEID's DEAUTHENTICATE `00 2E 00 00`: forgets all that was verified, and the session object with it; with a reference
