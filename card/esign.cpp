@@ -233,6 +233,20 @@ struct ESignApplication::State {
     return guard;
   }
 
+  // The same without the counter, for what does not depend on content: PIN references count for the whole card, and
+  // while the session is the same, so is the card.
+  Result<Transaction> enter_session() {
+    if (!opened) return enter();
+    CardConnection& connection = channel.connection();
+    Transaction guard = TRY(Transaction::begin(connection));
+    if (session != connection.session()) return enter();
+    if (transaction != connection.transaction()) {
+      environment.reset();
+      in_directory = false;
+    }
+    return guard;
+  }
+
   // Our own writing moves the counter too: take note, and keep nothing.
   void changed() {
     forget_content();
@@ -629,7 +643,7 @@ Result<CardPublicKey> ESignApplication::read_public_key(const CardKey& key) {
 
 Result<PinStatus> ESignApplication::pin_status(PinKind kind) {
   TRY(require_holder_pin(kind));
-  const Transaction guard = TRY(state_->enter());
+  const Transaction guard = TRY(state_->enter_session());
   const ResponseApdu response = TRY(state_->channel.transmit(verify_status(reference_of(kind))));
   PinStatus status;
   if (response.status.ok()) {
@@ -647,7 +661,7 @@ Result<PinStatus> ESignApplication::pin_status(PinKind kind) {
 }
 
 Status ESignApplication::verify_pin(PinKind kind, const SecretBytes& pin) {
-  const Transaction guard = TRY(state_->enter());
+  const Transaction guard = TRY(state_->enter_session());
   return state_->present(kind, pin);
 }
 
@@ -681,21 +695,21 @@ Status ESignApplication::unblock_pin(PinKind kind, const SecretBytes& puk, const
 }
 
 Status ESignApplication::log_out() {
-  const Transaction guard = TRY(state_->enter());
+  const Transaction guard = TRY(state_->enter_session());
   TRY(state_->channel.run(card::log_out(), "log out"));
   return {};
 }
 
 Status ESignApplication::log_out(PinKind kind) {
   TRY(require_holder_pin(kind));
-  const Transaction guard = TRY(state_->enter());
+  const Transaction guard = TRY(state_->enter_session());
   TRY(state_->channel.run(card::log_out(reference_of(kind)), "log out"));
   return {};
 }
 
 Result<Bytes> ESignApplication::random(std::size_t count) {
   constexpr std::size_t kAtOnce = 128;
-  const Transaction guard = TRY(state_->enter());
+  const Transaction guard = TRY(state_->enter_session());
   Bytes octets;
   while (octets.size() < count) {
     const Bytes part =

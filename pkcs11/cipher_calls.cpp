@@ -31,7 +31,7 @@ Outcome<Bytes> make_cryptogram(KeyOperation& operation) {
 }
 
 Outcome<SecretBytes> open_cryptogram(const Module::Entry& entry, KeyOperation& operation) {
-  const SecretBytes* const pin = TRY(pin_for(operation));
+  const SecretBytes* const pin = TRY(pin_for(entry, operation));
   const card::CardKey& key = *operation.key->key;
   if (operation.collected.size() != key.type->octets()) return refuse(CKR_ENCRYPTED_DATA_LEN_RANGE);
   const auto padding = operation.mechanism->oaep ? card::DecipherPadding::none : card::DecipherPadding::pkcs1;

@@ -27,9 +27,9 @@ Done C_Initialize(CK_VOID_PTR arguments) {
                       given->UnlockMutex != nullptr;
     const bool all = given->CreateMutex != nullptr && given->DestroyMutex != nullptr && given->LockMutex != nullptr &&
                      given->UnlockMutex != nullptr;
-    if (given->pReserved != nullptr || some != all) return refuse(CKR_ARGUMENTS_BAD);
-    // §5.4.1: mutexes of the program's own may be passed over only where the system's may be used instead.
-    if (all && (given->flags & CKF_OS_LOCKING_OK) == 0) return refuse(CKR_CANT_LOCK);
+    // pReserved is not looked at: p11-kit and Java hand over words for modules of their own there. Whatever locking is
+    // asked for, ours is the system's: it serves programs that bring mutexes and programs that bring none.
+    if (some != all) return refuse(CKR_ARGUMENTS_BAD);
     if ((given->flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS) != 0) return refuse(CKR_NEED_TO_CREATE_THREADS);
   }
   return Module::initialise();

@@ -149,6 +149,7 @@ Done Module::refresh() {
     return tl::unexpected<Fault>(Fault(std::move(listed).error()));
   }
   std::vector<std::shared_ptr<Slot>> emptied;
+  listed_ = true;
   {
     const std::lock_guard lock(mutex_);
     for (const card::ReaderInfo& reader : readers) {
@@ -175,6 +176,7 @@ Done Module::refresh() {
 }
 
 Outcome<std::vector<CK_SLOT_ID>> Module::slot_ids(bool with_token) {
+  TRY(refresh_once());
   std::vector<std::shared_ptr<Slot>> slots;
   {
     const std::lock_guard lock(mutex_);
@@ -196,7 +198,13 @@ Outcome<std::vector<CK_SLOT_ID>> Module::slot_ids(bool with_token) {
   return ids;
 }
 
+Done Module::refresh_once() {
+  if (!listed_) TRY(refresh());
+  return {};
+}
+
 Outcome<Module::SlotPlace> Module::slot(CK_SLOT_ID id) {
+  TRY(refresh_once());
   const std::lock_guard lock(mutex_);
   const std::size_t reader = id / kTokensPerReader;
   if (reader >= slots_.size()) return refuse(CKR_SLOT_ID_INVALID);
@@ -252,6 +260,7 @@ void Module::close(const std::shared_ptr<Session>& session) {
     }
   }
   session->objects.clear();
+  session->login_pin.reset();
   session->search.reset();
   session->digest.reset();
   session->sign.reset();

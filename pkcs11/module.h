@@ -83,6 +83,8 @@ class Module {
 
  private:
   void stop();
+  // Programs that know their slot number do not always ask for the list first.
+  Done refresh_once();
 
   const Environment environment_;
   std::mutex mutex_;
@@ -91,6 +93,7 @@ class Module {
   CK_SESSION_HANDLE next_session_ = 1;
   std::atomic<CK_OBJECT_HANDLE> next_object_{1};
 
+  std::atomic<bool> listed_{false};
   std::mutex list_mutex_;  // listing readers
   std::vector<std::unique_lock<std::mutex>> frozen_;
 

@@ -165,8 +165,12 @@ Outcome<KeyOperation> begin(const Module::Entry& entry, const CK_MECHANISM* mech
   return operation;
 }
 
-Outcome<const SecretBytes*> pin_for(const KeyOperation& operation) {
+Outcome<const SecretBytes*> pin_for(const Module::Entry& entry, KeyOperation& operation) {
   if (!operation.key->flag(CKA_ALWAYS_AUTHENTICATE)) return nullptr;
+  if (!operation.pin && entry->login_pin) {
+    operation.pin.emplace(std::move(*entry->login_pin));
+    entry->login_pin.reset();
+  }
   if (!operation.pin) return refuse(CKR_USER_NOT_LOGGED_IN, "a context-specific login is due");
   return &*operation.pin;
 }

@@ -58,6 +58,9 @@ class Session {
   /// The card it was opened on has gone.
   bool stale() const { return slot_->gone() != generation_; }
 
+  /// The PIN of a user's login to a token whose keys want it each time: good for one use of a key in this session, for
+  /// programs (OpenSSH) which take the login for that one. Then, and at logout, it is gone.
+  std::optional<SecretBytes> login_pin;
   std::optional<Search> search;
   std::optional<DigestOperation> digest;
   std::optional<KeyOperation> sign, verify, encrypt, decrypt;

@@ -96,13 +96,18 @@ Done C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, C
     SecretBytes secret = TRY(pin_in(pin, pin_octets));
     TRY(wrong_rather_than_invalid(entry.slot().check_pin(entry->index(), secret)));
     waiting->pin.emplace(std::move(secret));
+    entry->login_pin.reset();
     return {};
   }
   if (user != CKU_USER && user != CKU_SO) return refuse(CKR_USER_TYPE_INVALID);
   if (user == CKU_USER ? token.user_logged_in : token.officer_logged_in) return refuse(CKR_USER_ALREADY_LOGGED_IN);
   if (token.user_logged_in || token.officer_logged_in) return refuse(CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
   const SecretBytes secret = TRY(pin_in(pin, pin_octets));
-  if (user == CKU_USER) return wrong_rather_than_invalid(entry.slot().log_in(entry->index(), secret));
+  if (user == CKU_USER) {
+    TRY(wrong_rather_than_invalid(entry.slot().log_in(entry->index(), secret)));
+    if (TRY(entry.token())->per_signature) entry->login_pin = secret.clone();
+    return {};
+  }
   for (const auto& session : entry.module->sessions_with(entry.slot(), entry->index())) {
     if (!session->may_write()) return refuse(CKR_SESSION_READ_ONLY_EXISTS);
   }
@@ -128,6 +133,7 @@ Done C_Logout(CK_SESSION_HANDLE handle) {
     session->sign.reset();
     session->decrypt.reset();
     session->search.reset();
+    session->login_pin.reset();
     std::erase_if(session->objects, [](const auto& object) { return object->is_private(); });
   }
   entry.slot().log_out(entry->index());

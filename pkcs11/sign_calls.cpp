@@ -57,7 +57,7 @@ Outcome<Bytes> raw_of(ByteView der_signature, std::size_t octets) {
 }
 
 Outcome<Bytes> make_signature(const Module::Entry& entry, KeyOperation& operation) {
-  const SecretBytes* const pin = TRY(pin_for(operation));
+  const SecretBytes* const pin = TRY(pin_for(entry, operation));
   const Bytes input = operation.hasher ? operation.hasher->finish() : operation.collected;
   const card::CardKey& key = *operation.key->key;
   const std::size_t octets = key.type->octets();

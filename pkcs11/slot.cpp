@@ -10,6 +10,8 @@ namespace karta::pkcs11 {
 namespace {
 
 constexpr std::array<card::PinKind, kTokensPerReader> kPinKinds = {card::PinKind::pin1, card::PinKind::pin2};
+// How long what the directory says is taken for fresh.
+constexpr std::chrono::milliseconds kGlance{1000};
 constexpr std::uint8_t reference_of(std::size_t index) { return static_cast<std::uint8_t>(index + 1); }
 
 // Fixed fields of the C structures: blanks behind, no end mark, cut between characters of UTF-8.
@@ -50,6 +52,7 @@ void Slot::lose_card() {
   tokens_ = {};
   shown_ = {};
   laid_out_ = false;
+  all_keys_.clear();
 }
 
 Fault Slot::take(Error error) {
@@ -57,23 +60,28 @@ Fault Slot::take(Error error) {
   return Fault(std::move(error));
 }
 
-Outcome<card::ESignApplication*> Slot::application() {
-  if (application_) return &*application_;
-  lost_.application.reset();
-  lost_.channel.reset();
-  lost_.connection.reset();
-  connection_ = TRY(taken(readers_.connect(reader_)));
-  channel_ = std::make_unique<card::PlainChannel>(*connection_);
-  auto opened = card::ESignApplication::open(*channel_);
-  if (!opened) {
-    Error error = std::move(opened).error();
-    lose_card();
-    return tl::unexpected<Fault>(Fault(std::move(error)));
+Outcome<Slot::Use> Slot::use() {
+  if (connection_ == nullptr) {
+    lost_.application.reset();
+    lost_.channel.reset();
+    lost_.connection.reset();
+    connection_ = TRY(taken(readers_.connect(reader_)));
+    channel_ = std::make_unique<card::PlainChannel>(*connection_);
   }
-  application_.emplace(std::move(*opened));
-  if (cache_ != nullptr) application_->use_cache(*cache_);
-  counter_ = application_->info().change_counter;
-  return &*application_;
+  card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  if (!application_) {
+    auto opened = card::ESignApplication::open(*channel_);
+    if (!opened) {
+      Error error = std::move(opened).error();
+      lose_card();
+      return tl::unexpected<Fault>(Fault(std::move(error)));
+    }
+    application_.emplace(std::move(*opened));
+    if (cache_ != nullptr) application_->use_cache(*cache_);
+    counter_ = application_->info().change_counter;
+    looked_ = std::chrono::steady_clock::now();
+  }
+  return Use{std::move(whole), &*application_};
 }
 
 void Slot::compare_content() {
@@ -88,17 +96,26 @@ void Slot::compare_content() {
 
 Done Slot::load_layout() {
   if (laid_out_) return {};
-  card::ESignApplication* const app = TRY(application());
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  Use app = TRY(use());
+  return load_layout(app);
+}
+
+// In one go what every program asks for first: a transaction of its own for each would cost more than the reading.
+Done Slot::load_layout(Use& app) {
+  if (laid_out_) return {};
   initialised_ = TRY(taken(app->initialised()));
   shown_ = {};
+  all_keys_.clear();
   if (initialised_) {
+    TRY(taken(app->token_info()));
     const auto pins = TRY(taken(app->pins()));
     for (std::size_t i = 0; i < kTokensPerReader; ++i) {
       shown_[i] = std::any_of(pins.begin(), pins.end(), [&](const card::PinObject& pin) {
         return pin.reference == reference_of(i) && (pin.flags & card::pin_flag::unblocking_pin) == 0;
       });
     }
+    const auto keys = TRY(taken(app->keys()));
+    all_keys_.assign(keys.begin(), keys.end());
   }
   // A card without PINs is one token, waiting for its beginning.
   if (!shown_[1]) shown_[0] = true;
@@ -118,9 +135,8 @@ Outcome<Token*> Slot::token(std::size_t index) {
 }
 
 Outcome<std::string> Slot::token_label(std::size_t index) {
-  card::ESignApplication* const app = TRY(application());
+  Use app = TRY(use());
   if (!initialised_) return std::string();
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
   const card::TokenInfo* const about = TRY(taken(app->token_info()));
   std::string label = about->label;
   for (const card::PinObject& pin : TRY(taken(app->pins()))) {
@@ -135,17 +151,14 @@ Outcome<std::string> Slot::token_label(std::size_t index) {
 }
 
 Outcome<CK_TOKEN_INFO> Slot::token_info(std::size_t index) {
-  TRY(load_layout());
+  Use app = TRY(use());
+  TRY(load_layout(app));
   const Token& token = *TRY(this->token(index));
-  card::ESignApplication* const app = TRY(application());
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
   CK_TOKEN_INFO info = {};
   info.flags = CKF_RNG;
   if (initialised_) {
     info.flags |= CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED;
     const card::PinStatus status = TRY(taken(app->pin_status(token.pin_kind)));
-    compare_content();
-    TRY(load_layout());
     const bool transport = !status.verified && !status.blocked && !status.tries_left;
     info.flags |= CKF_USER_PIN_INITIALIZED;
     if (transport) info.flags |= CKF_USER_PIN_TO_BE_CHANGED;
@@ -185,8 +198,7 @@ Outcome<CK_TOKEN_INFO> Slot::token_info(std::size_t index) {
 
 Done Slot::log_in(std::size_t index, const SecretBytes& pin) {
   Token& token = *TRY(this->token(index));
-  card::ESignApplication* const app = TRY(application());
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  Use app = TRY(use());
   TRY(taken(app->verify_pin(token.pin_kind, pin)));
   compare_content();
   TRY(list(index, CKO_PRIVATE_KEY));
@@ -204,8 +216,7 @@ Done Slot::log_in(std::size_t index, const SecretBytes& pin) {
 
 Done Slot::check_pin(std::size_t index, const SecretBytes& pin) {
   Token& token = *TRY(this->token(index));
-  card::ESignApplication* const app = TRY(application());
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  Use app = TRY(use());
   TRY(taken(app->verify_pin(token.pin_kind, pin)));
   if (!app->log_out(token.pin_kind)) (void)app->log_out();
   compare_content();
@@ -236,7 +247,7 @@ void Slot::log_out(std::size_t index) {
 
 Done Slot::change_pin(std::size_t index, const SecretBytes& old_pin, const SecretBytes& new_pin) {
   Token& token = *TRY(this->token(index));
-  card::ESignApplication* const app = TRY(application());
+  Use app = TRY(use());
   TRY(taken(app->change_pin(token.pin_kind, old_pin, new_pin)));
   if (!token.pin.empty()) token.pin = new_pin.clone();
   compare_content();
@@ -245,7 +256,7 @@ Done Slot::change_pin(std::size_t index, const SecretBytes& old_pin, const Secre
 
 Done Slot::unblock_pin(std::size_t index, const SecretBytes& new_pin) {
   Token& token = *TRY(this->token(index));
-  card::ESignApplication* const app = TRY(application());
+  Use app = TRY(use());
   TRY(taken(app->unblock_pin(token.pin_kind, token.puk, new_pin)));
   compare_content();
   return {};
@@ -267,11 +278,9 @@ void Slot::add(Token& token, std::shared_ptr<Object> object) {
 }
 
 Outcome<std::vector<card::CardKey>> Slot::keys(std::size_t index) {
-  card::ESignApplication* const app = TRY(application());
+  TRY(load_layout());
   std::vector<card::CardKey> mine;
-  if (!initialised_) return mine;
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
-  for (const card::CardKey& key : TRY(taken(app->keys()))) {
+  for (const card::CardKey& key : all_keys_) {
     if (belongs(index, key)) mine.push_back(key);
   }
   return mine;
@@ -279,18 +288,16 @@ Outcome<std::vector<card::CardKey>> Slot::keys(std::size_t index) {
 
 // A certificate goes with its key; those of authorities with every token, so that each finds its chain.
 Outcome<std::vector<card::CardCertificate>> Slot::certificates(std::size_t index) {
-  card::ESignApplication* const app = TRY(application());
+  Use app = TRY(use());
   std::vector<card::CardCertificate> mine;
   if (!initialised_) return mine;
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
   const std::vector<card::CardKey> own = TRY(keys(index));
-  const auto all_keys = TRY(taken(app->keys()));
   const auto has = [](const auto& some, const Bytes& id) {
     return std::any_of(some.begin(), some.end(), [&](const card::CardKey& key) { return key.id == id; });
   };
   const std::size_t first = shown_[0] ? 0 : 1;
   for (const card::CardCertificate& certificate : TRY(taken(app->certificates()))) {
-    const bool nobodys = !has(all_keys, certificate.id);
+    const bool nobodys = !has(all_keys_, certificate.id);
     if (has(own, certificate.id) || certificate.authority || (nobodys && index == first)) mine.push_back(certificate);
   }
   return mine;
@@ -299,13 +306,17 @@ Outcome<std::vector<card::CardCertificate>> Slot::certificates(std::size_t index
 Done Slot::list(std::size_t index, CK_OBJECT_CLASS object_class) {
   Token& token = *TRY(this->token(index));
   const bool keys_only = object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY;
-  if (token.keys_listed && (keys_only || token.others_listed)) return {};
   if (!initialised_) return {};
-  card::ESignApplication* const app = TRY(application());
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
-  TRY(taken(app->refresh()));
-  compare_content();
-  TRY(load_layout());
+  // What another program wrote meanwhile is to be found too; a burst of searches asks for it once.
+  const bool look = std::chrono::steady_clock::now() - looked_ > kGlance;
+  if (!look && token.keys_listed && (keys_only || token.others_listed)) return {};
+  Use app = TRY(use());
+  if (look) {
+    TRY(taken(app->refresh()));
+    looked_ = std::chrono::steady_clock::now();
+    compare_content();
+    TRY(load_layout(app));
+  }
   if (!token.keys_listed) {
     for (const card::CardKey& key : TRY(keys(index))) {
       add(token, make_private_key(key));
@@ -325,8 +336,7 @@ Done Slot::list(std::size_t index, CK_OBJECT_CLASS object_class) {
 
 Done Slot::complete(Object& object) {
   if (object.complete) return {};
-  card::ESignApplication* const app = TRY(application());
-  const card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  Use app = TRY(use());
   if (object.certificate) {
     const Bytes der = TRY(taken(app->read_certificate(*object.certificate)));
     complete_certificate(object, der);
@@ -363,7 +373,7 @@ Done Slot::complete(Object& object) {
 template <class T, class Act>
 Outcome<T> Slot::with_login(std::size_t index, const card::CardKey* key, const SecretBytes* pin, Act act) {
   Token& token = *TRY(this->token(index));
-  card::ESignApplication* const app = TRY(application());
+  Use app = TRY(use());
   const bool free_key = key != nullptr && !key->pin && key->pin_reference == 0;
   if (key != nullptr && key->pin_each_time) {
     if (pin == nullptr) return refuse(CKR_USER_NOT_LOGGED_IN, "this key wants its PIN for each use");
@@ -410,7 +420,7 @@ Outcome<SecretBytes> Slot::agree(std::size_t index, const card::CardKey& key, By
 }
 
 Outcome<Bytes> Slot::random(std::size_t count) {
-  card::ESignApplication* const app = TRY(application());
+  Use app = TRY(use());
   Bytes octets = TRY(taken(app->random(count)));
   return octets;
 }

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -56,8 +57,15 @@ class Slot {
   /// Looks at an error of the card room: a card that is gone is lost.
   Fault take(Error error);
 
-  /// The application of the card, connected to and opened if need be.
-  Outcome<card::ESignApplication*> application();
+  /// The card for the length of one transaction.
+  struct Use {
+    card::Transaction transaction;
+    card::ESignApplication* application;
+    card::ESignApplication* operator->() const { return application; }
+    card::ESignApplication& operator*() const { return *application; }
+  };
+  /// Connects and opens the application if need be.
+  Outcome<Use> use();
   /// Whether the card shows token `index`. Reads the card's PINs the first time.
   Outcome<bool> has_token(std::size_t index);
   /// The token; CKR_TOKEN_NOT_PRESENT where there is none.
@@ -108,6 +116,7 @@ class Slot {
   template <class T, class Act>
   Outcome<T> with_login(std::size_t index, const card::CardKey* key, const SecretBytes* pin, Act act);
   Done load_layout();
+  Done load_layout(Use& card);
   // Objects are thrown away where the card's content has changed since they were listed.
   void compare_content();
   bool belongs(std::size_t index, const card::CardKey& key) const;
@@ -132,8 +141,10 @@ class Slot {
   bool laid_out_ = false;
   bool initialised_ = false;
   std::array<bool, kTokensPerReader> shown_{};
+  std::vector<card::CardKey> all_keys_;  // as the directory says, with the layout
   std::array<Token, kTokensPerReader> tokens_;
   std::uint16_t counter_ = 0;
+  std::chrono::steady_clock::time_point looked_{};  // at the counter, for the directory's sake
   CK_OBJECT_HANDLE next_handle_ = 1;
 };
 
