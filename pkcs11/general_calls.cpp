@@ -28,9 +28,9 @@ Done C_Initialize(CK_VOID_PTR arguments) {
     const bool all = given->CreateMutex != nullptr && given->DestroyMutex != nullptr && given->LockMutex != nullptr &&
                      given->UnlockMutex != nullptr;
     // pReserved is not looked at: p11-kit and Java hand over words for modules of their own there. Whatever locking is
-    // asked for, ours is the system's: it serves programs that bring mutexes and programs that bring none.
+    // asked for, ours is the system's: it serves programs that bring mutexes and programs that bring none. The thread
+    // behind each card never calls the program, so programs that want none get it as well (GnuTLS asks so by habit).
     if (some != all) return refuse(CKR_ARGUMENTS_BAD);
-    if ((given->flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS) != 0) return refuse(CKR_NEED_TO_CREATE_THREADS);
   }
   return Module::initialise();
 }
