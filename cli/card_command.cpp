@@ -131,9 +131,8 @@ bool names(const std::string& word, const card::CardCertificate& place, std::spa
 }
 
 Result<int> run_read(const ReadArguments& given) {
-  auto session = TRY(CardSession::open(given.reader));
+  auto session = TRY(CardSession::open_issued(given.reader));
   card::ESignApplication& esign = session->esign();
-  if (!TRY(esign.initialised())) return fail(ErrorKind::not_found, "the card is blank: there is nothing to read");
   const auto keys = TRY(esign.keys());
   std::string pem;
   std::string known;
@@ -166,7 +165,7 @@ struct PinArguments {
 /// Asks until the card takes it, a person gives up, or no try is left; a descriptor is asked once.
 Result<int> run_change_pin(const PinArguments& given) {
   const card::PinKind kind = given.pin == "2" ? card::PinKind::pin2 : card::PinKind::pin1;
-  auto session = TRY(CardSession::open(given.reader));
+  auto session = TRY(CardSession::open_issued(given.reader));
   const bool unattended = given.secret.descriptor >= 0;
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   PromptPins pins(*input, unattended);
@@ -195,7 +194,7 @@ Result<int> run_change_pin(const PinArguments& given) {
 
 Result<int> run_unblock(const PinArguments& given) {
   const card::PinKind kind = given.pin == "2" ? card::PinKind::pin2 : card::PinKind::pin1;
-  auto session = TRY(CardSession::open(given.reader));
+  auto session = TRY(CardSession::open_issued(given.reader));
   const bool unattended = given.secret.descriptor >= 0;
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   PromptPins pins(*input, unattended);
@@ -234,8 +233,13 @@ struct IssueArguments {
 Result<int> run_dry(const issuing::Centre& centre, const IssueArguments& given) {
   // Where a card lies in the reader its own limits count; otherwise those of the simulator's contact interface.
   card::ChannelLimits limits = card::card_types().front().limits;
-  const std::string reader = given.readers.empty() ? "" : given.readers.front();
-  if (const auto connection = connect_card(reader)) limits = card::card_type_of((*connection)->atr()).limits;
+  // A reader that was named must be there.
+  const auto connection = connect_card(given.readers.empty() ? "" : given.readers.front());
+  if (connection) {
+    limits = card::card_type_of((*connection)->atr()).limits;
+  } else if (!given.readers.empty()) {
+    return fail(connection.error());
+  }
   const card::PersonalisationPlan plan = TRY(issuing::plan_issue(centre, given.profile, limits));
   if (given.json) {
     Json document = json_document("karta.card.plan/1");
@@ -332,8 +336,8 @@ void print_issued(const issuing::IssuedCard& issued) {
 
 void show_step(unsigned step, unsigned steps, std::string_view words) {
   if (!speaks_to_terminal()) return;
-  std::fprintf(stderr, "\r\033[K%u of %u  %.*s", step, steps, static_cast<int>(words.size()), words.data());
-  if (step == steps) std::fputs("\r\033[K", stderr);
+  draw_line(std::to_string(step) + " of " + std::to_string(steps) + "  " + std::string(words));
+  if (step == steps) clear_line();
 }
 
 Result<issuing::IssuedCard> issue_one(issuing::Centre& centre, crypto::Signer& ca, identity::CitizenId citizen,

@@ -22,4 +22,11 @@ Result<std::unique_ptr<CardSession>> CardSession::open(const std::string& wanted
   return session;
 }
 
+Result<std::unique_ptr<CardSession>> CardSession::open_issued(const std::string& wanted_reader) {
+  auto session = TRY(open(wanted_reader));
+  if (TRY(session->esign().initialised())) return session;
+  return fail(ErrorKind::card_refused, "the card is blank: it has no keys, certificates or PINs yet",
+              "an issuing centre makes it somebody's card: karta card issue");
+}
+
 }  // namespace karta::cli

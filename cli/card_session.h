@@ -20,6 +20,8 @@ Result<std::unique_ptr<card::CardConnection>> connect_card(const std::string& wa
 class CardSession {
  public:
   static Result<std::unique_ptr<CardSession>> open(const std::string& wanted_reader);
+  /// As above; a blank card is refused.
+  static Result<std::unique_ptr<CardSession>> open_issued(const std::string& wanted_reader);
   CardSession(const CardSession&) = delete;
   CardSession& operator=(const CardSession&) = delete;
 

@@ -1,6 +1,7 @@
 // karta citizen: the people in the registry.
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <ostream>
+#include <streambuf>
 
 #include "base/random.h"
 #include "cli/commands.h"
@@ -36,6 +37,34 @@ Json json_of(const identity::ImportSummary& summary) {
               {"unchanged", summary.unchanged}, {"rejected", summary.rejected}, {"octets", summary.octets}};
 }
 
+/// Standard error for the import's report: a line of it takes the place of the progress drawn on a terminal.
+class ReportBuffer final : public std::streambuf {
+ protected:
+  int_type overflow(int_type character) override {
+    if (traits_type::eq_int_type(character, traits_type::eof())) return traits_type::not_eof(character);
+    clear_line();
+    return std::fputc(character, stderr) == EOF ? traits_type::eof() : character;
+  }
+  std::streamsize xsputn(const char* text, std::streamsize size) override {
+    clear_line();
+    return static_cast<std::streamsize>(std::fwrite(text, 1, static_cast<std::size_t>(size), stderr));
+  }
+};
+
+/// "12 lines: 11 created, 1 rejected"
+std::string text_of(const identity::ImportSummary& summary, bool dry_run) {
+  std::string text;
+  const std::pair<std::uint64_t, const char*> counts[] = {{summary.created, " created"},
+                                                          {summary.updated, " updated"},
+                                                          {summary.unchanged, " unchanged"},
+                                                          {summary.rejected, " rejected"}};
+  for (const auto& [count, word] : counts) {
+    if (count != 0) text += (text.empty() ? ": " : ", ") + std::to_string(count) + word;
+  }
+  return std::to_string(summary.lines) + (summary.lines == 1 ? " line" : " lines") + text +
+         (dry_run ? " (nothing was written to the registry)" : "");
+}
+
 Result<int> run_import(const ImportArguments& given) {
   const SystemClock clock;
   SystemRandom random;
@@ -57,10 +86,12 @@ Result<int> run_import(const ImportArguments& given) {
     files.rejected = (given.file == "-" ? "stdin" : given.file) + ".rejected";
 
   identity::ImportSummary summary;
+  ReportBuffer buffer;
+  std::ostream spoken(&buffer);
   {
     Progress progress("lines", 0);
     summary =
-        TRY(identity::import_citizen_file(files, registry, options, given.json ? nullptr : &std::cerr,
+        TRY(identity::import_citizen_file(files, registry, options, given.json ? nullptr : &spoken,
                                           [&](const identity::ImportSummary& so_far) { progress.at(so_far.lines); }));
   }
   if (given.json) {
@@ -71,7 +102,10 @@ Result<int> run_import(const ImportArguments& given) {
     if (summary.rejected != 0 && !files.rejected.empty()) document["rejected_file"] = files.rejected;
     if (!given.report.empty()) document["report_file"] = given.report;
     print_json(document);
-  } else if (summary.rejected != 0 && !files.rejected.empty()) {
+    return summary.rejected == 0 ? 0 : kSomeRejected;
+  }
+  print(text_of(summary, given.dry_run));
+  if (summary.rejected != 0 && !files.rejected.empty()) {
     say("the lines that did not go in are in \"" + files.rejected + "\": correct them there and import that file");
   }
   return summary.rejected == 0 ? 0 : kSomeRejected;

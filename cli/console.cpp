@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 namespace karta::cli {
@@ -13,7 +14,10 @@ std::int64_t steady_ns() {
       .count();
 }
 
+bool line_is_drawn = false;  // an unfinished line of progress stands on the terminal
+
 void write_error_line(std::string_view start, std::string_view text) {
+  clear_line();
   std::fflush(stdout);  // what was printed before stays before, also where both go to one file
   std::fprintf(stderr, "%.*s%.*s\n", static_cast<int>(start.size()), start.data(), static_cast<int>(text.size()),
                text.data());
@@ -38,6 +42,19 @@ void print(std::string_view line) {
   std::fputc('\n', stdout);
 }
 
+void draw_line(std::string_view text) {
+  line_is_drawn = true;
+  std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(text.size()), text.data());
+  std::fflush(stderr);
+}
+
+void clear_line() {
+  if (!line_is_drawn) return;
+  line_is_drawn = false;
+  std::fputs("\r\033[K", stderr);
+  std::fflush(stderr);
+}
+
 bool speaks_to_terminal() { return isatty(STDERR_FILENO) == 1; }
 
 Progress::Progress(std::string noun, std::uint64_t total)
@@ -46,7 +63,9 @@ Progress::Progress(std::string noun, std::uint64_t total)
 Progress::~Progress() {
   if (!drawn_) return;
   draw();
-  if (speaks_to_terminal()) std::fputc('\n', stderr);
+  if (!speaks_to_terminal()) return;
+  line_is_drawn = false;
+  std::fputc('\n', stderr);
 }
 
 void Progress::at(std::uint64_t done) {
@@ -61,18 +80,18 @@ void Progress::draw() {
   drawn_ns_ = steady_ns();
   const double seconds = static_cast<double>(drawn_ns_ - started_ns_) / 1e9;
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
-  const char* const start = speaks_to_terminal() ? "\r\033[K" : "";
-  const char* const end = speaks_to_terminal() ? "" : "\n";
+  std::string text = std::to_string(done_);
+  if (total_ != 0) text += " of " + std::to_string(total_);
+  text += " " + noun_ + ", " + std::to_string(std::llround(rate)) + " a second";
   if (total_ != 0 && rate > 0) {
     const double left = done_ < total_ ? static_cast<double>(total_ - done_) / rate : 0;
-    std::fprintf(stderr, "%s%llu of %llu %s, %.0f a second, %.0f s left%s", start,
-                 static_cast<unsigned long long>(done_), static_cast<unsigned long long>(total_), noun_.c_str(), rate,
-                 left, end);
-  } else {
-    std::fprintf(stderr, "%s%llu %s, %.0f a second%s", start, static_cast<unsigned long long>(done_), noun_.c_str(),
-                 rate, end);
+    text += ", " + std::to_string(std::llround(left)) + " s left";
   }
-  std::fflush(stderr);
+  if (speaks_to_terminal()) {
+    draw_line(text);
+  } else {
+    say(text);
+  }
 }
 
 }  // namespace karta::cli

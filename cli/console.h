@@ -22,6 +22,10 @@ void warn(std::string_view text);
 /// A result: one line on standard output.
 void print(std::string_view line);
 
+/// Draws `text` over the line drawn before, on a terminal; whatever is said next takes its place.
+void draw_line(std::string_view text);
+void clear_line();
+
 /// True if standard error is a terminal (progress is drawn there; elsewhere one line a step is written).
 bool speaks_to_terminal();
 

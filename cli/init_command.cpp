@@ -28,6 +28,7 @@ Result<int> run(const Options& given) {
   issuing::CentreOptions options = given.centre;
   options.root_key = TRY(key_type(given.root_key));
   options.issuing_key = TRY(key_type(given.issuing_key));
+  TRY(issuing::check_new_centre(given.folder, options));
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes passphrase =
       TRY(input->ask({"A passphrase for the keys of the two certificate authorities of \"" + options.name + "\".",

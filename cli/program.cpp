@@ -34,6 +34,26 @@ std::string full_name(const CLI::App& app) {
   return parent == nullptr ? app.get_name() : full_name(*parent) + " " + app.get_name();
 }
 
+/// The help of a command, called by its full name; without the empty lines CLI11 ends with.
+std::string help_of(const CLI::App& app) {
+  const CLI::App* const parent = app.get_parent();
+  std::string text = app.help(parent == nullptr ? "" : full_name(*parent));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+/// A result that did not reach its reader is no success, wherever in the output it broke off.
+int finish(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return report(Error{ErrorKind::io, "cannot write to standard output", "is the disk full, or the reader gone?"});
+}
+
+/// A file descriptor's number; CLI11's own checks count in floating point and say so.
+std::string check_descriptor(const std::string& text) {
+  const bool digits = !text.empty() && text.size() <= 6 && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : "\"" + text + "\" is no file descriptor: give its number, 0 or more";
+}
+
 }  // namespace
 
 void on_call(CLI::App& command, Run& chosen, Run run) {
@@ -54,24 +74,21 @@ int run_program(int argc, char** argv, const std::string& name, const std::strin
     try {
       app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-      print(reached(app).help());
-      return 0;
+      print(help_of(reached(app)));
+      return finish(0);
     } catch (const CLI::CallForVersion&) {
       print(name + " " KARTA_VERSION);
-      return 0;
+      return finish(0);
     } catch (const CLI::ParseError& error) {
       return report(Error{ErrorKind::usage, error.what(), "see: " + full_name(reached(app)) + " --help"});
     }
     if (!chosen) {
-      print(reached(app).help());
+      say(help_of(reached(app)));
       return kUsage;
     }
     const auto code = chosen();
     if (!code) return report(code.error());
-    if (std::fflush(stdout) != 0) {
-      return report(Error{ErrorKind::io, "cannot write to standard output", "is the disk full, or the reader gone?"});
-    }
-    return *code;
+    return finish(*code);
   } catch (const std::exception& error) {
     return report(Error{ErrorKind::internal, std::string("unexpected: ") + error.what(), ""});
   }
@@ -85,14 +102,16 @@ void add_centre_option(CLI::App& command, std::string& folder) {
 
 void add_pin_options(CLI::App& command, SecretOptions& options, const std::string& lines) {
   command.add_option("--pin-fd", options.descriptor, "read secrets from this file descriptor, one a line: " + lines)
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--pin-program", options.program, "ask through this pin-entry program (pinentry-gtk2, ...)");
+      ->check(check_descriptor)
+      ->type_name("N");
+  command.add_option("--pin-program", options.program, "ask through this pin-entry program (pinentry-curses, ...)");
 }
 
 void add_passphrase_options(CLI::App& command, SecretOptions& options) {
   command.add_option("--passphrase-fd", options.descriptor, "read the passphrase from this file descriptor, one line")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--pin-program", options.program, "ask through this pin-entry program (pinentry-gtk2, ...)");
+      ->check(check_descriptor)
+      ->type_name("N");
+  command.add_option("--pin-program", options.program, "ask through this pin-entry program (pinentry-curses, ...)");
 }
 
 }  // namespace karta::cli

@@ -1,9 +1,12 @@
 // karta reader: what pcscd sees.
+#include <stdio_ext.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <thread>
 
 #include "base/clock.h"
@@ -95,7 +98,12 @@ Result<int> run_watch(bool json, unsigned most_events) {
               (event.reader.empty() ? "" : "  " + event.reader) +
               (event.atr.empty() ? "" : "  ATR " + to_hex_upper(event.atr, " ")));
       }
-      if (std::fflush(stdout) != 0) return 0;  // whoever listened has gone
+      if (std::fflush(stdout) != 0) {
+        if (errno != EPIPE) return fail(ErrorKind::io, std::string("cannot write: ") + std::strerror(errno));
+        __fpurge(stdout);  // whoever listened has gone, and has had enough: no fault
+        std::clearerr(stdout);
+        return 0;
+      }
       if (++seen == most_events) return 0;
     }
   }

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <clocale>
 #include <cstdlib>
@@ -68,16 +68,68 @@ class DescriptorInput final : public SecretInput {
   int descriptor_;
 };
 
-/// Turns echo off for its lifetime. Signals that would end or stop the program wait meanwhile, so that echo is always
-/// put back first; `interrupted` tells that one has come.
+/// The signals that would end the program, turned into octets of a pipe for its lifetime. Handlers and not a mask,
+/// since masks are each thread's own and the PC/SC library may have started threads. One at a time in a process.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    if (pipe2(ends_, O_CLOEXEC | O_NONBLOCK) != 0) {
+      ends_[0] = ends_[1] = -1;
+      return;
+    }
+    write_end_ = ends_[1];
+    for (std::size_t i = 0; i < kSignals.size(); ++i) {
+      struct sigaction held {};
+      held.sa_handler = note;
+      held.sa_flags = SA_RESTART;
+      sigaction(kSignals[i], nullptr, &before_[i]);
+      if (before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &held, nullptr);
+    }
+  }
+  ~HeldSignals() {
+    if (ends_[0] < 0) return;
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+    // Control-C was taken as the answer "no". Anything else does now what it would have done.
+    for (std::uint8_t number = 0; read(ends_[0], &number, 1) == 1;) {
+      if (number != SIGINT) raise(number);
+    }
+    write_end_ = -1;
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+  /// Waits until `terminal` has a line (false) or a signal has come (true).
+  bool come_before_a_line(int terminal) const {
+    pollfd waited[2] = {{terminal, POLLIN, 0}, {ends_[0], POLLIN, 0}};
+    while (poll(waited, 2, -1) < 0) {
+      if (errno != EINTR) return false;
+    }
+    return (waited[1].revents & POLLIN) != 0;
+  }
+
+ private:
+  static constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+  static void note(int signal) {
+    const int kept = errno;
+    const auto number = static_cast<std::uint8_t>(signal);
+    if (write(write_end_, &number, 1) != 1) {
+      // The pipe is full of signals: one of them will do.
+    }
+    errno = kept;
+  }
+
+  static inline volatile int write_end_ = -1;
+  int ends_[2];
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
+
+/// Turns echo off for its lifetime.
 class SilentTerminal {
  public:
   explicit SilentTerminal(int terminal) : terminal_(terminal) {
-    sigset_t held;
-    sigemptyset(&held);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&held, signal);
-    pthread_sigmask(SIG_BLOCK, &held, &signals_);
-    arrived_ = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
     active_ = tcgetattr(terminal, &before_) == 0;
     termios silent = before_;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
@@ -87,35 +139,14 @@ class SilentTerminal {
   }
   ~SilentTerminal() {
     if (active_) tcsetattr(terminal_, TCSAFLUSH, &before_);
-    if (arrived_ >= 0) close(arrived_);
-    pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
   }
   SilentTerminal(const SilentTerminal&) = delete;
   SilentTerminal& operator=(const SilentTerminal&) = delete;
 
-  /// Waits until a line is typed (false), or a signal came (true). Control-C is taken as the answer "no"; other signals
-  /// stay pending and do what they do once echo is back.
-  bool interrupted() const {
-    pollfd waited[2] = {{terminal_, POLLIN, 0}, {arrived_, POLLIN, 0}};
-    for (;;) {
-      const int ready = poll(waited, arrived_ >= 0 ? 2 : 1, -1);
-      if (ready < 0 && errno == EINTR) continue;
-      if (ready < 0 || (waited[1].revents & POLLIN) == 0) return false;
-      sigset_t interrupt;
-      sigemptyset(&interrupt);
-      sigaddset(&interrupt, SIGINT);
-      const timespec at_once{0, 0};
-      sigtimedwait(&interrupt, nullptr, &at_once);
-      return true;
-    }
-  }
-
  private:
   int terminal_;
-  int arrived_ = -1;
   bool active_ = false;
   termios before_{};
-  sigset_t signals_{};
 };
 
 class TerminalInput final : public SecretInput {
@@ -156,8 +187,9 @@ class TerminalInput final : public SecretInput {
   }
 
   static Result<SecretBytes> typed(int terminal) {
+    const HeldSignals signals;  // ends after `silent`: echo is back before a signal does its work
     const SilentTerminal silent(terminal);
-    if (silent.interrupted()) return fail(ErrorKind::cancelled, "cancelled");
+    if (signals.come_before_a_line(terminal)) return fail(ErrorKind::cancelled, "cancelled");
     auto [any, secret] = TRY(read_line(terminal, kLongestSecret));
     if (!any || secret.empty()) return fail(ErrorKind::cancelled, "cancelled");
     return std::move(secret);

@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace karta::cli {
 namespace {
@@ -124,6 +125,7 @@ class Person {
   explicit Person(bool repeat) {
     child_ = forkpty(&keyboard_, nullptr, nullptr, nullptr);
     if (child_ != 0) return;
+    std::thread([] { pause(); }).detach();  // as a library may have: signals could come to it
     const auto answer = make_secret_input(-1, "")->ask({"", "PIN1", "", repeat});
     termios now{};
     tcgetattr(STDIN_FILENO, &now);

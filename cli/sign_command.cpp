@@ -1,6 +1,10 @@
 // karta-sign FILE...: CAdES-B-B signatures with the card's everyday or qualified key.
+#include <unistd.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -47,6 +51,12 @@ Result<fs::path> check_job(const std::string& file, const Arguments& given, std:
       !outputs.insert(fs::absolute(output).lexically_normal()).second) {
     return fail(ErrorKind::already_exists, "\"" + output.string() + "\" is there already",
                 "move it away first: karta-sign never overwrites");
+  }
+  const fs::path folder = output.has_parent_path() ? output.parent_path() : fs::path(".");
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    return fail(errno == EROFS || errno == EACCES ? ErrorKind::not_permitted : ErrorKind::io,
+                "cannot write to \"" + folder.string() + "\": " + std::strerror(errno),
+                "name a folder for the signatures: --output-dir FOLDER");
   }
   return output;
 }
@@ -113,7 +123,7 @@ Result<int> run(const Arguments& given) {
 
   std::string signer_name;
   if (std::any_of(jobs.begin(), jobs.end(), [](const Job& job) { return !job.error; })) {
-    auto session = TRY(CardSession::open(given.reader));
+    auto session = TRY(CardSession::open_issued(given.reader));
     card::ESignApplication& esign = session->esign();
     const card::KeyRole role = given.key == "qualified" ? card::KeyRole::qualified : card::KeyRole::signature;
     const card::CardKey key = TRY(esign.key(role));

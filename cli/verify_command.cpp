@@ -274,6 +274,10 @@ Result<int> run(const Arguments& given) {
   if (!given.extract.empty() && given.files.size() != 1) {
     return fail(ErrorKind::usage, "--extract goes with one signature file");
   }
+  std::error_code ignored;
+  if (!given.extract.empty() && fs::exists(fs::symlink_status(given.extract, ignored))) {
+    return fail(ErrorKind::already_exists, "\"" + given.extract + "\" is there already");
+  }
   const crypto::TrustMaterial trust = TRY(load_trust(given));
   const Time at = given.at.empty() ? SystemClock().now() : TRY(parse_time(given.at));
   Outcome worst = Outcome::passed;
@@ -288,9 +292,14 @@ Result<int> run(const Arguments& given) {
     } else {
       print_text(verified);
     }
-    if (!given.extract.empty() && verified.outcome == Outcome::passed && verified.report->content) {
+    if (given.extract.empty()) continue;
+    if (verified.outcome == Outcome::passed && verified.report->content) {
       TRY(write_new_file(given.extract, *verified.report->content, 0644));
       say("the signed content is in \"" + given.extract + "\"");
+    } else if (verified.outcome == Outcome::passed) {
+      warn("nothing was extracted: the signature does not hold its content, which lies beside it");
+    } else {
+      warn("nothing was extracted: only content whose signature passes is");
     }
   }
   if (given.json) print_json(document);

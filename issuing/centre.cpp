@@ -35,6 +35,13 @@ Status make_parents(const fs::path& folder, const fs::path& file) {
   return {};
 }
 
+/// `folder` from the root on, without a slash at its end.
+fs::path target_of(const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path whole = fs::absolute(folder, ignored).lexically_normal();
+  return whole.has_filename() ? whole : whole.parent_path();
+}
+
 Result<crypto::CertificateProfile> default_certificate_profile(std::string_view name) {
   for (const DefaultCertificateProfile& profile : default_certificate_profiles()) {
     if (profile.name == name) {
@@ -120,6 +127,29 @@ Status check_profile_name(std::string_view name) {
 
 }  // namespace
 
+Status check_new_centre(const fs::path& folder, const CentreOptions& options) {
+  if (folder.empty()) return fail(ErrorKind::usage, "the folder has no name");
+  std::error_code error;
+  if (fs::exists(folder, error) && !(fs::is_directory(folder, error) && fs::is_empty(folder, error))) {
+    return fail(ErrorKind::already_exists, "\"" + folder.string() + "\" is there and not empty",
+                "name a folder that does not exist yet");
+  }
+  const fs::path parent = target_of(folder).parent_path();
+  if (!fs::is_directory(parent, error)) {
+    return fail(ErrorKind::not_found, "there is no folder \"" + parent.string() + "\" to make the centre in");
+  }
+  if (!is_country_code(options.country)) {
+    return fail(ErrorKind::usage, "\"" + options.country + "\" is no country", "two capital letters, ISO 3166-1");
+  }
+  for (const char* const what : {"Root CA", "Issuing CA"}) {
+    if (options.name.empty() || !authority_name(options, what)) {
+      return fail(ErrorKind::usage, "\"" + options.name + "\" cannot name a certificate authority",
+                  "1 to 53 characters of UTF-8 without control characters: \"NAME Issuing CA\" has at most 64");
+    }
+  }
+  return {};
+}
+
 Status create_centre(const fs::path& folder, const CentreOptions& options, const SecretBytes& passphrase,
                      const Clock& clock, RandomSource& random) {
   if (passphrase.size() < kShortestPassphrase) {
@@ -127,13 +157,9 @@ Status create_centre(const fs::path& folder, const CentreOptions& options, const
                 "it protects the keys of both certificate authorities: take at least " +
                     std::to_string(kShortestPassphrase) + " characters, better a sentence");
   }
+  TRY(check_new_centre(folder, options));
   std::error_code error;
-  if (fs::exists(folder, error) && !(fs::is_directory(folder, error) && fs::is_empty(folder, error))) {
-    return fail(ErrorKind::already_exists, "\"" + folder.string() + "\" is there and not empty",
-                "name a folder that does not exist yet");
-  }
-  const fs::path whole = fs::absolute(folder).lexically_normal();
-  const fs::path target = whole.has_filename() ? whole : whole.parent_path();
+  const fs::path target = target_of(folder);
   fs::path draft = target;
   draft += ".part" + std::to_string(::getpid());
   TRY(make_folder(draft, 0700));

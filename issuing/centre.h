@@ -25,6 +25,9 @@ struct CentreOptions {
   std::uint32_t key_file_iterations = crypto::PrivateKey::kIterations;  ///< of PBKDF2; tests may take less
 };
 
+/// What can be known to fail before a passphrase is asked for: the folder, the names of the authorities, the country.
+Status check_new_centre(const std::filesystem::path& folder, const CentreOptions& options);
+
 /// Makes a whole centre in `folder`, which must not exist or be empty: karta.toml, root and issuing CA, profiles,
 /// registry, a folder for letters. Everything is made beside `folder` first and moved there at once, so that a failure
 /// leaves nothing behind. `passphrase` (at least kShortestPassphrase octets) encrypts both CA keys.

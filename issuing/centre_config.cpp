@@ -87,11 +87,11 @@ Status read_section(CentreConfig& config, const std::filesystem::path& file, std
   return {};
 }
 
-bool is_country(std::string_view text) {
+}  // namespace
+
+bool is_country_code(std::string_view text) {
   return text.size() == 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' && text[1] <= 'Z';
 }
-
-}  // namespace
 
 Result<CentreConfig> load_centre_config(const std::filesystem::path& folder) {
   CentreConfig config;
@@ -128,7 +128,7 @@ Result<CentreConfig> load_centre_config(const std::filesystem::path& folder) {
                                                 ")");
     }
   }
-  if (!is_country(config.country)) {
+  if (!is_country_code(config.country)) {
     return fail(ErrorKind::configuration,
                 std::string(kCentreFile) + ": \"centre.country\" must be two capital letters");
   }

@@ -35,6 +35,9 @@ inline constexpr std::string_view kCentreFile = "karta.toml";
 /// mistyped key; with `ErrorKind::not_found` where there is no such file.
 Result<CentreConfig> load_centre_config(const std::filesystem::path& folder);
 
+/// Two capital letters, the shape of an ISO 3166-1 alpha-2 code.
+bool is_country_code(std::string_view text);
+
 /// The text of a new centre's karta.toml, with a comment above each key.
 std::string default_centre_config(std::string_view name, std::string_view country);
 

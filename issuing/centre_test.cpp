@@ -59,6 +59,24 @@ TEST_F(CentreTest, NeverOverwritesAndLeavesNothingBehind) {
   EXPECT_EQ(create_centre(folder_, options_, passphrase_, clock_, random_).error().kind, ErrorKind::already_exists);
 }
 
+TEST_F(CentreTest, WrongNamesAreFoundBeforeAnythingIsAskedOrMade) {
+  const auto kind = [&](const fs::path& folder) { return check_new_centre(folder, options_).error().kind; };
+  EXPECT_EQ(kind(""), ErrorKind::usage);
+  EXPECT_EQ(kind(folder_ / "missing" / "centre"), ErrorKind::not_found);
+  EXPECT_TRUE(check_new_centre(folder_, options_));
+  EXPECT_TRUE(check_new_centre(folder_.string() + "/", options_));
+  options_.country = "xx";
+  EXPECT_EQ(kind(folder_), ErrorKind::usage);
+  options_.country = "XX";
+  for (const std::string& name :
+       {std::string(), std::string(54, 'x'), std::string("two\nlines"), std::string("\xff")}) {
+    options_.name = name;
+    EXPECT_EQ(kind(folder_), ErrorKind::usage) << name;
+  }
+  options_.name = std::string(53, 'x');
+  EXPECT_TRUE(create_centre(folder_.string() + "/", options_, passphrase_, clock_, random_));
+}
+
 TEST_F(CentreTest, ProfileNamesStayInTheirFolder) {
   ASSERT_TRUE(create_centre(folder_, options_, passphrase_, clock_, random_));
   auto centre = *Centre::open(folder_, clock_, random_);

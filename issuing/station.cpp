@@ -1,7 +1,16 @@
 #include "issuing/station.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "base/file.h"
 #include "card/card_type.h"
@@ -15,21 +24,57 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostNote = 256 * 1024;
 
+/// Characters, not octets: what the upper bounds of X.520 attributes count. `text` is valid UTF-8 (identity checks it).
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string_view first_character(std::string_view text) {
+  std::size_t end = text.empty() ? 0 : 1;
+  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
+  return text.substr(0, end);
+}
+
 std::string full_name(const identity::Citizen& citizen) {
   std::string name = citizen.family + " " + citizen.given;
   if (!citizen.patronymic.empty()) name += " " + citizen.patronymic;
   return name;
 }
 
+/// The full name where commonName holds it (64 characters, X.520 ub-common-name); otherwise family name and initials,
+/// at worst the family name alone. surname and givenName hold up to 128 and have the name whole.
+std::string common_name(const identity::Citizen& citizen) {
+  constexpr std::size_t kMostCharacters = 64;
+  std::string name = full_name(citizen);
+  if (characters(name) <= kMostCharacters) return name;
+  name = citizen.family;
+  for (const std::string_view part : {std::string_view(citizen.given), std::string_view(citizen.patronymic)}) {
+    if (part.empty()) continue;
+    const std::string longer = name + " " + std::string(first_character(part)) + ".";
+    if (characters(longer) <= kMostCharacters) name = longer;
+  }
+  return name;
+}
+
+/// givenName: given name and patronymic, where 128 characters hold both.
+std::string given_names(const identity::Citizen& citizen) {
+  constexpr std::size_t kMostCharacters = 128;
+  if (citizen.patronymic.empty()) return citizen.given;
+  std::string both = citizen.given + " " + citizen.patronymic;
+  return characters(both) <= kMostCharacters
+             ? both
+             : citizen.given + " " + std::string(first_character(citizen.patronymic)) + ".";
+}
+
 /// The subject of a citizen's certificate: what the profile asks for and the registry knows.
 Result<crypto::Name> subject_of(const identity::Citizen& citizen, std::string_view country,
                                 const crypto::CertificateProfile& profile) {
-  const std::string given = citizen.given + (citizen.patronymic.empty() ? "" : " " + citizen.patronymic);
   const std::pair<const char*, std::string> known[] = {
       {"C", std::string(country)},
-      {"CN", full_name(citizen)},
+      {"CN", common_name(citizen)},
       {"SN", citizen.family},
-      {"GN", given},
+      {"GN", given_names(citizen)},
       {"SNILS", citizen.snils.digits()},
       {"INN", citizen.inn ? citizen.inn->text() : std::string()},
   };
@@ -42,17 +87,6 @@ Result<crypto::Name> subject_of(const identity::Citizen& citizen, std::string_vi
     if (listed(profile.subject_required, name) || listed(profile.subject_optional, name)) builder.add(name, value);
   }
   return builder.build();
-}
-
-/// The order this citizen's card is made under: the one that is open, or a new one.
-Result<identity::Card> order_for(identity::Registry& registry, const IssueRequest& request) {
-  for (const identity::Card& card : TRY(registry.cards_of(request.citizen))) {
-    if (card.state == identity::CardState::ordered && card.profile == request.profile) return card;
-  }
-  identity::CardOrder order;
-  order.citizen = request.citizen;
-  order.profile = request.profile;
-  return registry.order_card(order, {request.actor, "issue"});
 }
 
 /// When the first of the card's certificates will end, before they are made.
@@ -76,6 +110,20 @@ Result<std::map<std::string, Bytes>> authorities_of(const Centre& centre, const 
     authorities[authority.name] = (authority.name == "root" ? centre.root() : centre.issuing()).der();
   }
   return authorities;
+}
+
+/// Everything about the certificates that can be known to fail does so before the card is touched.
+Status check_certifiable(const Centre& centre, const card::CardProfile& profile, const identity::Citizen& citizen) {
+  for (const card::KeyProfile& key : profile.keys) {
+    const auto certificate_profile = TRY(centre.certificate_profile(key.certificate_profile));
+    auto subject = subject_of(citizen, centre.config().country, certificate_profile);
+    if (!subject) {
+      return fail(ErrorKind::configuration, "the certificate \"" + key.certificate_profile +
+                                                "\" cannot name this citizen: " + subject.error().message);
+    }
+  }
+  TRY(authorities_of(centre, profile));
+  return {};
 }
 
 struct Certified {
@@ -152,17 +200,98 @@ class WorkNote {
                const std::vector<std::pair<std::string, crypto::Certificate>>& certificates) const {
     std::string text = identity::format_id(card) + "\n";
     for (const auto& [role, certificate] : certificates) text += role + " " + to_hex(certificate.der()) + "\n";
-    remove();
-    return write_new_file(path_, as_bytes(text), 0600);
+    // Whole beside the old one, then in its place: at no moment is there a card in the making without a note.
+    fs::path fresh = path_;
+    fresh += ".new";
+    std::error_code error;
+    fs::remove(fresh, error);  // of a run that ended between the two
+    TRY(write_new_file(fresh, as_bytes(text), 0600));
+    fs::rename(fresh, path_, error);
+    if (error) return fail(ErrorKind::io, "cannot write \"" + path_.string() + "\": " + error.message());
+    return {};
   }
   void remove() const {
     std::error_code ignored;
     fs::remove(path_, ignored);
+    fs::path fresh = path_;
+    fresh += ".new";
+    fs::remove(fresh, ignored);
   }
 
  private:
   fs::path path_;
 };
+
+/// Holds an order for one run: two that made cards under the same order would revoke each other's certificates. A lock
+/// of the kernel on a file of the work folder, so that a run that was killed holds nothing.
+class OrderLock {
+ public:
+  static Result<OrderLock> take(const fs::path& folder, identity::CardId order) {
+    const fs::path path = folder / (identity::format_id(order) + ".lock");
+    for (;;) {
+      OrderLock lock(path, ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+      if (lock.descriptor_ < 0) {
+        return fail(ErrorKind::io, "cannot write to \"" + folder.string() + "\": " + std::strerror(errno));
+      }
+      if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+        lock.held_ = false;
+        return fail(ErrorKind::busy, "this citizen's card is being made in another run of karta",
+                    "wait until that one has ended");
+      }
+      // The run before may have removed the file between our opening and our locking it.
+      struct stat named {
+      }, opened{};
+      if (::fstat(lock.descriptor_, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+        return lock;
+      }
+      lock.held_ = false;
+    }
+  }
+  OrderLock(OrderLock&& other) noexcept
+      : path_(std::move(other.path_)),
+        descriptor_(std::exchange(other.descriptor_, -1)),
+        held_(std::exchange(other.held_, false)) {}
+  OrderLock& operator=(OrderLock&&) = delete;
+  ~OrderLock() {
+    if (held_) ::unlink(path_.c_str());
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+ private:
+  OrderLock(fs::path path, int descriptor) : path_(std::move(path)), descriptor_(descriptor), held_(descriptor >= 0) {}
+
+  fs::path path_;
+  int descriptor_;
+  bool held_;
+};
+
+/// The order a card is made under, held by this run.
+struct HeldOrder {
+  identity::Card card;
+  OrderLock lock;
+};
+
+/// What the registry says of an order once it is held: another run may have finished it in between.
+Result<HeldOrder> hold(Centre& centre, identity::CardId id) {
+  auto lock = TRY(OrderLock::take(centre.config().work, id));
+  identity::Card card = TRY(centre.registry().card(id));
+  return HeldOrder{std::move(card), std::move(lock)};
+}
+
+/// The order this citizen's card is made under: the one that is open, or a new one.
+Result<HeldOrder> order_for(Centre& centre, const IssueRequest& request) {
+  for (const identity::Card& card : TRY(centre.registry().cards_of(request.citizen))) {
+    if (card.state != identity::CardState::ordered || card.profile != request.profile) continue;
+    HeldOrder held = TRY(hold(centre, card.id));
+    if (held.card.state == identity::CardState::ordered) return held;
+  }
+  identity::CardOrder order;
+  order.citizen = request.citizen;
+  order.profile = request.profile;
+  const identity::Card ordered = TRY(centre.registry().order_card(order, {request.actor, "issue"}));
+  return hold(centre, ordered.id);
+}
 
 fs::path letter_path(const Centre& centre, const std::string& serial) {
   return centre.config().letters / (serial + ".txt");
@@ -211,6 +340,7 @@ Result<Certified> make_card(Centre& centre, crypto::Signer& ca, card::Channel& c
                             const card::StepProgress& progress) {
   const identity::Purpose purpose{request.actor, "issue a card", "card " + identity::format_id(order.id)};
   const identity::CitizenRecord holder = TRY(centre.registry().read_citizen(request.citizen, purpose));
+  TRY(check_certifiable(centre, profile, holder.citizen));
   auto chip = TRY(from_hex(serial));
   const card::CardData data{card::CardSecrets::generate(profile, random), {}, std::move(chip)};
   auto work = TRY(card::Personalisation::make(profile, data));
@@ -267,18 +397,21 @@ Result<IssuedCard> issue_card(Centre& centre, crypto::Signer& ca, card::CardConn
   const auto interrupted = TRY(note.read());
   issued.made_again = interrupted.has_value();
   Certified certified;
+  std::optional<HeldOrder> held;  // until the card is produced
   if (interrupted && TRY(is_closed(channel))) {
     // Only the last step, reading back, was missed: everything is on the card and it takes nothing more.
     if (TRY(registry.card(interrupted->card)).citizen != request.citizen) {
       return fail(ErrorKind::card_refused, "the card with serial " + serial + " was made for somebody else",
                   "issue it for the citizen of card " + identity::format_id(interrupted->card));
     }
+    held.emplace(TRY(hold(centre, interrupted->card)));
     certified = TRY(certified_before(centre, profile, *interrupted));
     issued.card.id = interrupted->card;
     issued.letter = letter_path(centre, serial);
   } else {
+    held.emplace(TRY(order_for(centre, request)));
+    const identity::Card& order = held->card;
     if (interrupted) TRY(card::erase_blank_card(channel));
-    const identity::Card order = TRY(order_for(registry, request));
     TRY(note.write(order.id, {}));
     certified = TRY(make_card(centre, ca, channel, profile, request, serial, order, note, clock, random, progress));
     issued.card.id = order.id;

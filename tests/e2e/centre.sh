@@ -14,6 +14,25 @@ ends 0 karta --help
 ends 0 karta card issue --help
 ends 0 karta --version
 
+says_help() { grep -q "^Usage: $1 " "$work/out" || { cat "$work/out"; no "the help does not name \"$1\""; }; }
+run karta card issue --help
+says_help "karta card issue"
+ends 64 karta card
+says_help "karta card"
+for words in --help "card issue --help" --version; do
+  # shellcheck disable=SC2086
+  code=0; karta $words >/dev/full 2>"$work/out" || code=$?
+  [ $code -eq 74 ] || no "output that got lost ended with $code: karta $words"
+done
+ends 64 karta init c --passphrase-fd -1
+says '"-1" is no file descriptor'
+ends 64 setsid karta init "" </dev/null
+says "the folder has no name"
+ends 66 setsid karta init nowhere/c </dev/null
+ends 64 setsid karta init c --country ru </dev/null
+ends 64 setsid karta init c --name "$(printf 'Ж%.0s' {1..54})" </dev/null
+says "53 characters"
+
 step "a passphrase is asked for, never taken from the command line"
 ends 64 setsid karta init c </dev/null
 says "there is no terminal" "--passphrase-fd"
@@ -44,6 +63,9 @@ cp "$tests/../docs/examples/citizens.csv" people.csv
 good=$(($(wc -l <people.csv) - 2))
 ends 65 karta citizen import people.csv --dir c --json
 says '"schema": "karta.citizen.import-summary/1"' "\"created\": $good" '"rejected": 1'
+rm people.csv.rejected
+ends 65 karta citizen import people.csv --dir c
+says "people.csv:" "$((good + 1)) lines: $good unchanged, 1 rejected"
 [ -s people.csv.rejected ] || no "the bad line was not kept"
 [ "$(wc -l <people.csv.rejected)" -eq 2 ] || no "the file of bad lines is not header and line"
 ends 73 karta citizen import people.csv --dir c

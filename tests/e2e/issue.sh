@@ -4,9 +4,19 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 make_centre
 run "$KARTA_SIM" new "$work/a.card"
 run "$KARTA_SIM" new "$work/b.card"
-start_cards run "$work/a.card" "$work/b.card"
+run "$KARTA_SIM" new "$work/c.card"
+start_cards run "$work/a.card" "$work/b.card" "$work/c.card"
+
+step "a blank card is called blank by every command that wants more"
+echo text >"$work/text"
+ends 69 karta-sign "$work/text" --reader "Reader 1"
+says "blank" "karta card issue"
+ends 69 karta card change-pin --reader "Reader 1"
+ends 69 karta card unblock --reader "Reader 1"
+ends 69 karta card read --reader "Reader 1"
 
 step "the plan is shown before anything runs"
+ends 69 karta card issue --dry-run --reader "No Such Reader"
 run karta card issue --dry-run --reader "Reader 1"
 says "create" "commands"
 run karta card issue --dry-run --reader "Reader 1" --json
@@ -20,12 +30,30 @@ ends 64 karta card issue --citizen "001-002-001 17" --reader "Reader 1" --passph
 run karta card info --reader "Reader 1"
 says "blank"
 
+step "no room for the notes on a card in the making: what there is stays, and the card is taken up again"
+cp "$KARTA_DIR/karta.toml" "$work/karta.toml"
+mkdir "$work/narrow"
+mount -t tmpfs -o size=8k none "$work/narrow"
+sed -i "s|^folder = 'work'|folder = '$work/narrow'|" "$KARTA_DIR/karta.toml"
+ends 74 karta card issue --citizen "001-001-999 65" --reader "Reader 1" --passphrase-fd 3 3<<<"$passphrase"
+says "No space left"
+cp "$work"/narrow/*.card "$KARTA_DIR/work" || no "the note on the card in the making was lost"
+umount "$work/narrow"
+cp "$work/karta.toml" "$KARTA_DIR/karta.toml"
+
 step "the power fails at many places of the issue; the card is made again under the same order"
 for command in 6 20 35 48; do
   tell cut-power 1 command=$command
   refuse timeout 60 karta card issue --citizen "001-001-999 65" --reader "Reader 1" --passphrase-fd 3 3<<<"$passphrase"
   put_back 1
 done
+
+step "another run holds the order: nothing is done"
+order=$(head -n 1 "$KARTA_DIR"/work/*.card)
+ends 75 flock "$KARTA_DIR/work/$order.lock" \
+  karta card issue --citizen "001-001-999 65" --reader "Reader 1" --passphrase-fd 3 3<<<"$passphrase"
+says "another run"
+
 issue "001-001-999 65" "Reader 1"
 grep -q '"made_again": true' "$work/out" || no "the interrupted card was not recognised"
 index=$(sed -n 's/^      "status_index": \([0-9]*\),$/\1/p' "$work/out")
@@ -43,6 +71,15 @@ run openssl verify -CAfile "$KARTA_DIR/ca/root.crt.pem" -untrusted "$KARTA_DIR/c
 run karta card info --reader "Reader 1" --json
 [ "$(grep -c "\"status_index\": $index" "$work/out")" -eq 4 ] || no "four certificates with status index $index expected"
 ends 66 karta card read NOTHING --reader "Reader 1"
+
+step "a name longer than commonName holds: family and initials there, the whole name beside it"
+long=$(printf 'а%.0s' {1..40})
+printf 'snils;family;given;patronymic;birth_date\n001-000-001 00;Ж%s;З%s;И%s;1980-01-01\n' "$long" "$long" "$long" >"$work/long.csv"
+run karta citizen import "$work/long.csv"
+run karta card issue --citizen "001-000-001 00" --reader "Reader 3" --passphrase-fd 3 3<<<"$passphrase"
+run karta card read SIG --reader "Reader 3" --out "$work/long.pem"
+run openssl x509 -in "$work/long.pem" -noout -subject -nameopt utf8,sep_multiline,-esc_msb
+says "CN=Ж$long З. И." "SN=Ж$long" "GN=З$long И$long"
 
 step "transport PINs sign nothing; the new PIN must keep to the rules"
 echo text >"$work/text"
