@@ -62,7 +62,7 @@ Result<std::size_t> FileContent::read(MutableByteView buffer) {
 bool FileContent::rewind() { return ::lseek(descriptor_, 0, SEEK_SET) == 0; }
 
 Result<Bytes> read_all(ContentSource& source, std::size_t most) {
-  constexpr std::size_t kPiece = 64 * 1024;
+  constexpr std::size_t kPiece = 65'536;
   Bytes out;
   for (;;) {
     const std::size_t used = out.size();

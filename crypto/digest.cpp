@@ -50,7 +50,7 @@ Bytes digest(Hash hash, ByteView octets) {
 
 Result<Bytes> digest(Hash hash, ContentSource& content) {
   Hasher hasher(hash);
-  Bytes buffer(64 * 1024);
+  Bytes buffer(65'536);
   while (const std::size_t count = TRY(content.read(buffer))) hasher.update(ByteView(buffer).first(count));
   return hasher.finish();
 }

@@ -147,7 +147,7 @@ tl::unexpected<Error> does_not_fit(const PublicKey& key, AlgorithmId algorithm) 
 
 // SubjectPublicKeyInfo ::= SEQUENCE { algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
 Result<PublicKey> PublicKey::from_spki(ByteView der) {
-  constexpr std::size_t kMostOctets = 8 * 1024;
+  constexpr std::size_t kMostOctets = 8'192;
   if (der.size() > kMostOctets) return fail(ErrorKind::limit, "public key is larger than 8 KiB");
   auto data = std::make_shared<Data>();
   data->spki = to_bytes(der);
@@ -312,7 +312,7 @@ Result<PrivateKey> PrivateKey::generate(KeyType type) {
 // PrivateKeyInfo ::= SEQUENCE { version INTEGER, privateKeyAlgorithm AlgorithmIdentifier, privateKey OCTET STRING,
 //                               attributes [0] OPTIONAL, publicKey [1] OPTIONAL }
 Result<PrivateKey> PrivateKey::from_der(ByteView pkcs8) {
-  constexpr std::size_t kMostOctets = 32 * 1024;
+  constexpr std::size_t kMostOctets = 32'768;
   if (pkcs8.size() > kMostOctets) return fail(ErrorKind::limit, "private key is larger than 32 KiB");
   der::Reader outer(pkcs8);
   der::Reader reader = TRY(outer.enter(der::kSequence));

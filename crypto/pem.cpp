@@ -165,7 +165,7 @@ std::string_view describe(FileKind kind) {
 }
 
 Result<Bytes> der_of_file(ByteView file, std::initializer_list<std::string_view> labels) {
-  if (!contains(file.first(std::min<std::size_t>(file.size(), 64 * 1024)), kBegin) || sequence_header(file) != 0) {
+  if (!contains(file.first(std::min<std::size_t>(file.size(), 65'536)), kBegin) || sequence_header(file) != 0) {
     return to_bytes(file);
   }
   auto blocks = TRY(parse_pem(as_text(file)));

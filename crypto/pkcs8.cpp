@@ -115,7 +115,7 @@ Result<SecretBytes> derive(const Pbes2& pbes2, const SecretBytes& passphrase) {
 
 // EncryptedPrivateKeyInfo ::= SEQUENCE { encryptionAlgorithm AlgorithmIdentifier, encryptedData OCTET STRING }
 Result<SecretBytes> open_encrypted_pkcs8(ByteView der, const SecretBytes& passphrase, std::uint32_t most_iterations) {
-  constexpr std::size_t kMostOctets = 64 * 1024;
+  constexpr std::size_t kMostOctets = 65'536;
   if (der.size() > kMostOctets) return fail(ErrorKind::limit, "private key is larger than 64 KiB");
   der::Reader outer(der);
   der::Reader reader = TRY(outer.enter(der::kSequence));
@@ -147,7 +147,8 @@ Result<SecretBytes> open_encrypted_pkcs8(ByteView der, const SecretBytes& passph
   if (!opened) {
     return fail(ErrorKind::wrong_pin, "the private key does not open", "check the passphrase; the file may be damaged");
   }
-  return SecretBytes::copy_of(plain.expose_secret().first(static_cast<std::size_t>(first + last)));
+  return SecretBytes::copy_of(
+      plain.expose_secret().first(static_cast<std::size_t>(first) + static_cast<std::size_t>(last)));
 }
 
 Result<Bytes> seal_encrypted_pkcs8(const SecretBytes& private_key_info, const SecretBytes& passphrase,
@@ -168,7 +169,7 @@ Result<Bytes> seal_encrypted_pkcs8(const SecretBytes& private_key_info, const Se
       EVP_EncryptFinal_ex(context.get(), encrypted.data() + first, &last) != 1) {
     return openssl_failed("AES-CBC");
   }
-  encrypted.resize(static_cast<std::size_t>(first + last));
+  encrypted.resize(static_cast<std::size_t>(first) + static_cast<std::size_t>(last));
 
   const Bytes prf = der::sequence({der::oid(kPrfs[1].oid), der::null()});
   const Bytes derivation =

@@ -127,7 +127,7 @@ class Content {
       for (const ByteView piece : data_.content) consume(piece);
       return {};
     }
-    Bytes buffer(64 * 1024);
+    Bytes buffer(65'536);
     while (const std::size_t count = TRY(detached_->read(buffer))) consume(ByteView(buffer).first(count));
     return {};
   }
