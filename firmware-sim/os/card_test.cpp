@@ -601,6 +601,8 @@ TEST_F(CardTest, Behaviour33_QualifiedKeySignsOncePerVerifiedPin) {
   mse("B6", "04", "4B02");
   EXPECT_EQ(verify(1, "123456"), 0x9000);
   EXPECT_EQ(sign(), 0x6982) << "PIN 1 is not PIN 2";
+  expect("00A4080C04 50154B02", 0x9000);
+  expect("00460000", 0x6982);  // nor does it make a new qualified key
   EXPECT_EQ(verify(2, "654321"), 0x9000);
   EXPECT_EQ(sign(), 0x9000);
   EXPECT_EQ(sign(), 0x6982);
