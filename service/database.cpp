@@ -106,11 +106,14 @@ bool Database::in_transaction() const { return connection_->in_transaction(); }
 Status Database::transact(const std::function<Status()>& work) {
   thread_local std::minstd_rand jitter(std::random_device{}());
   for (int attempt = 1;; ++attempt) {
+    bool began = false;
     const Status done = [&]() -> Status {
       Transaction transaction = TRY(begin());
+      began = true;
       TRY(work());
       return transaction.commit();
     }();
+    if (!began) return done;  // a lock that was not given within busy_timeout has been waited for long enough
     if (done || done.error().kind != ErrorKind::busy || attempt == kTransactionTries) return done;
     // Two writers that collide once would collide again if both came back at the same moment.
     const int most_ms = 10 << std::min(attempt, 6);

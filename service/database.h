@@ -126,9 +126,10 @@ class Database {
   Result<Transaction> begin_read();
   bool in_transaction() const;
 
-  /// Runs `work` in a writing transaction and commits. On ErrorKind::busy (a lock of another process here; a
-  /// serialisation failure, SQLSTATE 40001, elsewhere) everything is rolled back and `work` runs again, up to
-  /// kTransactionTries times with growing random pauses: `work` must undo nothing but its own variables.
+  /// Runs `work` in a writing transaction and commits. A lock of another process is waited for as long as busy_timeout
+  /// says, once. On ErrorKind::busy after that (a serialisation failure, SQLSTATE 40001, elsewhere) everything is
+  /// rolled back and `work` runs again, up to kTransactionTries times with growing random pauses: `work` must undo
+  /// nothing but its own variables.
   Status transact(const std::function<Status()>& work);
 
   /// The store's own examination of the whole file; malformed and what it found if anything is wrong.

@@ -33,6 +33,20 @@ TEST(Documents, ExitCodesAreThoseOfTheTable) {
   }
 }
 
+// Commands that name a citizen name one of the sample file: a newcomer types them as they stand.
+TEST(Documents, SampleCitizensAreInTheSampleFile) {
+  const std::string people = text_of("docs/examples/citizens.csv");
+  const std::regex citizen("citizen \"([0-9 -]+)\"");
+  for (const char* const document : {"README.md", "docs/man/karta.1"}) {
+    const std::string text = text_of(document);
+    int found = 0;
+    for (std::sregex_iterator at(text.begin(), text.end(), citizen), end; at != end; ++at, ++found) {
+      EXPECT_NE(people.find("\n" + (*at)[1].str() + ";"), std::string::npos) << document << ": " << (*at)[1];
+    }
+    EXPECT_GT(found, 0) << document;
+  }
+}
+
 // Every relative link in the Markdown of the tree leads somewhere.
 TEST(Documents, LinksLeadSomewhere) {
   namespace fs = std::filesystem;
