@@ -41,9 +41,7 @@ compare() { # card title token pin
   row "cold, loading included" us "$(column karta.cold 4)" "$(column opensc.cold 4)"
   row "with its cache" commands "$(column karta.kept 1)" "$(column opensc.kept 1)"
   row "with its cache, loading included" us "$(column karta.kept 4)" "$(column opensc.kept 4)"
-  row "one more signature" commands \
-    "$(per_signature "$(column karta.cold 1)" "$(column karta.warm 1)" "$signatures")" \
-    "$(per_signature "$(column opensc.cold 1)" "$(column opensc.warm 1)" "$signatures")"
+  row "one more signature" commands "$(per_signature "$module" "$3" "$4" 01)" "$(per_signature "${module_of[opensc]}" "$3" "$4" 01)"
   row "signatures" per-second \
     "$(awk -v n="$signatures" -v us="$(column karta.warm 5)" 'BEGIN { printf "%.0f", n * 1000000 / us }')" \
     "$(awk -v n="$signatures" -v us="$(column opensc.warm 5)" 'BEGIN { printf "%.0f", n * 1000000 / us }')"

@@ -4,10 +4,11 @@
 : "${KARTA_STRESS:?names the stress program}"
 cache_folder=${XDG_CACHE_HOME:?is fresh in tools/private-pcscd}
 
-# exchanges FILE: "commands octets-out octets-back" of a record.
+# exchanges FILE: "commands octets-out octets-back" of a record; with "first", up to the first signature (PSO: COMPUTE
+# DIGITAL SIGNATURE).
 exchanges() {
-  awk -F'"' '
-    /"command":/ {
+  awk -F'"' -v first="${2-}" '
+    /"command":/ && !over {
       n++
       for (i = 2; i < NF; i += 2) {
         if ($i == "command") out += length($(i + 2)) / 2
@@ -15,19 +16,29 @@ exchanges() {
         if ($i == "hidden_bytes") { split($(i + 1), v, /[:,}]/); out += v[2] }
         if ($i == "hidden_response_bytes") { split($(i + 1), v, /[:,}]/); back += v[2] }
       }
+      if (first != "" && /"command":"002A9E9A/) over = 1
     }
     END { printf "%d %d %d\n", n, out, back }' "$1"
 }
-# measure MODULE TOKEN PIN ID SIGNATURES [--keep-cache]: a process of its own makes a first signature and SIGNATURES more.
-# Prints "commands octets-out octets-back first-signature-us others-us". The record is that of this process alone.
+# measure MODULE TOKEN PIN ID SIGNATURES [--keep-cache]: a process of its own finds the token by its label (TOKEN a number:
+# takes the slot as it comes), logs in, finds the key, makes a first signature and SIGNATURES more. Prints "commands
+# octets-out octets-back first-signature-us others-us"; with no more signatures, commands and octets up to the first. The
+# record is that of this process alone.
 measure() {
+  local token=(--token "$2") part=''
+  [[ ! $2 =~ ^[0-9]+$ ]] || token=(--slot-index "$2")
+  [ "$5" -gt 0 ] || part=first
   [ "${6-}" = --keep-cache ] || find "$cache_folder" -mindepth 1 -delete
   : >"$record"
-  run "$KARTA_STRESS" bench --module "$1" --token "$2" --pin "$3" --key "$4=$work/$4.pem" --rounds "$5"
-  printf '%s %s\n' "$(exchanges "$record")" "$(sed -n 's/.*"cold_us":\([0-9]*\),.*"warm_us":\([0-9]*\)}.*/\1 \2/p' "$work/out")"
+  run "$KARTA_STRESS" bench --module "$1" "${token[@]}" --pin "$3" --key "$4=$work/$4.pem" --rounds "$5"
+  printf '%s %s\n' "$(exchanges "$record" $part)" "$(sed -n 's/.*"cold_us":\([0-9]*\),.*"warm_us":\([0-9]*\)}.*/\1 \2/p' "$work/out")"
 }
-# per_signature COMMANDS-WITHOUT COMMANDS-WITH SIGNATURES: commands of one warm signature.
-per_signature() { awk -v a="$1" -v b="$2" -v n="$3" 'BEGIN { printf "%.2f", (b - a) / n }'; }
+# per_signature MODULE TOKEN PIN ID: commands of one signature more, of fifty.
+per_signature() {
+  local one fifty
+  one=$(measure "$1" "$2" "$3" "$4" 1 | cut -d' ' -f1) fifty=$(measure "$1" "$2" "$3" "$4" 51 | cut -d' ' -f1)
+  awk -v a="$one" -v b="$fifty" 'BEGIN { printf "%.2f", (b - a) / 50 }'
+}
 # four_key_card: what pkcs15-init makes of four P-256 keys and certificates.
 four_key_card() {
   local id

@@ -97,8 +97,10 @@ CK_RV Module::initialize(Locking locking) const {
 }
 
 std::vector<CK_SLOT_ID> Module::slots() const {
-  std::vector<CK_SLOT_ID> found(64);
-  CK_ULONG count = found.size();
+  CK_ULONG count = 0;  // asked for first: that is when a module looks at its readers
+  if (functions_->C_GetSlotList(CK_TRUE, nullptr, &count) != CKR_OK) return {};
+  std::vector<CK_SLOT_ID> found(count + 16);
+  count = found.size();
   if (functions_->C_GetSlotList(CK_TRUE, found.data(), &count) != CKR_OK) return {};
   found.resize(count);
   return found;

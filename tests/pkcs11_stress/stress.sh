@@ -22,7 +22,7 @@ case $mode in
     step "16 threads sign, with the program's own locks"
     stress sign --own-locks
     step "16 threads sign while another program uses the card"
-    stress sign &
+    stress sign --rounds $((rounds * 20)) &
     signing=$!
     while kill -0 $signing 2>/dev/null; do
       sign_and_verify 01 "$pin" "$everyday" ECDSA-SHA256 sha256 --signature-format openssl
@@ -43,7 +43,7 @@ case $mode in
     stress fork --threads 4
     ;;
   load)
-    step "loaded and unloaded, and processes that end while threads sign, $rounds times each"
+    step "loaded and unloaded, and processes that end badly, $rounds times each"
     stress load --threads 8
     ;;
   wait)
