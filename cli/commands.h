@@ -9,6 +9,7 @@ void add_init(CLI::App& app, Run& chosen);
 void add_citizen(CLI::App& app, Run& chosen);
 void add_card(CLI::App& app, Run& chosen);
 void add_reader(CLI::App& app, Run& chosen);
+void add_pkcs11(CLI::App& app, Run& chosen);
 void add_verify(CLI::App& app, Run& chosen);
 /// karta-sign has no verbs: the program is the command.
 void add_sign(CLI::App& app, Run& chosen);

@@ -27,7 +27,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"issuing", {"base", "crypto", "service", "card", "identity"}},
     {"pkcs11", {"base", "crypto", "card"}},
     {"daemon", {"base", "crypto", "service", "card", "identity"}},
-    {"cli", {"base", "crypto", "service", "card", "identity", "issuing"}},
+    {"cli", {"base", "crypto", "service", "card", "identity", "issuing", "pkcs11"}},
     {"firmware-sim", {"base"}},
 };
 
