@@ -232,16 +232,31 @@ void complete_certificate(Object& object, ByteView der) {
   object.set(CKA_HASH_OF_ISSUER_PUBLIC_KEY, {});
 }
 
-void complete_key(Object& object, const crypto::PublicKey& key) {
+namespace {
+
+// `spki` whole; of the others, those the family has.
+void set_key_octets(Object& object, ByteView spki, ByteView modulus, ByteView exponent, ByteView point) {
   object.complete = true;
-  object.set(CKA_PUBLIC_KEY_INFO, key.spki());
-  if (key.family() == crypto::KeyFamily::rsa) {
-    object.set(CKA_MODULUS, to_bytes(key.modulus()));
-    object.set(CKA_PUBLIC_EXPONENT, to_bytes(key.exponent()));
+  object.set(CKA_PUBLIC_KEY_INFO, to_bytes(spki));
+  if (point.empty()) {
+    object.set(CKA_MODULUS, to_bytes(modulus));
+    object.set(CKA_PUBLIC_EXPONENT, to_bytes(exponent));
     return;
   }
   // §2.3.3: DER OCTET STRING around the point.
-  object.set(CKA_EC_POINT, der::octet_string(key.key_octets()));
+  object.set(CKA_EC_POINT, der::octet_string(point));
+}
+
+}  // namespace
+
+// Without OpenSSL: a program that has made a PKCS #11 engine OpenSSL's default for RSA would call us from in here.
+void complete_key(Object& object, const card::CardPublicKey& key) {
+  set_key_octets(object, key.subject_public_key_info(), key.modulus, key.exponent, key.point);
+}
+
+void complete_key(Object& object, const crypto::PublicKey& key) {
+  const bool rsa = key.family() == crypto::KeyFamily::rsa;
+  set_key_octets(object, key.spki(), key.modulus(), key.exponent(), rsa ? ByteView() : key.key_octets());
 }
 
 }  // namespace karta::pkcs11

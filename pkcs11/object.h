@@ -72,6 +72,7 @@ std::shared_ptr<Object> make_data(const card::DataObject& data, std::size_t numb
 /// Fills what the certificate tells. A certificate that cannot be read leaves CKA_VALUE and no more.
 void complete_certificate(Object& object, ByteView der);
 /// Fills what the public key tells, into a public or a private key.
+void complete_key(Object& object, const card::CardPublicKey& key);
 void complete_key(Object& object, const crypto::PublicKey& key);
 
 /// Mechanisms a key may be used with.

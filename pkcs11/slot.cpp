@@ -348,23 +348,19 @@ Done Slot::complete(Object& object) {
     return {};
   }
   if (!object.key) return {};
-  // The certificate tells the key's dates and subject, and costs less than the key file where it was read already.
+  if (object.key->type == nullptr) return refuse(CKR_FUNCTION_FAILED, "a key of no type karta knows");
+  // The key file has the last word: after a renewal, until the new certificate is written, the certificate is the old
+  // key's. Where the two agree, it tells the key's dates and subject.
+  const card::CardPublicKey read = TRY(taken(app->read_public_key(*object.key)));
+  const Bytes spki = read.subject_public_key_info();
   for (const card::CardCertificate& certificate : TRY(taken(app->certificates()))) {
     if (certificate.authority || certificate.id != object.key->id) continue;
     const auto der = app->read_certificate(certificate);
-    if (!der) break;
-    const auto parsed = crypto::Certificate::from_der(*der);
-    if (!parsed) break;
-    auto key = parsed->public_key();
-    if (!key) break;
-    complete_certificate(object, *der);
-    complete_key(object, *key);
-    return {};
+    const auto parsed = crypto::Certificate::from_der(der ? ByteView(*der) : ByteView());
+    if (parsed && equal(parsed->spki(), spki)) complete_certificate(object, *der);
+    break;
   }
-  if (object.key->type == nullptr) return refuse(CKR_FUNCTION_FAILED, "a key of no type karta knows");
-  const card::CardPublicKey read = TRY(taken(app->read_public_key(*object.key)));
-  const crypto::PublicKey key = TRY(taken(crypto::PublicKey::from_spki(read.subject_public_key_info())));
-  complete_key(object, key);
+  complete_key(object, read);
   return {};
 }
 
