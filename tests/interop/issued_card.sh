@@ -36,7 +36,9 @@ done
 step "every signature key signs, and openssl verifies with the certificate's key"
 ids=$(pkcs15-tool --list-keys 2>/dev/null | awk '/^Private/ { label = $0; sub(/.*\[/, "", label); sub(/\].*/, "", label) } /^\tID +:/ { print label "=" $NF }')
 id_of() { sed -n "s/^$1=//p" <<<"$ids" | head -n 1; }
-family=$(pkcs15-tool --list-keys 2>/dev/null | grep -q 'Private RSA' && echo rsa || echo ec)
+run pkcs15-tool --list-keys
+family=ec
+! grep -q 'Private RSA' "$work/out" || family=rsa
 for role in AUT SIG QES; do
   id=$(id_of "$role")
   [ -n "$id" ] || no "no identifier for $role in: $ids"

@@ -32,7 +32,8 @@ start_cards run "$work/torn-measure.card"
 # Which command of all that pkcs15-init sends is the one that generates?
 before=$(grep -c '"command"' "$record")
 run make_key
-generate_at=$(grep '"command"' "$record" | tail -n "+$((before + 1))" | grep -n -m 1 '"command":"0046' | cut -d: -f1)
+# (awk reads to the end: a reader that leaves early would fail the pipe.)
+generate_at=$(awk -v from="$before" '/"command"/ { n++ } n > from && /"command":"0046/ && !at { at = n - from } END { print at }' "$record")
 for write in 1 2 3 4 6 8 12 40; do
   tell swap "$work/torn-$write.card"
   tell cut-power command="$generate_at" write=$write
