@@ -111,6 +111,28 @@ run p11 --login --pin 741852 --token-label "$everyday" --change-pin --new-pin 85
 pin=852963
 run p11 --login --pin "$pin" --token-label "$everyday" --list-objects --type privkey
 
+step "a key pair made anew in its place"
+type=EC:prime256v1 mechanism=ECDSA-SHA256 more=(--signature-format openssl)
+[ "$(key_kind 01)" = ec ] || type=rsa:2048 mechanism=SHA256-RSA-PKCS more=()
+cp "$work/01.pem" "$work/old.pem"
+run p11 --login --pin "$pin" --token-label "$everyday" --keypairgen --key-type $type --id 01 --label AUT --usage-sign
+# Until its new certificate is there, other programs may take the key from the old one; the module must not.
+run p11 --token-label "$everyday" --read-object --type pubkey --id 01 --output-file "$work/01.der"
+run openssl pkey -pubin -inform DER -in "$work/01.der" -out "$work/01.pem"
+refuse cmp "$work/01.pem" "$work/old.pem"
+sign_and_verify 01 "$pin" "$everyday" $mechanism sha256 "${more[@]}"
+
+step "and its certificate"
+if [ ! -e "$work/ca.crt" ]; then
+  run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/ca.key" -out "$work/ca.crt" -subj "/CN=Renewal CA" -days 30
+fi
+run openssl x509 -new -subj "/CN=Renewed" -force_pubkey "$work/01.pem" -CA "$work/ca.crt" -CAkey "$work/ca.key" -days 30 -outform DER -out "$work/new.der"
+run p11 --login --pin "$pin" --token-label "$everyday" --write-object "$work/new.der" --type cert --id 01 --label AUT
+run p11 --token-label "$everyday" --read-object --type cert --id 01 --output-file "$work/back.der"
+run cmp "$work/new.der" "$work/back.der"
+run pkcs15-tool --read-certificate 01 --output "$work/back.pem"
+openssl x509 -in "$work/back.pem" -outform DER | cmp - "$work/new.der" || no "OpenSC reads another certificate"
+
 step "a key under a new identifier is refused, and nothing is changed by trying"
 mechanism=ECDSA-SHA256 more=(--signature-format openssl)
 [ "$(key_kind 01)" = ec ] || mechanism=SHA256-RSA-PKCS more=()
