@@ -17,10 +17,6 @@ ends() {
 
 # put_back [CARD]: the card into its reader, until pcscd tells programs of it.
 put_back() {
-  local card=${1:-1} deadline=$((SECONDS + 30))
-  tell insert "$card"
-  until karta reader list --json 2>/dev/null | grep -A1 "Virtual Reader $card 00 00" | grep -q '"card_present": true'; do
-    [ $SECONDS -lt $deadline ] || no "card $card never came back"
-    read -r -t 0.05 <> <(:) || true
-  done
+  tell insert "${1:-1}"
+  await_card "Reader ${1:-1}"
 }

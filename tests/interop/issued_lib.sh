@@ -17,8 +17,22 @@ CSV
   run karta citizen import "$work/people.csv"
 }
 
+# await_card READER: until pcscd tells programs of the card in the first slot of "Reader N". (It switches a card on a
+# moment before it says so.)
+await_card() {
+  local deadline=$((SECONDS + 30)) readers
+  until
+    readers=$(karta reader list --json 2>/dev/null || true)
+    [[ $readers =~ "Virtual $1 00 00\","$'\n'[[:space:]]*'"card_present": true' ]]
+  do
+    [ $SECONDS -lt $deadline ] || no "no card came into $1"
+    read -r -t 0.05 <> <(:) || true
+  done
+}
+
 # issue SNILS READER [PROFILE]: a card for the person; leaves serial, letter and the letter's codes in variables.
 issue() {
+  await_card "$2"
   run karta card issue --citizen "$1" --reader "$2" --profile "${3:-citizen}" --json --passphrase-fd 3 3<<<"$passphrase"
   serial=$(sed -n 's/^ *"serial": "\(.*\)",$/\1/p' "$work/out")
   letter=$(sed -n 's/^ *"letter": "\(.*\)",$/\1/p' "$work/out")
