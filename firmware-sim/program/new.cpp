@@ -18,7 +18,7 @@ void add_new(CLI::App& app, Deed& deed) {
   verb->add_option("IMAGE", options->image, "File to make; never overwritten")->required();
   verb->add_option("--serial", options->serial, "Serial number, up to 20 hexadecimal digits (default: random)");
   verb->add_flag("--contactless", options->contactless, "A card for contactless readers");
-  verb->footer("Prints the serial number. Example: karta-sim new ivanov.card");
+  verb->footer("Prints the serial number. Example: karta-sim new sample.card");
   verb->callback([options, &deed] {
     deed = [options]() -> Status {
       ImageLabel label{.serial = {}, .contactless = options->contactless};
