@@ -35,7 +35,7 @@ done
 
 step "every signature key signs, and openssl verifies with the certificate's key"
 ids=$(pkcs15-tool --list-keys 2>/dev/null | awk '/^Private/ { label = $0; sub(/.*\[/, "", label); sub(/\].*/, "", label) } /^\tID +:/ { print label "=" $NF }')
-id_of() { sed -n "s/^$1=//p" <<<"$ids" | head -n 1; }
+id_of() { awk -F= -v name="$1" '$1 == name && !seen++ { print substr($0, length(name) + 2) }' <<<"$ids"; }
 run pkcs15-tool --list-keys
 family=ec
 ! grep -q 'Private RSA' "$work/out" || family=rsa
@@ -110,10 +110,10 @@ step "p11tool lists and signs"
 provider=$(echo /usr/lib/*/opensc-pkcs11.so)
 run p11tool --provider "$provider" --list-token-urls
 says "KARTA"
-url=$(grep 'PIN1' "$work/out" | head -n 1)
+url=$(awk '/PIN1/ && !seen++' "$work/out")
 run p11tool --provider "$provider" --login --set-pin "$holder_pin1" --list-all "$url"
 says "AUT" "SIG"
-key=$(p11tool --provider "$provider" --login --set-pin "$holder_pin1" --list-all-privkeys --only-urls "$url" 2>/dev/null | grep 'object=SIG' | head -n 1)
+key=$(p11tool --provider "$provider" --login --set-pin "$holder_pin1" --list-all-privkeys --only-urls "$url" 2>/dev/null | awk '/object=SIG/ && !seen++')
 run p11tool --provider "$provider" --login --set-pin "$holder_pin1" --test-sign "$key"
 
 step "ssh-keygen -D lists the keys"

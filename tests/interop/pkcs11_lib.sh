@@ -94,7 +94,7 @@ slot_id() {
 }
 
 # key_kind ID: ec or rsa.
-key_kind() { if openssl pkey -pubin -in "$work/$1.pem" -noout -text | grep -q 'Public-Key: (.*bit)' && openssl pkey -pubin -in "$work/$1.pem" -noout -text | grep -q 'ASN1 OID'; then echo ec; else echo rsa; fi; }
+key_kind() { case "$(openssl pkey -pubin -in "$work/$1.pem" -noout -text)" in *'ASN1 OID'*) echo ec ;; *Modulus:*) echo rsa ;; *) return 1 ;; esac; }
 
 percent() { # a token label as RFC 7512 writes it
   local text=$1 out='' i c

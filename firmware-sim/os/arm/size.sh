@@ -28,7 +28,7 @@ section() { arm-none-eabi-size -A "$elf" | awk -v name="$1" '$1 == name { print 
 code=$(($(section .text) + $(section .data)))
 ram=$(($(section .data) + $(section .bss)))
 stack=$(section .stack)
-frame=$(find "$build" -name '*.su' -exec cat {} + | sort -t "$(printf '\t')" -k 2 -n -r | head -n 1 | awk -F '\t' '{ print $2 }')
+frame=$(find "$build" -name '*.su' -exec cat {} + | awk -F '\t' '$2 > largest { largest = $2 } END { print largest + 0 }')
 nvm=$((384 * 256))
 
 status=0
