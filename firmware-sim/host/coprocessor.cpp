@@ -39,6 +39,10 @@ using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
 using KeyContext = Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using Builder = Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 using Parameters = Owned<OSSL_PARAM, OSSL_PARAM_free>;
+using DigestContext = Owned<EVP_MD_CTX, EVP_MD_CTX_free>;
+using CipherContext = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
+using MacMethod = Owned<EVP_MAC, EVP_MAC_free>;
+using MacContext = Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using EcdsaSignature = Owned<ECDSA_SIG, ECDSA_SIG_free>;
 
 constexpr HalStatus answer(bool ok) { return ok ? HalStatus::ok : HalStatus::failed; }
@@ -63,6 +67,9 @@ constexpr auto kCurves = std::to_array<CurveRow>({
     {Curve::p256, NID_X9_62_prime256v1, "P-256"},
     {Curve::p384, NID_secp384r1, "P-384"},
     {Curve::p521, NID_secp521r1, "P-521"},
+    {Curve::brainpool_p256r1, NID_brainpoolP256r1, "brainpoolP256r1"},
+    {Curve::brainpool_p384r1, NID_brainpoolP384r1, "brainpoolP384r1"},
+    {Curve::brainpool_p512r1, NID_brainpoolP512r1, "brainpoolP512r1"},
 });
 
 const CurveRow* row_of(Curve curve) {
@@ -93,7 +100,7 @@ bool point_to(const EC_GROUP* group, const EC_POINT* point, os::ByteSpan out, BN
   return EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, out.data(), out.size(), scratch) == out.size();
 }
 
-// A point of full order given uncompressed, or nothing. The three curves have cofactor 1: on the curve and not the
+// A point of full order given uncompressed, or nothing. All curves have cofactor 1: on the curve and not the
 // identity is enough, and OpenSSL's decoder refuses what is not on the curve.
 Point point_from(const EC_GROUP* group, os::ByteView octets, BN_CTX* scratch) {
   if (octets.empty() || octets[0] != 0x04) return nullptr;
@@ -105,12 +112,38 @@ Point point_from(const EC_GROUP* group, os::ByteView octets, BN_CTX* scratch) {
   return point;
 }
 
-Key make_key(const char* type, OSSL_PARAM_BLD* builder) {
+// A random number in 1..n-1; false where `out` cannot hold it.
+bool random_scalar(const EC_GROUP* group, os::ByteSpan out) {
+  const Number value(BN_secure_new());
+  if (!value) return false;
+  do {
+    if (BN_priv_rand_range(value.get(), EC_GROUP_get0_order(group)) != 1) return false;
+  } while (BN_is_zero(value.get()));
+  return number_to(value.get(), out);
+}
+
+const EVP_MD* method_of(os::Digest digest) {
+  switch (digest) {
+    case os::Digest::sha1:
+      return EVP_sha1();
+    case os::Digest::sha224:
+      return EVP_sha224();
+    case os::Digest::sha256:
+      return EVP_sha256();
+    case os::Digest::sha384:
+      return EVP_sha384();
+    case os::Digest::sha512:
+      return EVP_sha512();
+  }
+  return nullptr;
+}
+
+Key make_key(const char* type, OSSL_PARAM_BLD* builder, int selection = EVP_PKEY_KEYPAIR) {
   const Parameters parameters(OSSL_PARAM_BLD_to_param(builder));
   const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
   EVP_PKEY* key = nullptr;
   if (!parameters || !context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
-      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_KEYPAIR, parameters.get()) != 1) {
+      EVP_PKEY_fromdata(context.get(), &key, selection, parameters.get()) != 1) {
     return nullptr;
   }
   return Key(key);
@@ -157,6 +190,14 @@ Key make_ec_key(const CurveRow& row, const BIGNUM* scalar, os::ByteView point) {
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, scalar) == 1 &&
       OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1;
   return pushed ? make_key("EC", builder.get()) : nullptr;
+}
+
+Key make_ec_public_key(const CurveRow& row, os::ByteView point) {
+  const Builder builder(OSSL_PARAM_BLD_new());
+  const bool pushed =
+      builder && OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.name, 0) == 1 &&
+      OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1;
+  return pushed ? make_key("EC", builder.get(), EVP_PKEY_PUBLIC_KEY) : nullptr;
 }
 
 }  // namespace
@@ -240,12 +281,7 @@ HalStatus Coprocessor::rsa_private(const os::RsaCrt<os::ByteView>& key, os::u32 
 HalStatus Coprocessor::ec_generate(Curve curve, os::ByteSpan scalar, os::ByteSpan point) {
   const EC_GROUP* group = group_of(curve);
   if (group == nullptr) return HalStatus::refused;
-  const Number value(BN_secure_new());
-  if (!value) return HalStatus::failed;
-  do {
-    if (BN_priv_rand_range(value.get(), EC_GROUP_get0_order(group)) != 1) return HalStatus::failed;
-  } while (BN_is_zero(value.get()));
-  if (!number_to(value.get(), scalar)) return HalStatus::refused;
+  if (!random_scalar(group, scalar)) return HalStatus::refused;
   return ec_public_point(curve, scalar, point);
 }
 
@@ -316,6 +352,143 @@ HalStatus Coprocessor::ec_agree(Curve curve, os::ByteView scalar, os::ByteView p
                 EC_POINT_mul(group, product.get(), nullptr, other.get(), value.get(), scratch.get()) == 1 &&
                 EC_POINT_get_affine_coordinates(group, product.get(), coordinate.get(), nullptr, scratch.get()) == 1 &&
                 number_to(coordinate.get(), x));
+}
+
+HalStatus Coprocessor::ec_multiply(Curve curve, os::ByteView scalar, os::ByteView point, os::ByteSpan product) {
+  const EC_GROUP* group = group_of(curve);
+  if (group == nullptr || scalar.size() != field_bytes(curve) || point.size() != point_bytes(curve) ||
+      product.size() != point_bytes(curve)) {
+    return HalStatus::refused;
+  }
+  const Scratch scratch(BN_CTX_secure_new());
+  if (!scratch) return HalStatus::failed;
+  const Number value = scalar_from(group, scalar);
+  const Point base = point_from(group, point, scratch.get());
+  if (!value || !base) return HalStatus::refused;
+  const Point result(EC_POINT_new(group));
+  return answer(result && EC_POINT_mul(group, result.get(), nullptr, base.get(), value.get(), scratch.get()) == 1 &&
+                point_to(group, result.get(), product, scratch.get()));
+}
+
+HalStatus Coprocessor::ec_generate_on(Curve curve, os::ByteView generator, os::ByteSpan scalar, os::ByteSpan point) {
+  const EC_GROUP* group = group_of(curve);
+  if (group == nullptr || !random_scalar(group, scalar)) return HalStatus::refused;
+  return ec_multiply(curve, scalar, generator, point);
+}
+
+HalStatus Coprocessor::ec_map(Curve curve, os::ByteView nonce, os::ByteView scalar, os::ByteView point,
+                              os::ByteSpan generator) {
+  const EC_GROUP* group = group_of(curve);
+  if (group == nullptr || nonce.empty() || nonce.size() > 64 || scalar.size() != field_bytes(curve) ||
+      point.size() != point_bytes(curve) || generator.size() != point_bytes(curve)) {
+    return HalStatus::refused;
+  }
+  const Scratch scratch(BN_CTX_secure_new());
+  if (!scratch) return HalStatus::failed;
+  const Number s = number_from(nonce);
+  const Number value = scalar_from(group, scalar);
+  const Point other = point_from(group, point, scratch.get());
+  if (!s || !value || !other) return HalStatus::refused;
+  // Two single multiplications: OpenSSL's sum of two products does not run in constant time.
+  const Point agreed(EC_POINT_new(group)), masked(EC_POINT_new(group)), sum(EC_POINT_new(group));
+  if (!agreed || !masked || !sum ||
+      EC_POINT_mul(group, agreed.get(), nullptr, other.get(), value.get(), scratch.get()) != 1 ||
+      EC_POINT_mul(group, masked.get(), s.get(), nullptr, nullptr, scratch.get()) != 1 ||
+      EC_POINT_add(group, sum.get(), agreed.get(), masked.get(), scratch.get()) != 1) {
+    return HalStatus::failed;
+  }
+  if (EC_POINT_is_at_infinity(group, sum.get()) == 1) return HalStatus::refused;
+  return answer(point_to(group, sum.get(), generator, scratch.get()));
+}
+
+HalStatus Coprocessor::ec_verify(Curve curve, os::ByteView point, os::ByteView digest, os::ByteView raw) {
+  const EC_GROUP* group = group_of(curve);
+  if (group == nullptr || digest.empty() || point.size() != point_bytes(curve) ||
+      raw.size() != 2 * field_bytes(curve)) {
+    return HalStatus::refused;
+  }
+  const Scratch scratch(BN_CTX_new());
+  const Point key_point = scratch ? point_from(group, point, scratch.get()) : nullptr;
+  if (!key_point) return HalStatus::refused;
+  const EcdsaSignature signature(ECDSA_SIG_new());
+  Number r = number_from(raw.first(raw.size() / 2)), s = number_from(raw.last(raw.size() / 2));
+  const Key key = make_ec_public_key(*row_of(curve), point);
+  if (!signature || !r || !s || !key || ECDSA_SIG_set0(signature.get(), r.get(), s.get()) != 1) {
+    return HalStatus::failed;
+  }
+  static_cast<void>(r.release());  // the signature owns them now
+  static_cast<void>(s.release());
+  std::array<std::uint8_t, 160> der{};
+  unsigned char* at = der.data();
+  const int size = i2d_ECDSA_SIG(signature.get(), &at);
+  const KeyContext context(EVP_PKEY_CTX_new(key.get(), nullptr));
+  if (size <= 0 || !context || EVP_PKEY_verify_init(context.get()) != 1) return HalStatus::failed;
+  return EVP_PKEY_verify(context.get(), der.data(), static_cast<std::size_t>(size), digest.data(), digest.size()) == 1
+             ? HalStatus::ok
+             : HalStatus::refused;
+}
+
+HalStatus Coprocessor::rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out) {
+  if (modulus.empty() || (modulus.back() & 1) == 0 || exponent.empty() || exponent.size() > 8 ||
+      in.size() != modulus.size() || out.size() != modulus.size() ||
+      !std::lexicographical_compare(in.begin(), in.end(), modulus.begin(), modulus.end())) {
+    return HalStatus::refused;
+  }
+  const Scratch scratch(BN_CTX_new());
+  const Number n = number_from(modulus), e = number_from(exponent), base = number_from(in), result(BN_new());
+  return answer(scratch && n && e && base && result &&
+                BN_mod_exp(result.get(), base.get(), e.get(), n.get(), scratch.get()) == 1 &&
+                number_to(result.get(), out));
+}
+
+HalStatus Coprocessor::digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) {
+  const EVP_MD* method = method_of(digest);
+  if (method == nullptr || out.size() != digest_bytes(digest)) return HalStatus::refused;
+  const DigestContext context(EVP_MD_CTX_new());
+  bool good = context && EVP_DigestInit_ex(context.get(), method, nullptr) == 1;
+  for (const os::ByteView& part : message) {
+    good = good && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
+  }
+  return answer(good && EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1);
+}
+
+HalStatus Coprocessor::aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in,
+                               os::ByteSpan out) {
+  const EVP_CIPHER* method = key.size() == 16   ? EVP_aes_128_cbc()
+                             : key.size() == 24 ? EVP_aes_192_cbc()
+                             : key.size() == 32 ? EVP_aes_256_cbc()
+                                                : nullptr;
+  if (method == nullptr || iv.size() != os::kAesBlockBytes || in.size() % os::kAesBlockBytes != 0 ||
+      in.size() != out.size()) {
+    return HalStatus::refused;
+  }
+  const CipherContext context(EVP_CIPHER_CTX_new());
+  int done = 0;
+  return answer(context &&
+                EVP_CipherInit_ex(context.get(), method, nullptr, key.data(), iv.data(),
+                                  cipher == os::Cipher::encrypt ? 1 : 0) == 1 &&
+                EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
+                EVP_CipherUpdate(context.get(), out.data(), &done, in.data(), static_cast<int>(in.size())) == 1 &&
+                static_cast<std::size_t>(done) == in.size());
+}
+
+HalStatus Coprocessor::aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) {
+  const char* method = key.size() == 16   ? "AES-128-CBC"
+                       : key.size() == 24 ? "AES-192-CBC"
+                       : key.size() == 32 ? "AES-256-CBC"
+                                          : nullptr;
+  if (method == nullptr || out.size() != os::kAesBlockBytes) return HalStatus::refused;
+  static const MacMethod cmac(EVP_MAC_fetch(nullptr, "CMAC", nullptr));
+  const MacContext context(cmac ? EVP_MAC_CTX_new(cmac.get()) : nullptr);
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, const_cast<char*>(method), 0),
+      OSSL_PARAM_construct_end()};
+  bool good = context && EVP_MAC_init(context.get(), key.data(), key.size(), parameters) == 1;
+  for (const os::ByteView& part : message) {
+    good = good && EVP_MAC_update(context.get(), part.data(), part.size()) == 1;
+  }
+  std::size_t size = 0;
+  return answer(good && EVP_MAC_final(context.get(), out.data(), &size, out.size()) == 1 && size == out.size());
 }
 
 HalStatus Coprocessor::self_test() {

@@ -13,6 +13,12 @@ bool inside(std::size_t page, std::size_t offset, std::size_t octets) {
   return page < kNvmPageCount && offset <= kNvmPageBytes && octets <= kNvmPageBytes - offset;
 }
 
+std::size_t octets_of(os::ByteViews message) {
+  std::size_t octets = 0;
+  for (const os::ByteView& part : message) octets += part.size();
+  return octets;
+}
+
 constexpr std::size_t bits_of(os::Curve curve) { return field_bytes(curve) * 8; }
 
 }  // namespace
@@ -102,6 +108,45 @@ HalStatus HostHal::ec_sign(os::Curve curve, os::ByteView scalar, os::ByteView di
 
 HalStatus HostHal::ec_agree(os::Curve curve, os::ByteView scalar, os::ByteView point, os::ByteSpan x) {
   return metered(Operation::ec_agree, bits_of(curve), [&] { return coprocessor_.ec_agree(curve, scalar, point, x); });
+}
+
+HalStatus HostHal::ec_verify(os::Curve curve, os::ByteView point, os::ByteView digest, os::ByteView raw) {
+  return metered(Operation::ec_verify, bits_of(curve),
+                 [&] { return coprocessor_.ec_verify(curve, point, digest, raw); });
+}
+
+HalStatus HostHal::ec_map(os::Curve curve, os::ByteView nonce, os::ByteView scalar, os::ByteView point,
+                          os::ByteSpan generator) {
+  return metered(Operation::ec_map, bits_of(curve),
+                 [&] { return coprocessor_.ec_map(curve, nonce, scalar, point, generator); });
+}
+
+HalStatus HostHal::ec_generate_on(os::Curve curve, os::ByteView generator, os::ByteSpan scalar, os::ByteSpan point) {
+  return metered(Operation::ec_generate, bits_of(curve),
+                 [&] { return coprocessor_.ec_generate_on(curve, generator, scalar, point); });
+}
+
+HalStatus HostHal::rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out) {
+  return metered(Operation::rsa_public, modulus.size() * 8,
+                 [&] { return coprocessor_.rsa_public(modulus, exponent, in, out); });
+}
+
+HalStatus HostHal::digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) {
+  if (!has_power_) return HalStatus::failed;
+  meter_.counts().digest_octets += octets_of(message);
+  return coprocessor_.digest(digest, message, out);
+}
+
+HalStatus HostHal::aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in, os::ByteSpan out) {
+  if (!has_power_) return HalStatus::failed;
+  meter_.counts().cipher_octets += in.size();
+  return coprocessor_.aes_cbc(cipher, key, iv, in, out);
+}
+
+HalStatus HostHal::aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) {
+  if (!has_power_) return HalStatus::failed;
+  meter_.counts().cipher_octets += octets_of(message);
+  return coprocessor_.aes_cmac(key, message, out);
 }
 
 HalStatus HostHal::random(os::ByteSpan out) {

@@ -41,6 +41,16 @@ class HostHal final : public os::Hal {
   os::HalStatus ec_check_point(os::Curve curve, os::ByteView point) override;
   os::HalStatus ec_sign(os::Curve curve, os::ByteView scalar, os::ByteView digest, os::ByteSpan raw) override;
   os::HalStatus ec_agree(os::Curve curve, os::ByteView scalar, os::ByteView point, os::ByteSpan x) override;
+  os::HalStatus ec_verify(os::Curve curve, os::ByteView point, os::ByteView digest, os::ByteView raw) override;
+  os::HalStatus ec_map(os::Curve curve, os::ByteView nonce, os::ByteView scalar, os::ByteView point,
+                       os::ByteSpan generator) override;
+  os::HalStatus ec_generate_on(os::Curve curve, os::ByteView generator, os::ByteSpan scalar,
+                               os::ByteSpan point) override;
+  os::HalStatus rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out) override;
+  os::HalStatus digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) override;
+  os::HalStatus aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in,
+                        os::ByteSpan out) override;
+  os::HalStatus aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) override;
   os::HalStatus random(os::ByteSpan out) override;
   os::HalStatus self_test() override;
   void account(os::Work work, os::u32 amount) override;

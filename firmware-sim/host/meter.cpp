@@ -6,7 +6,8 @@ namespace karta::sim {
 namespace {
 
 constexpr std::array<std::string_view, kOperations> kNames = {
-    "rsa-generate", "rsa-private", "ec-generate", "ec-public-point", "ec-check-point", "ec-sign", "ec-agree"};
+    "rsa-generate", "rsa-private", "ec-generate", "ec-public-point", "ec-check-point",
+    "ec-sign",      "ec-agree",    "ec-verify",   "ec-map",          "rsa-public"};
 
 }  // namespace
 
@@ -32,6 +33,8 @@ MeterReading MeterReading::operator-(const MeterReading& earlier) const {
   out.nvm_octets_read -= earlier.nvm_octets_read;
   out.random_octets -= earlier.random_octets;
   out.checksum_octets -= earlier.checksum_octets;
+  out.digest_octets -= earlier.digest_octets;
+  out.cipher_octets -= earlier.cipher_octets;
   for (std::size_t kind = 0; kind < kOperations; ++kind) {
     for (std::size_t size = 0; size < kKeySizes; ++size) out.operations[kind][size] -= earlier.operations[kind][size];
   }

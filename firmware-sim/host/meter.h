@@ -15,9 +15,12 @@ enum class Operation : std::uint8_t {
   ec_public_point,
   ec_check_point,
   ec_sign,
-  ec_agree
+  ec_agree,
+  ec_verify,
+  ec_map,  ///< two multiplications and an addition
+  rsa_public
 };
-constexpr std::size_t kOperations = 7;
+constexpr std::size_t kOperations = 10;
 std::string_view name_of(Operation operation);
 
 /// Key sizes in steps of 128 bits (P-521 counts as 512), up to RSA-4096.
@@ -35,6 +38,8 @@ struct MeterReading {
   std::uint64_t nvm_octets_read = 0;
   std::uint64_t random_octets = 0;
   std::uint64_t checksum_octets = 0;  ///< run through the page checksum by the processor
+  std::uint64_t digest_octets = 0;    ///< hashed
+  std::uint64_t cipher_octets = 0;    ///< through AES, ciphering or authenticating
   std::array<std::array<std::uint32_t, kKeySizes>, kOperations> operations{};
 
   /// Of all key sizes.

@@ -16,12 +16,60 @@ enum class HalStatus : u8 {
 };
 
 // Named curves the coprocessor may know. New curves are added at the end: the number is stored with keys.
-enum class Curve : u8 { p256 = 1, p384 = 2, p521 = 3 };
+enum class Curve : u8 {
+  p256 = 1,
+  p384 = 2,
+  p521 = 3,
+  brainpool_p256r1 = 4,
+  brainpool_p384r1 = 5,
+  brainpool_p512r1 = 6,
+};
 
-// Octets of a field element, of the private scalar and of half a raw signature: 32, 48, 66.
-constexpr std::size_t field_bytes(Curve curve) { return curve == Curve::p256 ? 32 : curve == Curve::p384 ? 48 : 66; }
-// Octets of an uncompressed point 04 || x || y: 65, 97, 133.
+// Octets of a field element, of the private scalar and of half a raw signature: 32, 48, 66, 32, 48, 64.
+constexpr std::size_t field_bytes(Curve curve) {
+  switch (curve) {
+    case Curve::p256:
+    case Curve::brainpool_p256r1:
+      return 32;
+    case Curve::p384:
+    case Curve::brainpool_p384r1:
+      return 48;
+    case Curve::brainpool_p512r1:
+      return 64;
+    case Curve::p521:
+      break;
+  }
+  return 66;
+}
+// Octets of an uncompressed point 04 || x || y: 65, 97, 133, 65, 97, 129.
 constexpr std::size_t point_bytes(Curve curve) { return 1 + 2 * field_bytes(curve); }
+
+enum class Digest : u8 { sha1 = 1, sha224 = 2, sha256 = 3, sha384 = 4, sha512 = 5 };
+
+constexpr std::size_t digest_bytes(Digest digest) {
+  switch (digest) {
+    case Digest::sha1:
+      return 20;
+    case Digest::sha224:
+      return 28;
+    case Digest::sha256:
+      return 32;
+    case Digest::sha384:
+      return 48;
+    case Digest::sha512:
+      break;
+  }
+  return 64;
+}
+constexpr std::size_t kMaxDigestBytes = 64;
+
+constexpr std::size_t kAesBlockBytes = 16;
+constexpr std::size_t kMaxAesKeyBytes = 32;  // keys have 16, 24 or 32 octets
+
+enum class Cipher : u8 { encrypt, decrypt };
+
+// A message in pieces, so that nothing has to be put together in memory first.
+using ByteViews = std::span<const ByteView>;
 
 constexpr std::size_t kMaxFieldBytes = 66;
 constexpr std::size_t kMaxPointBytes = 133;
@@ -76,6 +124,27 @@ class Hal {
   virtual HalStatus ec_sign(Curve curve, ByteView scalar, ByteView digest, ByteSpan raw) = 0;
   // ECDH: the x coordinate, field_bytes(curve). Checks the point as ec_check_point does.
   virtual HalStatus ec_agree(Curve curve, ByteView scalar, ByteView point, ByteSpan x) = 0;
+  // ECDSA: ok when `raw` is the signature of `digest` under the public `point`; refused when it is not, or for a point
+  // that is none.
+  virtual HalStatus ec_verify(Curve curve, ByteView point, ByteView digest, ByteView raw) = 0;
+  // Generic mapping (BSI TR-03110-3 A.3.4.1): generator = nonce * G + scalar * point, without the agreed point leaving
+  // the coprocessor. `nonce`: an integer of any length up to 64 octets. Refused for a point that is none and where the
+  // agreed point or the generator is the identity.
+  virtual HalStatus ec_map(Curve curve, ByteView nonce, ByteView scalar, ByteView point, ByteSpan generator) = 0;
+  // A key pair on another generator than the curve's own: point = scalar * generator.
+  virtual HalStatus ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) = 0;
+
+  // RSA public operation: out = in ^ exponent mod n, all three as long as the modulus but the exponent, which has up to
+  // eight octets. Refused for in >= n and for an even modulus.
+  virtual HalStatus rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) = 0;
+
+  // `out`: digest_bytes(digest).
+  virtual HalStatus digest(Digest digest, ByteViews message, ByteSpan out) = 0;
+  // AES in CBC mode over whole blocks, without padding. `iv`: 16 octets. `in` and `out`: equally long, the same memory
+  // or apart. Refused for other sizes.
+  virtual HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) = 0;
+  // AES-CMAC (NIST SP 800-38B), the whole block: `out` has 16 octets.
+  virtual HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) = 0;
 
   // Health-tested random octets.
   virtual HalStatus random(ByteSpan out) = 0;

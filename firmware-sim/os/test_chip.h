@@ -110,7 +110,8 @@ class TestChip final : public Hal {
     return powered && !broken ? engine.rsa_private(key, e, in, out) : HalStatus::failed;
   }
   HalStatus ec_generate(Curve curve, ByteSpan scalar, ByteSpan point) override {
-    return powered && !broken ? engine.ec_generate(curve, scalar, point) : HalStatus::failed;
+    if (!powered || broken) return HalStatus::failed;
+    return take_draw(scalar) ? engine.ec_public_point(curve, scalar, point) : engine.ec_generate(curve, scalar, point);
   }
   HalStatus ec_public_point(Curve curve, ByteView scalar, ByteSpan point) override {
     return powered && !broken ? engine.ec_public_point(curve, scalar, point) : HalStatus::failed;
@@ -125,8 +126,33 @@ class TestChip final : public Hal {
     return powered && !broken ? engine.ec_agree(curve, scalar, point, x) : HalStatus::failed;
   }
 
+  HalStatus ec_verify(Curve curve, ByteView point, ByteView digest, ByteView raw) override {
+    return powered && !broken ? engine.ec_verify(curve, point, digest, raw) : HalStatus::failed;
+  }
+  HalStatus ec_map(Curve curve, ByteView nonce, ByteView scalar, ByteView point, ByteSpan generator) override {
+    return powered && !broken ? engine.ec_map(curve, nonce, scalar, point, generator) : HalStatus::failed;
+  }
+  HalStatus ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) override {
+    if (!powered || broken) return HalStatus::failed;
+    if (!take_draw(scalar)) return engine.ec_generate_on(curve, generator, scalar, point);
+    return engine.ec_multiply(curve, scalar, generator, point);
+  }
+  HalStatus rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) override {
+    return powered && !broken ? engine.rsa_public(modulus, exponent, in, out) : HalStatus::failed;
+  }
+  HalStatus digest(Digest digest, ByteViews message, ByteSpan out) override {
+    return powered && !broken ? engine.digest(digest, message, out) : HalStatus::failed;
+  }
+  HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) override {
+    return powered && !broken ? engine.aes_cbc(cipher, key, iv, in, out) : HalStatus::failed;
+  }
+  HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) override {
+    return powered && !broken ? engine.aes_cmac(key, message, out) : HalStatus::failed;
+  }
+
   HalStatus random(ByteSpan out) override {
     if (!powered || broken) return HalStatus::failed;
+    if (take_draw(out)) return HalStatus::ok;
     for (u8& octet : out) octet = next();
     return HalStatus::ok;
   }
@@ -144,6 +170,7 @@ class TestChip final : public Hal {
   std::size_t rsa_turn = 0;
   std::size_t commands = 0;
   std::size_t crc_octets = 0;
+  std::vector<Memory> draws;  // what random() and the key generators give next, for published examples
   Engine engine;
 
  private:
@@ -155,6 +182,12 @@ class TestChip final : public Hal {
             .exponent_p = all.subspan(2 * k, k / 2),
             .exponent_q = all.subspan(2 * k + k / 2, k / 2),
             .coefficient = all.subspan(3 * k, k / 2)};
+  }
+  bool take_draw(ByteSpan out) {
+    if (draws.empty() || draws.front().size() != out.size()) return false;
+    copy(out, draws.front());
+    draws.erase(draws.begin());
+    return true;
   }
   u8 next() {  // xorshift: the same disorder in every run
     state_ ^= state_ << 13;

@@ -39,6 +39,17 @@ enum class Operation : u32 {
   ec_agree,
   random,
   self_test,
+  ec_verify,
+  ec_map,
+  ec_generate_on,
+  rsa_public,
+  digest_begin,
+  digest_part,
+  digest_end,
+  aes_cbc,
+  cmac_begin,
+  cmac_part,
+  cmac_end,
 };
 
 Operand operand(ByteView data) {
@@ -60,6 +71,19 @@ HalStatus run(Operation operation, u32 parameter, std::span<const Operand> opera
   }
   asm volatile("dsb" ::: "memory");
   return static_cast<HalStatus>(unit.status);
+}
+
+// A digest or MAC: begin, each part, end; the three operations follow one another in the list.
+HalStatus absorb(Operation begin, u32 parameter, ByteView key, ByteViews message, ByteSpan out) {
+  const auto step = [&](u32 offset, ByteView data) {
+    const Operand operands[] = {operand(data)};
+    return run(static_cast<Operation>(static_cast<u32>(begin) + offset), parameter, operands);
+  };
+  HalStatus status = step(0, key);
+  for (const ByteView& part : message) {
+    if (status == HalStatus::ok) status = step(1, part);
+  }
+  return status == HalStatus::ok ? step(2, out) : status;
 }
 
 HalStatus nvm_command(std::size_t page, std::size_t offset, ByteView data, u32 command) {
@@ -137,6 +161,39 @@ HalStatus ChipHal::ec_sign(Curve curve, ByteView scalar, ByteView digest, ByteSp
 HalStatus ChipHal::ec_agree(Curve curve, ByteView scalar, ByteView point, ByteSpan x) {
   const Operand operands[] = {operand(scalar), operand(point), operand(x)};
   return run(Operation::ec_agree, static_cast<u32>(curve), operands);
+}
+
+HalStatus ChipHal::ec_verify(Curve curve, ByteView point, ByteView digest, ByteView raw) {
+  const Operand operands[] = {operand(point), operand(digest), operand(raw)};
+  return run(Operation::ec_verify, static_cast<u32>(curve), operands);
+}
+
+HalStatus ChipHal::ec_map(Curve curve, ByteView nonce, ByteView scalar, ByteView point, ByteSpan generator) {
+  const Operand operands[] = {operand(nonce), operand(scalar), operand(point), operand(generator)};
+  return run(Operation::ec_map, static_cast<u32>(curve), operands);
+}
+
+HalStatus ChipHal::ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) {
+  const Operand operands[] = {operand(generator), operand(scalar), operand(point)};
+  return run(Operation::ec_generate_on, static_cast<u32>(curve), operands);
+}
+
+HalStatus ChipHal::rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) {
+  const Operand operands[] = {operand(modulus), operand(exponent), operand(in), operand(out)};
+  return run(Operation::rsa_public, 0, operands);
+}
+
+HalStatus ChipHal::digest(Digest digest, ByteViews message, ByteSpan out) {
+  return absorb(Operation::digest_begin, static_cast<u32>(digest), {}, message, out);
+}
+
+HalStatus ChipHal::aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) {
+  const Operand operands[] = {operand(key), operand(iv), operand(in), operand(out)};
+  return run(Operation::aes_cbc, static_cast<u32>(cipher), operands);
+}
+
+HalStatus ChipHal::aes_cmac(ByteView key, ByteViews message, ByteSpan out) {
+  return absorb(Operation::cmac_begin, 0, key, message, out);
 }
 
 HalStatus ChipHal::random(ByteSpan out) {
