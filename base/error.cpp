@@ -23,6 +23,8 @@ constexpr auto kRows = std::to_array<ErrorKindRow>({
     {ErrorKind::card_unresponsive, "card-unresponsive", 69, "take the card out, clean its contacts, put it back"},
     {ErrorKind::card_refused, "card-refused", 69, ""},
     {ErrorKind::card_unknown, "card-unknown", 69, "`karta card info` shows what the card says of itself"},
+    {ErrorKind::card_insecure, "card-insecure", 69,
+     "take the card out, put it back and try again; if it happens again, distrust this card or this reader"},
     {ErrorKind::wrong_pin, "wrong-pin", 77, "check the PIN before the next try: tries are counted by the card"},
     {ErrorKind::pin_blocked, "pin-blocked", 77, "unblock it with the PUK from the letter: karta card unblock"},
     {ErrorKind::pin_rejected, "pin-rejected", 65, "a PIN is 6 to 8 digits"},

@@ -27,6 +27,7 @@ enum class ErrorKind : std::uint8_t {
   card_unresponsive,  ///< the card does not answer, or not in a way one can read
   card_refused,       ///< the card answered with an error status word
   card_unknown,       ///< not a card this program can use
+  card_insecure,      ///< the secure channel to the card is broken: wrong checksum, lost, or somebody in between
   wrong_pin,          ///< tries are left
   pin_blocked,        ///< no tries are left
   pin_rejected,       ///< the new PIN breaks the rules

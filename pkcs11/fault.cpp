@@ -135,6 +135,7 @@ constexpr auto kKinds = std::to_array<KindRow>({
     {ErrorKind::card_unresponsive, CKR_DEVICE_ERROR},
     {ErrorKind::card_refused, CKR_FUNCTION_FAILED},
     {ErrorKind::card_unknown, CKR_TOKEN_NOT_RECOGNIZED},
+    {ErrorKind::card_insecure, CKR_DEVICE_ERROR},
     {ErrorKind::wrong_pin, CKR_PIN_INCORRECT},
     {ErrorKind::pin_blocked, CKR_PIN_LOCKED},
     {ErrorKind::pin_rejected, CKR_PIN_INVALID},

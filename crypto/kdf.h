@@ -1,0 +1,18 @@
+// Key derivation as card protocols do it: from one secret many, each bound to a purpose.
+#pragma once
+
+#include "base/secret.h"
+#include "crypto/algorithm.h"
+
+namespace karta::crypto {
+
+/// NIST SP 800-108 §4.1, counter mode with AES-CMAC, `octets` (1 to 4,080) octets long. The fixed input is
+///   label || 00 || L (two octets, in bits) || i (one octet, from 01) || context
+/// which is the order of GlobalPlatform Amendment D §4.1.5. `key` is an AES key.
+SecretBytes cmac_counter_kdf(const SecretBytes& key, ByteView label, ByteView context, std::size_t octets);
+
+/// ANSI X9.63 (BSI TR-03111 §4.3.3): H(secret || 00000001 || info) || H(secret || 00000002 || info) ..., cut to
+/// `octets`.
+SecretBytes x963_kdf(Hash hash, const SecretBytes& secret, ByteView info, std::size_t octets);
+
+}  // namespace karta::crypto
