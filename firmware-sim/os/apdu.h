@@ -14,6 +14,7 @@ struct Command {
   ByteView data;           // aliases the input; empty when Lc is absent
   std::size_t ne = 0;      // 0: no Le field; else 1 to 65,536
   bool le_is_max = false;  // Le was 00 (0000): "as much as there is", so that a short answer is no surprise
+  bool secured = false;    // it came through the secure channel, and was taken out of it
 
   u16 p1_p2() const { return static_cast<u16>(p1 << 8 | p2); }
 };
