@@ -1,0 +1,24 @@
+// TerminalRole: the kinds of places that read citizen cards, each with the rights its certificates carry.
+//
+// The one table behind `karta cv issue --role`, `karta card read --as` and docs/terminals-certificates.md.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "card/chat.h"
+
+namespace karta::card {
+
+struct TerminalRole {
+  std::string_view name;    ///< "clinic"
+  std::string_view words;   ///< for people
+  std::string_view holder;  ///< mnemonic of its certificates' references: "CLINIC"
+  Rights rights;            ///< of an authentication terminal
+};
+
+std::span<const TerminalRole> terminal_roles();
+/// nullptr if there is none.
+const TerminalRole* find_terminal_role(std::string_view name);
+
+}  // namespace karta::card
