@@ -18,6 +18,8 @@ inline constexpr std::size_t kExtendedResponse = 65536;
 
 /// Bit 5 of an interindustry class byte: more of this command follows (ISO 7816-4 §5.1.1.1).
 inline constexpr std::uint8_t kClassChaining = 0x10;
+/// Bits 4 and 3: secure messaging of some kind (ISO 7816-4 table 2).
+inline constexpr std::uint8_t kClassSecure = 0x0C;
 
 /// One command. Where it is `sensitive`, hand it on by reference or move: every copy of a secret is one more to wipe.
 struct CommandApdu {

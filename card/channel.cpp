@@ -58,8 +58,10 @@ Result<ResponseApdu> PlainChannel::exchange_whole(const CommandApdu& command) {
     if (rounds == kMaxGetResponses || response.data.size() > kMaxAnswer) {
       return fail(ErrorKind::card_unresponsive, "the card's answer does not end");
     }
-    CommandApdu get(static_cast<std::uint8_t>(command.cla & ~kClassChaining), 0xC0, 0x00, 0x00, {},
-                    response.status.sw2() == 0 ? kShortResponse : response.status.sw2());
+    // Fetching a protected answer is transmission, not a command of the session: its class is that of no secure
+    // messaging.
+    const std::uint8_t cla = (command.cla & kClassSecure) != 0 ? 0x00 : command.cla & ~kClassChaining;
+    CommandApdu get(cla, 0xC0, 0x00, 0x00, {}, response.status.sw2() == 0 ? kShortResponse : response.status.sw2());
     get.sensitive = command.sensitive;
     ResponseApdu more = TRY(exchange(get));
     if (more.status.sw1() == 0x6C) {

@@ -9,8 +9,6 @@ namespace {
 
 constexpr Tag kCryptogram = 0x87, kCryptogramTlv = 0x85, kLe = 0x97, kStatus = 0x99, kChecksum = 0x8E;
 constexpr std::size_t kChecksumOctets = 8;
-// Bits 4 and 3 of an interindustry class: secure messaging, header included in the checksum (ISO 7816-4 table 2).
-constexpr std::uint8_t kClassSecure = 0x0C;
 constexpr std::uint8_t kNoIndicator = 0x01;  // of padding: method 2 of ISO 9797-1
 // What stands beside the cryptogram: 97 (at most four octets), 8E (ten) in a command; 99 (four), 8E in an answer.
 constexpr std::size_t kBesideInCommand = 14, kBesideInAnswer = 14;
