@@ -8,6 +8,7 @@
 #include "base/der.h"
 #include "card/card_type.h"
 #include "card/iso7816.h"
+#include "card/pin_pad.h"
 
 namespace karta::card {
 namespace {
@@ -185,8 +186,10 @@ struct ESignApplication::State {
     plain_ids.reset();
   }
 
+  // Selecting may cost a card its security environment: it is set again.
   Status select_directory() {
     if (in_directory) return {};
+    environment.reset();
     const ResponseApdu response = TRY(channel.transmit(select_application(kPkcs15Aid, SelectReturn::nothing)));
     if (response.status == kSwNotFound) {
       return fail(ErrorKind::card_unknown, "this card has no e-signature application");
@@ -271,6 +274,7 @@ struct ESignApplication::State {
       if (plain_ids->contains(path.file_id())) return read_by_short_id(path);
     }
     in_directory = false;
+    environment.reset();
     return read_file(channel, path);
   }
 
@@ -367,6 +371,7 @@ struct ESignApplication::State {
     key.usage = object.usage;
     key.file_id = object.location.path.file_id();
     key.pin_each_time = object.head.user_consent == 1;
+    key.modifiable = (object.head.flags & object_flag::modifiable) != 0;
     for (const PinObject& pin : *pins) {
       if (object.head.auth_id.empty() || pin.id != object.head.auth_id) continue;
       key.pin_reference = pin.reference.value_or(0);
@@ -385,7 +390,9 @@ struct ESignApplication::State {
         if (!object.location) continue;
         const Path path = absolute(object.location->path);
         certificate_places[path.file_id()] = {path, object.location->offset, object.location->length};
-        all.push_back({std::move(object.head.label), std::move(object.id), object.authority, path.file_id()});
+        const bool modifiable = (object.head.flags & object_flag::modifiable) != 0;
+        all.push_back(
+            {std::move(object.head.label), std::move(object.id), object.authority, path.file_id(), modifiable});
       }
     }
     certificates = std::move(all);
@@ -694,6 +701,52 @@ Status ESignApplication::unblock_pin(PinKind kind, const SecretBytes& puk, const
   return pin_result(response.status, PinKind::puk, "unblock the PIN");
 }
 
+namespace {
+
+// The pad takes what a card karta did not issue may have as a PIN, the card its own rules.
+constexpr PinPadLimits kPadDigits{4, 8};
+
+// The status word of a pad's exchange.
+Result<StatusWord> pad_status(CardConnection& connection, CardConnection::PadEntry entry, ByteView structure) {
+  const Bytes answer = TRY(connection.enter_pin(entry, structure));
+  if (answer.size() < 2) return fail(ErrorKind::card_unresponsive, "the reader's PIN pad gave no answer");
+  const StatusWord status{load_be16(ByteView(answer).last(2))};
+  if (auto error = pad_error(status)) return fail(std::move(*error));
+  return status;
+}
+
+}  // namespace
+
+Status ESignApplication::verify_pin_by_pad(PinKind kind) {
+  TRY(require_holder_pin(kind));
+  const Transaction guard = TRY(state_->enter_session());
+  const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::verify,
+                                           verify_structure(reference_of(kind), kPadDigits)));
+  return pin_result(status, kind, "verify the PIN");
+}
+
+Status ESignApplication::change_pin_by_pad(PinKind kind) {
+  TRY(require_holder_pin(kind));
+  const Transaction guard = TRY(state_->enter());
+  const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::modify,
+                                           change_structure(reference_of(kind), kPadDigits)));
+  if (status == kSwWrongData) {
+    return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
+  }
+  return pin_result(status, kind, "change the PIN");
+}
+
+Status ESignApplication::unblock_pin_by_pad(PinKind kind) {
+  TRY(require_holder_pin(kind));
+  const Transaction guard = TRY(state_->enter());
+  const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::modify,
+                                           unblock_structure(reference_of(kind), kPadDigits)));
+  if (status == kSwWrongData) {
+    return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
+  }
+  return pin_result(status, PinKind::puk, "unblock the PIN");
+}
+
 Status ESignApplication::log_out() {
   const Transaction guard = TRY(state_->enter_session());
   TRY(state_->channel.run(card::log_out(), "log out"));
@@ -829,6 +882,15 @@ Status ESignApplication::write_certificate(const CardCertificate& place, ByteVie
   TRY(update_selected(state_->channel, content));
   state_->changed();
   return {};
+}
+
+Status ESignApplication::update(const std::function<Status(Channel&)>& deed) {
+  const Transaction guard = TRY(state_->enter());
+  state_->in_directory = false;
+  state_->environment.reset();
+  const Status done = deed(state_->channel);
+  state_->changed();
+  return done;
 }
 
 }  // namespace karta::card

@@ -15,6 +15,7 @@
 // Reading is lazy and happens once. Not for several threads at once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,6 +44,7 @@ struct CardKey {
   std::optional<PinKind> pin;      ///< empty: the key is free, or under a PIN that is neither PIN1 nor PIN2
   std::uint8_t pin_reference = 0;  ///< 0: none
   bool pin_each_time = false;
+  bool modifiable = false;  ///< its directory entry says so: it may be removed
 
   bool may_sign() const {
     return (usage & (key_usage::sign | key_usage::sign_recover | key_usage::non_repudiation)) != 0;
@@ -56,6 +58,7 @@ struct CardCertificate {
   Bytes id;  ///< of its key; CA certificates have ids of their own
   bool authority = false;
   std::uint16_t file_id = 0;
+  bool modifiable = false;
 };
 
 /// A public key as a card gives it; crypto makes a PublicKey of it.
@@ -130,6 +133,10 @@ class ESignApplication {
   Status verify_pin(PinKind kind, const SecretBytes& pin);
   Status change_pin(PinKind kind, const SecretBytes& old_pin, const SecretBytes& new_pin);
   Status unblock_pin(PinKind kind, const SecretBytes& puk, const SecretBytes& new_pin);
+  /// The same with PINs typed at the reader (CardConnection::pin_pad); fail with `cancelled` too.
+  Status verify_pin_by_pad(PinKind kind);
+  Status change_pin_by_pad(PinKind kind);
+  Status unblock_pin_by_pad(PinKind kind);
   /// Forgets verified PINs on the card.
   Status log_out();
   /// Forgets one of them, where the card knows how; otherwise fails and forgets nothing.
@@ -150,6 +157,9 @@ class ESignApplication {
   /// Writes a renewed certificate over the old one; PIN1 must be verified. Fails with `limit` where the file is too
   /// small for it.
   Status write_certificate(const CardCertificate& place, ByteView der);
+  /// Runs `deed` on the channel in a transaction, for what changes the application's files; what was read before is
+  /// forgotten, whatever the deed returns.
+  Status update(const std::function<Status(Channel&)>& deed);
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 #include "card/pcsc_reader.h"
 
 #include <poll.h>
+#include <reader.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <winscard.h>
@@ -18,6 +19,7 @@
 
 #include "base/secret.h"
 #include "card/apdu.h"
+#include "card/pin_pad.h"
 
 namespace karta::card {
 namespace {
@@ -54,6 +56,7 @@ constexpr auto kPcscRows = std::to_array<PcscRow>({
     {SCARD_E_TIMEOUT, ErrorKind::card_unresponsive, "the reader did not answer in time"},
     {SCARD_E_INSUFFICIENT_BUFFER, ErrorKind::card_unresponsive, "the card answered more than any APDU holds"},
     {SCARD_W_SECURITY_VIOLATION, ErrorKind::not_permitted, "pcscd refuses this user (polkit)"},
+    {SCARD_W_CANCELLED_BY_USER, ErrorKind::cancelled, "PIN entry was cancelled at the reader"},
     {SCARD_E_NO_MEMORY, ErrorKind::limit, "pcscd is out of memory or of connections"},
 });
 
@@ -172,6 +175,9 @@ struct Shared {
   std::string reader;
   bool exclusive = false;
   bool in_transaction = false;
+  // Where transactions are kept: the one under way belongs to nobody since its end(), and is let go at this time.
+  milliseconds keep{0};
+  std::optional<SteadyClock::time_point> kept_until;
 
   // Results of the last job.
   LONG code = SCARD_S_SUCCESS;
@@ -180,10 +186,30 @@ struct Shared {
   Bytes buffer;  // as long as any answer
 };
 
+void end_transaction(Shared& shared) {
+  if (shared.in_transaction) shared.code = SCardEndTransaction(shared.card, SCARD_LEAVE_CARD);
+  shared.in_transaction = false;
+}
+
 void run_thread(const std::shared_ptr<Shared>& shared) {
   std::unique_lock lock(shared->mutex);
+  const auto called = [&] { return shared->job || shared->abandoned; };
   for (;;) {
-    shared->wake.wait(lock, [&] { return shared->job || shared->abandoned; });
+    if (shared->keep.count() == 0 || !shared->in_transaction) {
+      shared->wake.wait(lock, called);
+    } else {
+      // end() does not wake this thread, which would cost every kept transaction a switch: it looks by itself.
+      const auto now = SteadyClock::now();
+      if (!shared->kept_until || *shared->kept_until > now) {
+        shared->wake.wait_until(lock, shared->kept_until.value_or(now + shared->keep), called);
+      }
+      if (!called() && shared->kept_until && *shared->kept_until <= SteadyClock::now()) {
+        shared->kept_until.reset();
+        shared->job = end_transaction;
+        shared->busy = true;
+      }
+      if (!called()) continue;
+    }
     if (shared->abandoned) break;
     const auto job = std::exchange(shared->job, nullptr);
     lock.unlock();
@@ -194,7 +220,7 @@ void run_thread(const std::shared_ptr<Shared>& shared) {
   }
   lock.unlock();
   if (shared->card != 0) {
-    if (shared->in_transaction) SCardEndTransaction(shared->card, SCARD_LEAVE_CARD);
+    end_transaction(*shared);
     SCardDisconnect(shared->card, SCARD_LEAVE_CARD);
   }
   wipe(shared->octets);
@@ -241,19 +267,19 @@ class PcscConnection final : public CardConnection {
   PcscConnection(std::string reader, PcscOptions options) : shared_(std::make_shared<Shared>()), options_(options) {
     shared_->reader = std::move(reader);
     shared_->exclusive = options.exclusive;
+    shared_->keep = options.keep_transaction;
     std::thread([shared = shared_] { run_thread(shared); }).detach();
   }
 
   ~PcscConnection() override {
     std::unique_lock lock(shared_->mutex);
     // An orderly end waits until the card is let go, so that whoever comes next finds it free.
-    if (!shared_->busy && !dead_) {
+    if (!dead_ && wait(lock, options_.busy_timeout)) {
       post(lock, [](Shared& shared) {
         if (shared.card == 0) return;
-        if (shared.in_transaction) SCardEndTransaction(shared.card, SCARD_LEAVE_CARD);
+        end_transaction(shared);
         SCardDisconnect(shared.card, SCARD_LEAVE_CARD);
         shared.card = 0;
-        shared.in_transaction = false;
         shared.context.reset();
       });
       wait(lock, options_.busy_timeout);
@@ -290,6 +316,22 @@ class PcscConnection final : public CardConnection {
   unsigned session() const override { return session_; }
   std::string_view reader_name() const override { return shared_->reader; }
 
+  PinPad pin_pad() override {
+    const PinPadFeatures& features = pad_features();
+    return {features.verify_direct.has_value(), features.modify_direct.has_value()};
+  }
+
+  Result<Bytes> enter_pin(PadEntry entry, ByteView structure) override {
+    const PinPadFeatures& features = pad_features();
+    const auto code = entry == PadEntry::verify ? features.verify_direct : features.modify_direct;
+    if (!code) return CardConnection::enter_pin(entry, structure);
+    TRY(call(kTyping, "waiting for a PIN at the reader",
+             [code, owned = to_bytes(structure)](Shared& shared) { control(shared, *code, owned); }));
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->octets.size() < 2) return fail(ErrorKind::card_unresponsive, "the reader's PIN pad gave no answer");
+    return shared_->octets;
+  }
+
   Status reset() override {
     ++session_;
     TRY(call(options_.busy_timeout, "resetting the card", [](Shared& shared) { reconnect(shared, SCARD_RESET_CARD); }));
@@ -302,6 +344,15 @@ class PcscConnection final : public CardConnection {
       ++depth_;
       return {};
     }
+    const auto asked = SteadyClock::now();
+    following_ = options_.keep_transaction.count() > 0 && asked - ended_ <= options_.keep_transaction;
+    if (take_up()) {
+      depth_ = 1;
+      return {};
+    }
+    // Everybody who waits for the card looks at it once in this time.
+    if (others_until_ > asked) std::this_thread::sleep_until(others_until_);
+    const auto began = SteadyClock::now();
     TRY(call(
         options_.busy_timeout, "waiting for the card",
         [](Shared& shared) {
@@ -317,22 +368,88 @@ class PcscConnection final : public CardConnection {
           shared.in_transaction = shared.code == SCARD_S_SUCCESS;
         },
         ErrorKind::card_busy));
+    held_since_ = SteadyClock::now();
+    if (shared_->was_reset || held_since_ - began >= kOthersMet) share_until_ = held_since_ + kSharing;
     if (shared_->was_reset) ++session_;
     depth_ = 1;
     ++transactions_;
+    failed_ = false;
     return {};
   }
 
   void end() override {
     if (depth_ == 0 || --depth_ > 0) return;
-    // Nothing can be done about a failure here, and the next call will tell.
-    (void)call(options_.busy_timeout, "ending the transaction", [](Shared& shared) {
-      if (shared.in_transaction) shared.code = SCardEndTransaction(shared.card, SCARD_LEAVE_CARD);
-      shared.in_transaction = false;
-    });
+    ended_ = SteadyClock::now();
+    if (following_ && !failed_ && !dead_ && ended_ >= share_until_) {
+      if (ended_ - held_since_ < kLongestKept) {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->kept_until = ended_ + options_.keep_transaction;
+        return;
+      }
+      others_until_ = ended_ + kOthersTurn;
+    }
+    end_now();
+  }
+
+  void let_go() override {
+    if (depth_ > 0 || dead_) return;
+    {
+      const std::lock_guard lock(shared_->mutex);
+      if (!shared_->kept_until && !shared_->busy) return;
+      shared_->kept_until.reset();
+    }
+    end_now();
   }
 
  private:
+  // Other programs look for a free card every 100 ms (PCSCLITE_LOCK_POLL_RATE of pcscd).
+  static constexpr milliseconds kOthersTurn{110};
+  // The longest a transaction is kept, while others may be waiting.
+  static constexpr milliseconds kLongestKept{1000};
+  // Who waits this long for the card has met another program, and keeps nothing for a while.
+  static constexpr milliseconds kOthersMet{50};
+  static constexpr milliseconds kSharing{2000};
+
+  // Whether the last transaction has been kept until now.
+  bool take_up() {
+    if (options_.keep_transaction.count() == 0 || dead_) return false;
+    const std::lock_guard lock(shared_->mutex);
+    return std::exchange(shared_->kept_until, std::nullopt).has_value();
+  }
+
+  // Nothing can be done about a failure here, and the next call will tell.
+  void end_now() { (void)call(options_.busy_timeout, "ending the transaction", end_transaction); }
+
+  // Longer than any pad waits for the next key (pin_pad.cpp tells it how long).
+  static constexpr milliseconds kTyping{180'000};
+
+  static void control(Shared& shared, DWORD code, ByteView octets) {
+    BYTE answer[MAX_BUFFER_SIZE];
+    DWORD size = 0;
+    shared.code = SCardControl(shared.card, code, octets.empty() ? nullptr : octets.data(), octets.size(), answer,
+                               sizeof answer, &size);
+    shared.octets.assign(answer, answer + (shared.code == SCARD_S_SUCCESS ? std::min<DWORD>(size, sizeof answer) : 0));
+  }
+
+  // PC/SC part 10 §2.2: CM_IOCTL_GET_FEATURE_REQUEST. Readers without features refuse it, which is no error.
+  const PinPadFeatures& pad_features() {
+    if (features_) return *features_;
+    features_.emplace();
+    Bytes answer;
+    const Status asked = call(options_.busy_timeout, "asking for the reader's features", [](Shared& shared) {
+      control(shared, SCARD_CTL_CODE(3400), {});
+      if (shared.code != SCARD_S_SUCCESS) shared.octets.clear();
+      shared.code = SCARD_S_SUCCESS;
+    });
+    if (!asked) return *features_;
+    {
+      const std::lock_guard lock(shared_->mutex);
+      answer = shared_->octets;
+    }
+    if (auto told = parse_features(answer)) features_ = *told;
+    return *features_;
+  }
+
   static void read_atr(Shared& shared) {
     BYTE atr[MAX_ATR_SIZE];
     DWORD atr_size = sizeof atr, name_size = 0, state = 0;
@@ -368,15 +485,20 @@ class PcscConnection final : public CardConnection {
                   "take the card out and put it back");
     }
     std::unique_lock lock(shared_->mutex);
-    shared_->code = SCARD_S_SUCCESS;
-    post(lock, std::move(job));
-    if (!wait(lock, timeout)) {
+    // The thread may be letting a kept transaction go.
+    const bool free = wait(lock, timeout);
+    if (free) {
+      shared_->code = SCARD_S_SUCCESS;
+      post(lock, std::move(job));
+    }
+    if (!free || !wait(lock, timeout)) {
       dead_ = true;
       std::string message = std::string(deed) + ": no answer within " + std::to_string(timeout.count() / 1000) + " s";
       if (late == ErrorKind::card_busy) message = "another program has held the card for too long";
       return fail(late, message + " (reader \"" + shared_->reader + "\")");
     }
     if (shared_->code != SCARD_S_SUCCESS) {
+      failed_ = true;
       if (is(shared_->code, SCARD_W_RESET_CARD)) ++session_;
       return pcsc_error(shared_->code, shared_->reader);
     }
@@ -399,6 +521,11 @@ class PcscConnection final : public CardConnection {
   unsigned session_ = 0, depth_ = 0;
   std::uint64_t transactions_ = 0;
   bool dead_ = false;
+  std::optional<PinPadFeatures> features_;  // asked for once
+  // For keeping transactions: since when pcscd has given us the card, when the last one ended for the caller, whether
+  // this one follows it closely and has gone well, and until when the card is other programs'.
+  SteadyClock::time_point held_since_{}, ended_{}, share_until_{}, others_until_{};
+  bool following_ = false, failed_ = false;
 };
 
 }  // namespace

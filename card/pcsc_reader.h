@@ -3,6 +3,12 @@
 // Every PC/SC return code becomes one of our errors in one table (pcsc_reader.cpp). A card that never answers does not
 // hang the program: commands run on a thread of the connection, and after `answer_timeout` the caller gets
 // `card_unresponsive` and the connection is of no further use.
+//
+// A connection may keep a transaction for a moment when transactions follow each other closely (keep_transaction): the
+// next one is then the same one still, nobody else has had the card, and what was read and set in it holds. It is fair
+// to other programs, which pcscd lets look for a free card ten times a second: a lone transaction is not kept, none is
+// kept for longer than a second, after which the card is left free long enough for everybody who waits to find it so,
+// and where another program is met none is kept for a while.
 #pragma once
 
 #include <chrono>
@@ -17,6 +23,9 @@ struct PcscOptions {
   std::chrono::milliseconds answer_timeout{90'000};
   /// Longest wait for another program to end its transaction.
   std::chrono::milliseconds busy_timeout{10'000};
+  /// How closely transactions follow each other for the later ones to be kept, and how long they are kept idle; zero:
+  /// every one ends with its end().
+  std::chrono::milliseconds keep_transaction{0};
   /// Keep all other programs off the card for the life of the connection (personalisation).
   bool exclusive = false;
 };

@@ -27,6 +27,21 @@ class CardConnection {
   /// Answer to reset; valid until the connection is reset or goes.
   virtual ByteView atr() const = 0;
 
+  /// What the reader's PIN pad takes upon itself; nothing where it has none. The reader is asked once, not the card.
+  struct PinPad {
+    bool verify = false;  ///< a PIN to be presented
+    bool modify = false;  ///< an old and a new one
+  };
+  virtual PinPad pin_pad() { return {}; }
+  /// Has the holder type at the reader: `structure` as verify_structure() or change_structure() of pin_pad.h make it.
+  /// Returns the status word, the card's or the pad's own. Waits as long as people need. Fails with `unsupported`
+  /// where the reader has no pad for it, `cancelled`, and as transmit() does.
+  enum class PadEntry : std::uint8_t { verify, modify };
+  virtual Result<Bytes> enter_pin(PadEntry entry, ByteView structure) {
+    (void)entry, (void)structure;
+    return fail(ErrorKind::unsupported, "this reader has no PIN pad");
+  }
+
   /// Warm reset: selections and verified PINs are gone.
   virtual Status reset() = 0;
 
@@ -34,6 +49,10 @@ class CardConnection {
   /// begin() reconnects by itself where another program has reset the card: look at session() afterwards.
   virtual Status begin() = 0;
   virtual void end() = 0;
+
+  /// Some connections keep the outermost transaction a moment longer for the next one (PcscOptions::keep_transaction).
+  /// This ends it now; within a transaction it does nothing.
+  virtual void let_go() {}
 
   /// Number of the transaction under way, never the same twice on one connection; 0: none. While it stays the same,
   /// nobody else has had the card.

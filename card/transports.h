@@ -88,8 +88,11 @@ class RecordingConnection final : public CardConnection {
   Result<Bytes> transmit_sensitive(ByteView command) override;
   ByteView atr() const override { return inner_.atr(); }
   Status reset() override { return inner_.reset(); }
+  PinPad pin_pad() override { return inner_.pin_pad(); }
+  Result<Bytes> enter_pin(PadEntry entry, ByteView structure) override { return inner_.enter_pin(entry, structure); }
   Status begin() override { return inner_.begin(); }
   void end() override { inner_.end(); }
+  void let_go() override { inner_.let_go(); }
   std::uint64_t transaction() const override { return inner_.transaction(); }
   unsigned session() const override { return inner_.session(); }
   std::string_view reader_name() const override { return inner_.reader_name(); }
@@ -119,8 +122,11 @@ class CountingConnection final : public CardConnection {
   Result<Bytes> transmit_sensitive(ByteView command) override;
   ByteView atr() const override { return inner_.atr(); }
   Status reset() override { return inner_.reset(); }
+  PinPad pin_pad() override { return inner_.pin_pad(); }
+  Result<Bytes> enter_pin(PadEntry entry, ByteView structure) override { return inner_.enter_pin(entry, structure); }
   Status begin() override { return inner_.begin(); }
   void end() override { inner_.end(); }
+  void let_go() override { inner_.let_go(); }
   std::uint64_t transaction() const override { return inner_.transaction(); }
   unsigned session() const override { return inner_.session(); }
   std::string_view reader_name() const override { return inner_.reader_name(); }
