@@ -10,6 +10,9 @@
 namespace karta::pkcs11 {
 namespace {
 
+// Programs that sign one document after another, or list objects, come back sooner.
+constexpr std::chrono::milliseconds kKeepTransaction{50};
+
 // The process's state. Never destroyed: programs call in from their own destructors and exit handlers.
 struct Process {
   std::mutex mutex;
@@ -55,7 +58,9 @@ class WatchedReaders final : public EventSource {
 
 Environment system_environment() {
   Environment environment;
-  environment.readers = std::make_shared<card::PcscReaders>();
+  card::PcscOptions options;
+  options.keep_transaction = kKeepTransaction;
+  environment.readers = std::make_shared<card::PcscReaders>(options);
   environment.events = [] { return std::make_unique<WatchedReaders>(); };
   environment.cache = std::make_shared<Cache>(Cache::user_folder());
   return environment;
@@ -129,10 +134,15 @@ void Module::freeze() {
       std::this_thread::yield();
       (void)lock.try_lock();
     }
-    if (lock) frozen_.push_back(std::move(lock));
+    if (!lock) return false;
+    frozen_.push_back(std::move(lock));
+    return true;
   };
   take(list_mutex_);
-  for (const auto& slot : slots) take(slot->mutex());
+  // A kept transaction ends here, or its thread would do so within the PC/SC library at any time.
+  for (const auto& slot : slots) {
+    if (take(slot->mutex())) slot->let_go();
+  }
 }
 
 void Module::thaw() { frozen_.clear(); }
@@ -267,7 +277,9 @@ void Module::close(const std::shared_ptr<Session>& session) {
   session->verify.reset();
   session->encrypt.reset();
   session->decrypt.reset();
-  if (last && !session->stale()) session->slot().log_out(session->index());
+  if (!last) return;
+  if (!session->stale()) session->slot().log_out(session->index());
+  session->slot().let_go();
 }
 
 // Events ----------------------------------------------------------------------------------------

@@ -55,6 +55,12 @@ void Slot::lose_card() {
   all_keys_.clear();
 }
 
+void Slot::let_go() {
+  for (const auto* const connection : {&connection_, &lost_.connection}) {
+    if (*connection != nullptr) (*connection)->let_go();
+  }
+}
+
 Fault Slot::take(Error error) {
   if (means_gone(error.kind)) lose_card();
   return Fault(std::move(error));

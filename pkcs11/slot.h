@@ -54,6 +54,8 @@ class Slot {
   unsigned gone() const { return gone_; }
   /// Drops the card and everything known of it.
   void lose_card();
+  /// Leaves the card to other programs at once, where a burst of operations has kept it for the next one.
+  void let_go();
   /// Looks at an error of the card room: a card that is gone is lost.
   Fault take(Error error);
 

@@ -237,6 +237,130 @@ TEST(PcscReaders, AnotherProgramsResetIsTakenUpAtTheNextTransaction) {
   (*first)->end();
 }
 
+// Keeping transactions. Where a kept one must last, the moment is an hour: no test depends on who is quick.
+PcscOptions keeping(std::chrono::milliseconds moment) {
+  PcscOptions options;
+  options.keep_transaction = moment;
+  return options;
+}
+// The number of one transaction with one command in it.
+std::uint64_t use_once(CardConnection& connection) {
+  const Status begun = connection.begin();
+  EXPECT_TRUE(begun) << begun.error().message;
+  const std::uint64_t number = connection.transaction();
+  EXPECT_TRUE(connection.transmit(kCommand));
+  connection.end();
+  EXPECT_EQ(connection.transaction(), 0u) << "kept or not, the caller's is over";
+  return number;
+}
+// Until a transaction is kept: one that has met another program, or a machine busy enough to look like one, is not.
+std::uint64_t use_until_kept(CardConnection& connection) {
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  std::uint64_t last = use_once(connection);
+  while (std::chrono::steady_clock::now() < deadline) {
+    const std::uint64_t number = use_once(connection);
+    if (number == last) return number;
+    last = number;
+  }
+  ADD_FAILURE() << "no transaction was kept";
+  return 0;
+}
+// Another program gets the card within `patience`.
+bool others_get(const std::string& reader, std::chrono::milliseconds patience = 10s) {
+  PcscOptions options;
+  options.busy_timeout = patience;
+  auto other = PcscReaders(options).connect(reader);
+  if (!other || !(*other)->begin()) return false;
+  (*other)->end();
+  return true;
+}
+
+TEST(KeptTransactions, ALoneOneIsNotKept) {
+  OddCard card(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders(keeping(1h)).connect(reader);
+  ASSERT_TRUE(mine);
+  use_once(**mine);
+  EXPECT_TRUE(others_get(reader));
+}
+
+TEST(KeptTransactions, ThoseThatFollowCloselyAreOneUntilLetGo) {
+  OddCard card(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders(keeping(1h)).connect(reader);
+  ASSERT_TRUE(mine);
+  const std::uint64_t kept = use_until_kept(**mine);
+  EXPECT_FALSE(others_get(reader, 300ms)) << "the same number means that nobody else has had the card";
+  EXPECT_EQ(use_once(**mine), kept);
+  (*mine)->let_go();
+  EXPECT_TRUE(others_get(reader));
+  EXPECT_NE(use_once(**mine), kept);
+}
+
+TEST(KeptTransactions, AreNotKeptWithoutBeingAsked) {
+  OddCard card(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders().connect(reader);
+  ASSERT_TRUE(mine);
+  std::set<std::uint64_t> numbers;
+  for (int i = 0; i < 5; ++i) numbers.insert(use_once(**mine));
+  EXPECT_EQ(numbers.size(), 5u);
+  EXPECT_TRUE(others_get(reader));
+}
+
+TEST(KeptTransactions, GoByThemselvesWhenNobodyComes) {
+  OddCard card(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders(keeping(20ms)).connect(reader);
+  ASSERT_TRUE(mine);
+  use_until_kept(**mine);
+  EXPECT_TRUE(others_get(reader));
+}
+
+TEST(KeptTransactions, EndWithTheConnection) {
+  OddCard card(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders(keeping(1h)).connect(reader);
+  ASSERT_TRUE(mine);
+  use_until_kept(**mine);
+  mine->reset();
+  EXPECT_TRUE(others_get(reader));
+}
+
+TEST(KeptTransactions, StarveNobody) {
+  OddCard card(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders(keeping(1h)).connect(reader);
+  ASSERT_TRUE(mine);
+  use_until_kept(**mine);
+  std::atomic<bool> over{false}, served{false};
+  std::thread waiting([&] {
+    served = others_get(reader, kDeadline);
+    over = true;
+  });
+  // No pause between two uses: the other program's turn has to be given to it.
+  while (!over) use_once(**mine);
+  waiting.join();
+  EXPECT_TRUE(served);
+}
+
+TEST(KeptTransactions, ACardPulledMeanwhileIsToldAsSuch) {
+  auto card = std::make_unique<OddCard>(fine);
+  const std::string reader = reader_with_card();
+  auto mine = PcscReaders(keeping(1h)).connect(reader);
+  ASSERT_TRUE(mine);
+  use_until_kept(**mine);
+  card.reset();
+  OddCard next(fine);
+  ASSERT_EQ(reader_with_card(), reader);
+  ASSERT_TRUE((*mine)->begin()) << "kept: nobody has looked";
+  const auto answer = (*mine)->transmit(kCommand);
+  ASSERT_FALSE(answer) << "the command of one card must not reach the next";
+  EXPECT_EQ(answer.error().kind, ErrorKind::card_removed) << answer.error().message;
+  (*mine)->end();
+  EXPECT_EQ((*mine)->begin().error().kind, ErrorKind::card_removed) << "and after a failure nothing is kept";
+}
+
 TEST(ReaderWatches, StopWakesTheWaiter) {
   ReaderWatch watch;
   std::thread stopper([&] { watch.stop(); });
