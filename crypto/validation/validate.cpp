@@ -637,6 +637,8 @@ class SignerValidation {
         {PathFault::weak_algorithm, SubIndication::crypto_constraints_failure_no_poe},
         {PathFault::unsupported, SubIndication::certificate_chain_general_failure},
         {PathFault::limit, SubIndication::certificate_chain_general_failure},
+        {PathFault::name_constraints, SubIndication::chain_constraints_failure},
+        {PathFault::policy, SubIndication::chain_constraints_failure},
     });
     std::vector<Certificate> intermediates;
     for (const BagEntry& entry : bag_) {

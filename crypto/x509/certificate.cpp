@@ -30,6 +30,12 @@ struct Certificate::Data {
   std::optional<AuthorityKeyIdentifier> authority_key_id;
   std::vector<GeneralName> subject_alternative_names;
   std::vector<std::string> policies, crl_urls, ocsp_urls, issuer_urls;
+  std::vector<PolicyMapping> policy_mappings;
+  std::optional<PolicyConstraints> policy_constraints;
+  std::optional<std::uint32_t> inhibit_any_policy;
+  std::optional<NameConstraints> name_constraints;
+  std::vector<DistributionPoint> distribution_points, freshest_crl;
+  bool ocsp_no_check = false;
   Bytes qc_statements;
   std::optional<std::uint64_t> status_index;
   std::vector<std::string> unknown_critical;
@@ -62,11 +68,10 @@ Result<der::Reader> only_sequence(ByteView value) {
   return inner;
 }
 
-Result<std::string> uri_of(ByteView value) {
-  for (const std::uint8_t octet : value) {
-    if (octet <= 0x20 || octet >= 0x7F) return fail(ErrorKind::malformed, "URI with a character that is none of a URI");
-  }
-  return std::string(as_text(value));
+/// A count of certificates; more than 2^32 of them is as good as no bound.
+Result<std::uint32_t> skip_certificates(der::Reader& reader) {
+  const std::uint64_t count = TRY(reader.small_integer());
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, 0xFFFFFFFF));
 }
 
 // BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }
@@ -76,9 +81,8 @@ Status read_basic_constraints(Data& data, ByteView value) {
   // A default that is written out all the same (cA FALSE) breaks DER, is common in the field, and means nothing else.
   if (const auto ca = TRY(reader.next_if(der::kBoolean))) out.ca = TRY(der::Reader(ca->whole).boolean());
   if (!reader.done()) {
-    const std::uint64_t length = TRY(reader.small_integer());
     if (!out.ca) return fail(ErrorKind::malformed, "a path length without CA");
-    out.path_length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, 0xFFFFFFFF));
+    out.path_length = TRY(skip_certificates(reader));
   }
   data.basic_constraints = out;
   return reader.finish();
@@ -154,29 +158,80 @@ Status read_policies(Data& data, ByteView value) {
   return {};
 }
 
-// CRLDistributionPoints ::= SEQUENCE SIZE (1..MAX) OF SEQUENCE {
-//     distributionPoint [0] CHOICE { fullName [0] GeneralNames, nameRelativeToCRLIssuer [1] } OPTIONAL,
-//     reasons [1] OPTIONAL, cRLIssuer [2] OPTIONAL }
-Status read_crl_urls(Data& data, ByteView value) {
+// PolicyMappings ::= SEQUENCE SIZE (1..MAX) OF SEQUENCE { issuerDomainPolicy OID, subjectDomainPolicy OID }
+Status read_policy_mappings(Data& data, ByteView value) {
   der::Reader reader = TRY(only_sequence(value));
   while (!reader.done()) {
-    if (data.crl_urls.size() >= kMostListed) return fail(ErrorKind::limit, "too many distribution points");
-    der::Reader point = TRY(reader.enter(der::kSequence));
-    if (auto name = TRY(point.enter_if(der::context(0)))) {
-      if (const auto full = TRY(name->next_if(der::context(0)))) {
-        for (const GeneralName& general : TRY(parse_general_names(full->value))) {
-          if (general.kind == GeneralName::Kind::uri) data.crl_urls.push_back(TRY(uri_of(general.value)));
-        }
-      } else {
-        (void)TRY(name->expect(der::context(1)));
-      }
-      TRY(name->finish());
-    }
-    (void)TRY(point.next_if(der::context_primitive(1)));
-    (void)TRY(point.next_if(der::context(2)));
-    TRY(point.finish());
+    if (data.policy_mappings.size() == kMostListed) return fail(ErrorKind::limit, "too many mappings");
+    der::Reader mapping = TRY(reader.enter(der::kSequence));
+    PolicyMapping one;
+    one.issuer_domain = der::oid_to_text(TRY(mapping.oid()));
+    one.subject_domain = der::oid_to_text(TRY(mapping.oid()));
+    TRY(mapping.finish());
+    data.policy_mappings.push_back(std::move(one));
   }
+  if (data.policy_mappings.empty()) return fail(ErrorKind::malformed, "no mapping at all");
   return {};
+}
+
+// PolicyConstraints ::= SEQUENCE { requireExplicitPolicy [0] INTEGER OPTIONAL, inhibitPolicyMapping [1] INTEGER
+// OPTIONAL }
+Status read_policy_constraints(Data& data, ByteView value) {
+  der::Reader reader = TRY(only_sequence(value));
+  PolicyConstraints out;
+  const auto count = [](const Tlv& tagged) -> Result<std::uint32_t> {
+    const Bytes whole = make_tlv(der::kInteger, tagged.value);
+    der::Reader inner(whole);
+    return skip_certificates(inner);
+  };
+  if (const auto found = TRY(reader.next_if(der::context_primitive(0)))) {
+    out.require_explicit_policy = TRY(count(*found));
+  }
+  if (const auto found = TRY(reader.next_if(der::context_primitive(1)))) {
+    out.inhibit_policy_mapping = TRY(count(*found));
+  }
+  if (!out.require_explicit_policy && !out.inhibit_policy_mapping) {
+    return fail(ErrorKind::malformed, "it constrains nothing");
+  }
+  data.policy_constraints = out;
+  return reader.finish();
+}
+
+// InhibitAnyPolicy ::= SkipCerts ::= INTEGER (0..MAX)
+Status read_inhibit_any_policy(Data& data, ByteView value) {
+  der::Reader reader(value);
+  data.inhibit_any_policy = TRY(skip_certificates(reader));
+  return reader.finish();
+}
+
+Status read_name_constraints(Data& data, ByteView value) {
+  data.name_constraints = TRY(parse_name_constraints(value));
+  return {};
+}
+
+// CRLDistributionPoints ::= SEQUENCE SIZE (1..MAX) OF DistributionPoint
+Status read_distribution_points(Data& data, ByteView value) {
+  der::Reader outer(value);
+  const Tlv list = TRY(outer.expect(der::kSequence));
+  data.distribution_points = TRY(parse_distribution_points(list.value));
+  data.crl_urls = TRY(urls_of(data.distribution_points));
+  return outer.finish();
+}
+
+// FreshestCRL ::= CRLDistributionPoints
+Status read_freshest_crl(Data& data, ByteView value) {
+  der::Reader outer(value);
+  const Tlv list = TRY(outer.expect(der::kSequence));
+  data.freshest_crl = TRY(parse_distribution_points(list.value));
+  return outer.finish();
+}
+
+// id-pkix-ocsp-nocheck: NULL
+Status read_ocsp_no_check(Data& data, ByteView value) {
+  der::Reader reader(value);
+  TRY(reader.null());
+  data.ocsp_no_check = true;
+  return reader.finish();
 }
 
 // AuthorityInfoAccessSyntax ::= SEQUENCE SIZE (1..MAX) OF SEQUENCE { accessMethod OID, accessLocation GeneralName }
@@ -190,8 +245,8 @@ Status read_information_access(Data& data, ByteView value) {
     const Tlv location = TRY(description.any());
     TRY(description.finish());
     if (location.tag != der::context_primitive(6)) continue;
-    if (method == "1.3.6.1.5.5.7.48.1") data.ocsp_urls.push_back(TRY(uri_of(location.value)));
-    if (method == "1.3.6.1.5.5.7.48.2") data.issuer_urls.push_back(TRY(uri_of(location.value)));
+    if (method == "1.3.6.1.5.5.7.48.1") data.ocsp_urls.push_back(TRY(uri_text(location.value)));
+    if (method == "1.3.6.1.5.5.7.48.2") data.issuer_urls.push_back(TRY(uri_text(location.value)));
   }
   return {};
 }
@@ -214,7 +269,6 @@ struct ExtensionRow {
   Status (*read)(Data&, ByteView);
   bool understood;  ///< may be critical: verify_path acts on it
 };
-// Certificate policies count as understood: with any policy acceptable and none required they constrain nothing.
 constexpr auto kExtensions = std::to_array<ExtensionRow>({
     {"2.5.29.19", "basicConstraints", read_basic_constraints, true},
     {"2.5.29.15", "keyUsage", read_key_usage, true},
@@ -223,7 +277,13 @@ constexpr auto kExtensions = std::to_array<ExtensionRow>({
     {"2.5.29.35", "authorityKeyIdentifier", read_authority_key_id, true},
     {"2.5.29.17", "subjectAltName", read_subject_alternative_names, true},
     {"2.5.29.32", "certificatePolicies", read_policies, true},
-    {"2.5.29.31", "cRLDistributionPoints", read_crl_urls, false},
+    {"2.5.29.33", "policyMappings", read_policy_mappings, true},
+    {"2.5.29.36", "policyConstraints", read_policy_constraints, true},
+    {"2.5.29.54", "inhibitAnyPolicy", read_inhibit_any_policy, true},
+    {"2.5.29.30", "nameConstraints", read_name_constraints, true},
+    {"2.5.29.31", "cRLDistributionPoints", read_distribution_points, true},
+    {"2.5.29.46", "freshestCRL", read_freshest_crl, true},
+    {"1.3.6.1.5.5.7.48.1.5", "ocsp-nocheck", read_ocsp_no_check, true},
     {"1.3.6.1.5.5.7.1.1", "authorityInfoAccess", read_information_access, false},
     {"1.3.6.1.5.5.7.1.3", "qcStatements", read_qc_statements, false},
     {kStatusIndexOid, "status index", read_status_index, true},
@@ -396,6 +456,13 @@ const std::vector<GeneralName>& Certificate::subject_alternative_names() const {
   return data_->subject_alternative_names;
 }
 const std::vector<std::string>& Certificate::policies() const { return data_->policies; }
+const std::vector<PolicyMapping>& Certificate::policy_mappings() const { return data_->policy_mappings; }
+const std::optional<PolicyConstraints>& Certificate::policy_constraints() const { return data_->policy_constraints; }
+const std::optional<std::uint32_t>& Certificate::inhibit_any_policy() const { return data_->inhibit_any_policy; }
+const std::optional<NameConstraints>& Certificate::name_constraints() const { return data_->name_constraints; }
+const std::vector<DistributionPoint>& Certificate::distribution_points() const { return data_->distribution_points; }
+const std::vector<DistributionPoint>& Certificate::freshest_crl() const { return data_->freshest_crl; }
+bool Certificate::ocsp_no_check() const { return data_->ocsp_no_check; }
 const std::vector<std::string>& Certificate::crl_urls() const { return data_->crl_urls; }
 const std::vector<std::string>& Certificate::ocsp_urls() const { return data_->ocsp_urls; }
 const std::vector<std::string>& Certificate::issuer_urls() const { return data_->issuer_urls; }

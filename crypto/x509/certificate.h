@@ -11,8 +11,10 @@
 
 #include "base/clock.h"
 #include "crypto/key.h"
+#include "crypto/x509/distribution_point.h"
 #include "crypto/x509/general_name.h"
 #include "crypto/x509/name.h"
+#include "crypto/x509/name_constraints.h"
 
 namespace karta::crypto {
 
@@ -39,6 +41,21 @@ enum class KeyUsage : std::uint8_t {
 struct BasicConstraints {
   bool ca = false;
   std::optional<std::uint32_t> path_length;
+};
+
+/// RFC 5280 §4.2.1.4: the policy every policy counts as.
+inline constexpr std::string_view kAnyPolicyOid = "2.5.29.32.0";
+
+/// RFC 5280 §4.2.1.5: a policy of the issuer's domain, and the one that counts as it in the subject's. Dotted.
+struct PolicyMapping {
+  std::string issuer_domain, subject_domain;
+  friend bool operator==(const PolicyMapping&, const PolicyMapping&) = default;
+};
+
+/// RFC 5280 §4.2.1.11: after how many more certificates of the path.
+struct PolicyConstraints {
+  std::optional<std::uint32_t> require_explicit_policy;
+  std::optional<std::uint32_t> inhibit_policy_mapping;
 };
 
 struct AuthorityKeyIdentifier {
@@ -100,7 +117,17 @@ class Certificate {
   const Bytes& subject_key_id() const;  ///< empty if absent
   const std::optional<AuthorityKeyIdentifier>& authority_key_id() const;
   const std::vector<GeneralName>& subject_alternative_names() const;
-  const std::vector<std::string>& policies() const;  ///< dotted OIDs
+  const std::vector<std::string>& policies() const;  ///< dotted OIDs, kAnyPolicyOid among them if it is there
+  bool has_policies() const { return !policies().empty(); }
+  const std::vector<PolicyMapping>& policy_mappings() const;
+  const std::optional<PolicyConstraints>& policy_constraints() const;
+  const std::optional<std::uint32_t>& inhibit_any_policy() const;  ///< skipCerts
+  const std::optional<NameConstraints>& name_constraints() const;
+  const std::vector<DistributionPoint>& distribution_points() const;
+  /// FreshestCRL: where delta CRLs are found.
+  const std::vector<DistributionPoint>& freshest_crl() const;
+  /// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1): an OCSP responder's certificate that need not be checked itself.
+  bool ocsp_no_check() const;
   const std::vector<std::string>& crl_urls() const;
   const std::vector<std::string>& ocsp_urls() const;
   const std::vector<std::string>& issuer_urls() const;

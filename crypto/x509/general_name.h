@@ -29,6 +29,8 @@ struct GeneralName {
   static GeneralName email(std::string_view address) { return {Kind::email, to_bytes(as_bytes(address))}; }
   static GeneralName dns(std::string_view name) { return {Kind::dns, to_bytes(as_bytes(name))}; }
   static GeneralName uri(std::string_view uri) { return {Kind::uri, to_bytes(as_bytes(uri))}; }
+  /// 4 octets, or 16; with as many again as mask where it stands in a name constraint.
+  static GeneralName ip_address(ByteView octets) { return {Kind::ip_address, to_bytes(octets)}; }
   static GeneralName directory_name(ByteView name_der) { return {Kind::directory_name, to_bytes(name_der)}; }
 
   friend bool operator==(const GeneralName&, const GeneralName&) = default;
@@ -38,6 +40,12 @@ struct GeneralName {
 /// kMostGeneralNames.
 Result<std::vector<GeneralName>> parse_general_names(ByteView content);
 inline constexpr std::size_t kMostGeneralNames = 256;
+
+/// The characters of a URI. Fails (malformed) on one that is none of a URI's: a blank, a control character.
+Result<std::string> uri_text(ByteView value);
+
+/// "dns:host.example", "email:...", "ip:192.0.2.0/24", "dirname:CN=...": for people; what has no text is hexadecimal.
+std::string to_text(const GeneralName& name);
 
 /// One GeneralName, DER with its context tag.
 Bytes encode(const GeneralName& name);

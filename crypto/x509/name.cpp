@@ -143,6 +143,54 @@ NameAttribute decode_value(std::string oid, const Tlv& object) {
   return out;
 }
 
+/// Simple case folding of the alphabets names are written in here.
+std::uint32_t lower_case(std::uint32_t code) {
+  if ((code >= 'A' && code <= 'Z') || (code >= 0xC0 && code <= 0xDE && code != 0xD7)) return code + 0x20;
+  // Latin Extended-A, Cyrillic beyond Russian: capitals are even, but for two stretches of the former.
+  const bool odd_capitals = (code >= 0x139 && code <= 0x148) || (code >= 0x179 && code <= 0x17E);
+  if (odd_capitals) return (code & 1) != 0 ? code + 1 : code;
+  if (code == 0x130 || code == 0x178) return code == 0x178 ? 0xFF : 'i';
+  if ((code >= 0x100 && code <= 0x177) || (code >= 0x460 && code <= 0x481) || (code >= 0x48A && code <= 0x4BF) ||
+      (code >= 0x4D0 && code <= 0x52F)) {
+    return code | 1;
+  }
+  if ((code >= 0x391 && code <= 0x3A9) || (code >= 0x410 && code <= 0x42F)) return code + 0x20;
+  return code >= 0x400 && code <= 0x40F ? code + 0x50 : code;
+}
+
+/// The value as it is compared: RFC 5280 §7.1.
+void append_canonical(Bytes& out, std::string_view value) {
+  std::string folded;
+  bool blank = false;
+  for (std::size_t at = 0; at < value.size();) {
+    const Utf8 next = decode_utf8(value.substr(at));
+    if (next.octets == 0) {  // no UTF-8: compared as it stands
+      append(out, as_bytes(value));
+      return;
+    }
+    at += next.octets;
+    if (next.code == ' ' || (next.code >= '\t' && next.code <= '\r') || next.code == 0xA0) {
+      blank = !folded.empty();
+      continue;
+    }
+    if (blank) folded += ' ';
+    blank = false;
+    append_utf8(folded, lower_case(next.code));
+  }
+  append(out, as_bytes(folded));
+}
+
+Bytes canonical_rdn(const Name::Rdn& rdn) {
+  std::vector<Bytes> attributes;
+  for (const NameAttribute& attribute : rdn) {
+    Bytes value;
+    append_canonical(value, attribute.value);
+    const Tag tag = attribute.is_text ? der::kUtf8String : der::kOctetString;
+    attributes.push_back(der::sequence({der::utf8(attribute.oid), make_tlv(tag, value)}));
+  }
+  return der::set_of(std::move(attributes));
+}
+
 bool printable_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
          std::string_view(" '()+,-./:=?").find(c) != std::string_view::npos;
@@ -199,6 +247,7 @@ Result<Name> Name::from_der(ByteView der) {
       TRY(pair.finish());
       rdn.push_back(decode_value(std::move(oid), value));
     }
+    append(out.canonical_, canonical_rdn(rdn));
     out.rdns_.push_back(std::move(rdn));
   }
   return out;

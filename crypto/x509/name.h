@@ -40,8 +40,13 @@ class Name {
   static Result<Name> from_der(ByteView der);
   static constexpr std::size_t kMostRdns = 64;
 
-  /// The Name as it stood in its certificate; two names are equal if these octets are.
+  /// The Name as it stood in its certificate.
   const Bytes& der() const { return der_; }
+  /// What names are compared by (RFC 5280 §7.1): characters in lower case (Latin, Greek, Cyrillic), blanks at the ends
+  /// dropped and inner runs of them made one, whatever string type they stand in; other values octet by octet. One RDN
+  /// after another, each with its length, so that a name that begins with all the RDNs of another has that one's
+  /// canonical octets in front.
+  const Bytes& canonical() const { return canonical_; }
   const std::vector<Rdn>& rdns() const { return rdns_; }
   bool empty() const { return rdns_.empty(); }
   /// The first value of the attribute ("CN" or dotted OID).
@@ -52,10 +57,12 @@ class Name {
   /// CN, else O, else to_text(): one line for people.
   std::string display() const;
 
-  friend bool operator==(const Name& a, const Name& b) { return a.der_ == b.der_; }
+  /// By canonical().
+  friend bool operator==(const Name& a, const Name& b) { return a.canonical_ == b.canonical_; }
 
  private:
   Bytes der_;
+  Bytes canonical_;
   std::vector<Rdn> rdns_;
 };
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/der.h"
 #include "crypto/testing.h"
 #include "crypto/x509/issue.h"
 
@@ -177,22 +178,69 @@ TEST_F(Path, KeysPastTheirSunsetAreRefused) {
 }
 
 TEST_F(Path, TheSearchIsBounded) {
-  // Certificates that issue each other in every combination: a search without a bound would never end.
+  // CAs that certify each other in every combination: a search without a bound would never end.
+  const FixedClock clock(test_time());
+  SystemRandom random;
+  CertificateProfile profile = must(CertificateProfile::from_toml(testing::kRootProfile));
+  profile.subject_restricted = false;
+  profile.subject_fixed.clear();
+  constexpr int kCas = 12;
+  std::vector<SoftwareSigner> signers;
+  std::vector<Certificate> roots, knot;
+  const auto request = [&](int i) {
+    return CertificateRequest{.subject = must(NameBuilder().add("CN", "Knot " + std::to_string(i)).build()),
+                              .public_key = signers[static_cast<std::size_t>(i)].public_key()};
+  };
+  for (int i = 0; i < kCas; ++i) {
+    signers.emplace_back(must(PrivateKey::generate(KeyType::p256)));
+    roots.push_back(must(self_signed(profile, request(i), signers.back(), clock, random)));
+  }
+  for (int i = 0; i < kCas; ++i) {
+    for (int j = 0; j < kCas; ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      if (i != j) knot.push_back(must(issue_certificate(profile, request(i), roots[at], signers[at], clock, random)));
+    }
+  }
+  const PathResult path = verify_path(knot.front(), knot, {centre_.root}, test_time(), Purpose::any);
+  EXPECT_EQ(path.fault, PathFault::limit);
+  // With one of them trusted there are ways enough.
+  EXPECT_TRUE(verify_path(knot.front(), knot, {roots.back()}, test_time(), Purpose::any).ok());
+}
+
+TEST_F(Path, ACertificateIsNotItsOwnWay) {
+  // Forty certificates of one name and key: none leads anywhere, and none is tried after another.
   const FixedClock clock(test_time());
   SystemRandom random;
   CertificateProfile profile = must(CertificateProfile::from_toml(testing::kRootProfile));
   profile.subject_restricted = false;
   profile.subject_fixed.clear();
   SoftwareSigner signer(testing::copy_of(test_key(KeyType::p256)));
-  std::vector<Certificate> knot;
-  for (int i = 0; i < 40; ++i) {
-    const CertificateRequest request{.subject = must(NameBuilder().add("CN", "Knot").build()),
-                                     .public_key = signer.public_key()};
-    knot.push_back(must(self_signed(profile, request, signer, clock, random)));
-  }
-  const PathResult path = verify_path(knot.front(), knot, {centre_.root}, test_time(), Purpose::any);
-  EXPECT_FALSE(path.ok());
-  EXPECT_EQ(path.fault, PathFault::limit);
+  const CertificateRequest request{.subject = must(NameBuilder().add("CN", "Ring").build()),
+                                   .public_key = signer.public_key()};
+  std::vector<Certificate> ring;
+  for (int i = 0; i < 40; ++i) ring.push_back(must(self_signed(profile, request, signer, clock, random)));
+  EXPECT_EQ(verify_path(ring.front(), ring, {centre_.root}, test_time(), Purpose::any).fault, PathFault::no_path);
+}
+
+TEST_F(Path, NamesAreComparedAsPeopleReadThem) {
+  // A root written by another hand: other string types, case and blanks, the same name (RFC 5280 §7.1).
+  const auto name = [](Tag type, std::string_view country, std::string_view common) {
+    const auto rdn = [](std::string_view oid, Tag tag, std::string_view value) {
+      return make_tlv(der::kSet, der::sequence({der::oid(oid), make_tlv(tag, as_bytes(value))}));
+    };
+    return must(
+        Name::from_der(der::sequence({rdn("2.5.4.6", der::kPrintableString, country), rdn("2.5.4.3", type, common)})));
+  };
+  EXPECT_EQ(name(der::kUtf8String, "RU", "Удостоверяющий центр"),
+            name(der::kUtf8String, "ru", "  УДОСТОВЕРЯЮЩИЙ   Центр "));
+  EXPECT_EQ(name(der::kPrintableString, "XX", "Test CA"), name(der::kUtf8String, "XX", "test ca"));
+  EXPECT_FALSE(name(der::kUtf8String, "XX", "Test CA") == name(der::kUtf8String, "XX", "TestCA"));
+  EXPECT_FALSE(name(der::kUtf8String, "XX", "Test CA") == name(der::kUtf8String, "XX", "Test CА"));  // Cyrillic А
+  // A value that is no text is not the text that spells it.
+  EXPECT_FALSE(name(der::kUtf8String, "XX", "#020101") ==
+               must(Name::from_der(
+                   der::sequence({make_tlv(der::kSet, der::sequence({der::oid("2.5.4.6"), der::printable("XX")})),
+                                  make_tlv(der::kSet, der::sequence({der::oid("2.5.4.3"), der::integer(1)}))}))));
 }
 
 }  // namespace
