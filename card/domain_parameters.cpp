@@ -4,7 +4,7 @@
 
 namespace karta::card {
 
-Result<crypto::KeyType> curve_of_domain_parameters(unsigned id) {
+Result<crypto::KeyType> curve_of_domain_parameters(std::uint64_t id) {
   for (const DomainParameters& row : kDomainParameters) {
     if (row.id == id) return row.curve;
   }

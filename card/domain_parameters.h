@@ -26,7 +26,7 @@ inline constexpr auto kDomainParameters = std::to_array<DomainParameters>({
 });
 
 /// The curve numbered `id`. Fails with `unsupported` for numbers without a row.
-Result<crypto::KeyType> curve_of_domain_parameters(unsigned id);
+Result<crypto::KeyType> curve_of_domain_parameters(std::uint64_t id);
 /// The number of `curve`; 0 for curves without one.
 std::uint8_t domain_parameters_of(crypto::KeyType curve);
 
