@@ -23,18 +23,20 @@ constexpr Rights rights(std::initializer_list<unsigned> bits) {
 // prescription's name and number, a gate needs nothing but a pseudonym.
 constexpr auto kRoles = std::to_array<TerminalRole>({
     {"clinic", "a clinic's reception", "CLINIC",
-     read({3, 4, 5, 6, 8, 11, 12, 16}) | rights({kRightCanAllowed, kRightRestrictedId})},
-    {"ambulance", "an ambulance crew", "AMBULNC", read({4, 5, 6, 8, 11, 16}) | rights({kRightCanAllowed})},
-    {"pharmacy", "a pharmacy", "PHARMCY", read({4, 5, 6, 16}) | rights({kRightCanAllowed, kRightRestrictedId})},
-    {"transit", "a transit gate or validator", "TRANSIT", rights({kRightCanAllowed, kRightRestrictedId})},
+     read({3, 4, 5, 6, 8, 11, 12, 16}) | rights({kRightCanAllowed, kRightRestrictedId}), "health"},
+    {"ambulance", "an ambulance crew", "AMBULNC", read({4, 5, 6, 8, 11, 16}) | rights({kRightCanAllowed}), ""},
+    {"pharmacy", "a pharmacy", "PHARMCY", read({4, 5, 6, 16}) | rights({kRightCanAllowed, kRightRestrictedId}),
+     "health"},
+    {"transit", "a transit gate or validator", "TRANSIT", rights({kRightCanAllowed, kRightRestrictedId}), "transit"},
     {"counter", "a public service counter", "COUNTER",
      read({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20, 21}) | write({17, 18, 21}) |
          rights({kRightCanAllowed, kRightPinManagement, kRightInstallCertificate, kRightRestrictedId,
-                 kRightAgeVerification, kRightCommunityVerification})},
+                 kRightAgeVerification, kRightCommunityVerification}),
+     "services"},
     {"age-check", "a shop or machine that asks for an age only", "AGECHK",
-     rights({kRightCanAllowed, kRightAgeVerification})},
+     rights({kRightCanAllowed, kRightAgeVerification}), ""},
     {"official", "police and other officials who establish identity", "OFFICL",
-     read({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 18}) | rights({kRightCanAllowed, kRightAgeVerification})},
+     read({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 18}) | rights({kRightCanAllowed, kRightAgeVerification}), ""},
 });
 
 }  // namespace

@@ -15,6 +15,7 @@ struct TerminalRole {
   std::string_view words;   ///< for people
   std::string_view holder;  ///< mnemonic of its certificates' references: "CLINIC"
   Rights rights;            ///< of an authentication terminal
+  std::string_view sector;  ///< whose pseudonyms it may ask for: "health"; empty: none
 };
 
 std::span<const TerminalRole> terminal_roles();
