@@ -149,6 +149,8 @@ HalStatus HostHal::aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpa
   return coprocessor_.aes_cmac(key, message, out);
 }
 
+void HostHal::wait(os::u32 milliseconds) { meter_.counts().waited_milliseconds += milliseconds; }
+
 HalStatus HostHal::random(os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
   random_->fill(out);

@@ -34,6 +34,7 @@ MeterReading MeterReading::operator-(const MeterReading& earlier) const {
   out.random_octets -= earlier.random_octets;
   out.checksum_octets -= earlier.checksum_octets;
   out.digest_octets -= earlier.digest_octets;
+  out.waited_milliseconds -= earlier.waited_milliseconds;
   out.cipher_octets -= earlier.cipher_octets;
   for (std::size_t kind = 0; kind < kOperations; ++kind) {
     for (std::size_t size = 0; size < kKeySizes; ++size) out.operations[kind][size] -= earlier.operations[kind][size];

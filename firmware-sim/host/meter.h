@@ -37,9 +37,10 @@ struct MeterReading {
   std::uint64_t nvm_erases = 0;
   std::uint64_t nvm_octets_read = 0;
   std::uint64_t random_octets = 0;
-  std::uint64_t checksum_octets = 0;  ///< run through the page checksum by the processor
-  std::uint64_t digest_octets = 0;    ///< hashed
-  std::uint64_t cipher_octets = 0;    ///< through AES, ciphering or authenticating
+  std::uint64_t checksum_octets = 0;      ///< run through the page checksum by the processor
+  std::uint64_t digest_octets = 0;        ///< hashed
+  std::uint64_t waited_milliseconds = 0;  ///< the card lets guessers wait
+  std::uint64_t cipher_octets = 0;        ///< through AES, ciphering or authenticating
   std::array<std::array<std::uint32_t, kKeySizes>, kOperations> operations{};
 
   /// Of all key sizes.

@@ -10,6 +10,7 @@ namespace karta::os {
 using u8 = std::uint8_t;
 using u16 = std::uint16_t;
 using u32 = std::uint32_t;
+using u64 = std::uint64_t;
 
 using ByteView = std::span<const u8>;
 using ByteSpan = std::span<u8>;

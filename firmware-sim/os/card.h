@@ -6,7 +6,7 @@
 //     n = card.process(command, response);
 //   card.power_off();
 //
-// All memory is inside the object (no heap); make it static, it is about ten kilobytes. Not thread-safe.
+// All memory is inside the object (no heap); make it static, it is about six kilobytes. Not thread-safe.
 #pragma once
 
 #include "firmware-sim/os/apdu.h"
@@ -27,6 +27,8 @@ extern const CardConfig kDefaultConfig;
 
 constexpr std::size_t kMaxCommandBytes = 4 + 3 + kMaxData + 2;  // extended case 4
 constexpr std::size_t kMaxResponseBytes = kMaxData + 2;         // data and status word
+
+struct CommandRow;
 
 class Card {
  public:
@@ -54,30 +56,47 @@ class Card {
   ByteView atr() const;
 
   // One command APDU in, one response APDU out (ISO 7816-4, short and extended). `response` holds at least
-  // kMaxResponseBytes and may be the memory `command` lies in. Returns the octets written, at least the two of the
+  // kMaxResponseBytes and may be the memory `command` lies at the beginning of; the card works in it, and wipes what it
+  // does not answer. Returns the octets written, at least the two of the
   // status word; 0 when the card is off or mute. After a hardware fault every command answers 6581 until the next boot.
   std::size_t process(ByteView command, ByteSpan response);
 
  private:
-  Sw dispatch(ByteView apdu, std::size_t& ne);
-  Sw execute(const Command& command, std::size_t& ne);
+  // What one command came with.
+  struct Exchange {
+    std::size_t ne = 0;    // octets the terminal takes, of the APDU itself
+    bool secured = false;  // the answer goes back through the channel
+    bool odd = false;      // instruction
+  };
+  Sw dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange);
+  // The channel's part: a protected command is opened, a plain one in a session ends it.
+  Sw enter_channel(bool formed, Command& command, ByteSpan memory, Exchange& exchange);
+  Sw add_fragment(Command& command, ByteSpan memory);
+  Sw chain(const CommandRow& row, Command& command, ByteSpan memory);
+  Sw execute(const CommandRow& row, const Command& command);
+  Sw seal(Sw sw, const Exchange& exchange, Writer& out);
+  void end_session();
+  bool continues_chain(const Command& command) const;
+  void open_chain(const Command& command, bool fragments);
+  bool append_to_chain(ByteView part);
+  ByteView take_chain(ByteSpan memory);
   void drop_chain();
+  void drop_reply();
 
   const CardConfig& config_;
   System system_;
   bool on_ = false;
   bool mute_ = true;
 
-  // A chain of commands (7816-4 section 5.3.3): header of its first, data so far.
+  // A chain of commands (7816-4 section 5.3.3): header of its first; its data so far is in the working memory.
   bool chain_open_ = false;
+  bool chain_fragments_ = false;  // parts of one protected data field, not protected each
   u8 chain_ins_ = 0;
   u16 chain_p1_p2_ = 0;
   std::size_t chain_bytes_ = 0;
-  u8 chain_[kMaxData];
 
-  // The answer under way, and how much of it GET RESPONSE may still fetch.
-  u8 reply_buffer_[kMaxData];
-  Writer reply_{reply_buffer_};
+  // The answer under way, in the working memory, and how much of it has been fetched.
+  Writer reply_{ByteSpan(system_.work).first(kMaxData)};
   std::size_t reply_sent_ = 0;
 };
 

@@ -497,8 +497,8 @@ TEST_F(CardTest, Behaviour13_TriesComeBackByPinOrPukOnly) {
   for (const u16 sw : {0x63C2, 0x63C1, 0x63C0}) EXPECT_EQ(verify(1, "999999"), sw);
   expect("00DA010113 313233343536FFFF FFFFFFFFFFFFFFFF 030002", 0x6982);
   expect("002C010108 3132333435363738", 0x6A86);
-  expect("002C020108 313233343536FFFF", 0x6A86);
-  expect("002C0301", 0x6A86);
+  expect("002C020108 313233343536FFFF", 0x6A88);
+  expect("002C0301", 0x6A88);
   expect("0024010108 313233343536FFFF", 0x6A86);
   expect("102C000108 3132333435363738", 0x6884);
   expect("002C000108 313233343536FFFF", 0x6700);
@@ -791,7 +791,7 @@ TEST_F(CardTest, SessionObjectsLiveInRamAlsoOnAnIssuedCard) {
 TEST_F(CardTest, AnIssuedCardTakesNoSecretsInPlainOverTheAir) {
   issue_with_own_pins();
   restart(Interface::contactless);
-  select_esign();
+  expect("00A404000C A000000063504B43532D3135", 0x6A82);
   EXPECT_EQ(verify(1, "123456"), 0x6982);
   EXPECT_EQ(change(1, "123456", "222222"), 0x6982);
   EXPECT_EQ(unblock(1, "12345678", "222222"), 0x6982);

@@ -39,11 +39,47 @@ Sw perform_security_operation(System& card, const Command& command, Writer& repl
 Sw general_authenticate(System& card, const Command& command, Writer& reply);
 Sw generate_key_pair(System& card, const Command& command, Writer& reply);
 
+// card_manager.cpp: GlobalPlatform 2.3 section 11, amendment D section 7.
+Sw initialize_update(System& card, const Command& command, Writer& reply);
+Sw external_authenticate_scp03(System& card, const Command& command, Writer& reply);
+Sw put_key(System& card, const Command& command, Writer& reply);
+Sw store_data(System& card, const Command& command, Writer& reply);
+Sw delete_object(System& card, const Command& command, Writer& reply);
+Sw install(System& card, const Command& command, Writer& reply);
+Sw set_status(System& card, const Command& command, Writer& reply);
+Sw get_status(System& card, const Command& command, Writer& reply);
+
 // Shared decisions of the reference data commands and PUT DATA 01 01..0E.
 
+// False for the identifiers no created file may have.
+bool valid_file_id(u16 id);
 // Value octets, then FF; `holder`: 6 to 8 digits, else 4 to 8 octets of any value.
 bool valid_pin(ByteView padded, bool holder);
-// Index of the record a reference (P2) names in the current application. 6A86 for a reference that has no meaning.
-Sw reference_index(const System& card, u8 reference, u8& index);
+// Index of the record a reference (P2) names in the current application. 6A86 for a reference that has no meaning,
+// 6A88 for one that is TR-03110's here.
+Sw reference_index(System& card, u8 reference, u8& index);
+
+// ACTIVATE and DEACTIVATE with this P1 mean the password in P2, not a file (TR-03110-3 B.11.9).
+constexpr u8 kPasswordObject = 0x10;
+Sw change_pin_state(System& card, const Command& command, bool active);
+
+// pace.cpp: TR-03110-3 B.11. MSE SET AT C1A4, and GENERAL AUTHENTICATE while PACE runs.
+Sw begin_pace(System& card, const Command& command, Writer& reply);
+Sw continue_pace(System& card, const Command& command, Writer& reply);
+
+// terminal_authentication.cpp: MSE SET DST 81B6, PSO VERIFY CERTIFICATE, MSE SET AT 81A4, EXTERNAL AUTHENTICATE, VERIFY
+// of auxiliary data; PUT DATA 01 20 and 01 21.
+Sw select_certificate_issuer(System& card, ByteView data);
+Sw verify_certificate(System& card, const Command& command);
+Sw announce_terminal(System& card, ByteView data);
+Sw external_authenticate(System& card, const Command& command, Writer& reply);
+Sw verify_auxiliary_data(System& card, const Command& command, Writer& reply);
+Sw put_trust_anchor(System& card, ByteView data);
+Sw put_card_date(System& card, ByteView data);
+
+// chip_authentication.cpp: MSE SET AT 41A4, and GENERAL AUTHENTICATE of the two protocols.
+Sw announce_chip_protocol(System& card, ByteView data);
+Sw authenticate_chip(System& card, const Command& command, Writer& reply);
+Sw identify_to_sector(System& card, const Command& command, Writer& reply);
 
 }  // namespace karta::os

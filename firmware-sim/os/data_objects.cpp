@@ -1,4 +1,5 @@
 // GET DATA and PUT DATA: the card's description, PINs, wiping, and keys part by part.
+#include "firmware-sim/os/card_manager.h"
 #include "firmware-sim/os/commands.h"
 
 namespace karta::os {
@@ -6,6 +7,9 @@ namespace {
 
 constexpr u16 kWipe = 0x01E0;
 constexpr u16 kSharedPukObject = 0x010F;
+constexpr u16 kCanObject = 0x0110;
+constexpr u16 kTrustAnchorObject = 0x0120;
+constexpr u16 kCardDateObject = 0x0121;
 constexpr u8 kMaxTries = 15;  // 63Cx has room for no more
 constexpr std::size_t kTransportDigits = 5;
 
@@ -75,7 +79,7 @@ Sw write_public_point(System& card, Writer& reply) {
   File file;
   KARTA_OS_TRY(card.current_file(file));
   KeyShape shape;
-  if (file.kind != FileKind::ec_key || !key_shape(file.kind, file.size, shape)) return Sw::incompatible_file;
+  if (file.kind != FileKind::ec_key || !key_shape(file, shape)) return Sw::incompatible_file;
   const std::size_t n = point_bytes(shape.curve);
   reply.header(0x86, n);
   return card.keys.public_point(file, reply.claim(n));
@@ -84,7 +88,10 @@ Sw write_public_point(System& card, Writer& reply) {
 constexpr DataObject kDataObjects[] = {
     {.p1_p2 = 0x01A0, .write = write_card_information}, {.p1_p2 = 0x01AA, .write = write_capabilities},
     {.p1_p2 = 0x01A1, .write = write_file_list},        {.p1_p2 = 0x0101, .write = write_modulus},
-    {.p1_p2 = 0x0102, .write = write_public_exponent},  {.p1_p2 = 0x0186, .write = write_public_point},
+    {.p1_p2 = 0x0066, .write = write_recognition_data}, {.p1_p2 = 0x00E0, .write = write_key_information},
+    {.p1_p2 = 0x00C1, .write = write_sequence_counter}, {.p1_p2 = 0x0042, .write = write_issuer_number},
+    {.p1_p2 = 0x0045, .write = write_card_number},      {.p1_p2 = 0x0102, .write = write_public_exponent},
+    {.p1_p2 = 0x0186, .write = write_public_point},
 };
 
 bool all(ByteView value, u8 octet) {
@@ -169,10 +176,24 @@ Sw put_shared_puk(System& card, ByteView data) {
   return store_secret(card, kSharedPuk, secret);
 }
 
+// 01 10: the CAN, six digits.
+Sw put_can(System& card, ByteView data) {
+  if (data.size() != kCanDigits) return Sw::wrong_length;
+  if (!digits(data)) return Sw::incorrect_data;
+  Secret secret;
+  KARTA_OS_TRY(card.secrets.load(kCan, secret));
+  KARTA_OS_TRY(require_new_secret(card, secret));
+  secret = {};
+  secret.flags = Secret::kSet;
+  copy(secret.value, data);
+  return store_secret(card, kCan, secret);
+}
+
 // 01 E0: the card as it was when blank, with new rules: FF FF, rules of the MF (3), rules of DF 5015 (3).
 // The change counter goes on: a terminal must not take the new content for the old.
 Sw wipe_card(System& card, ByteView data) {
   if (data.size() != 8) return Sw::wrong_length;
+  if (card.issued()) return Sw::conditions_not_satisfied;  // its life moves one way
   File mf;
   KARTA_OS_TRY(card.files.load(kMasterFileSlot, mf));
   KARTA_OS_TRY(card.require(mf, Right::initialise));
@@ -182,6 +203,7 @@ Sw wipe_card(System& card, ByteView data) {
   copy(esign_rules.octets, data.subspan(5, 3));
 
   const bool was_activated = card.activated;
+  const u16 epoch = card.anchors.epoch;
   Transaction transaction(card.journal, kMaxTransactionPages);
   KARTA_OS_TRY(transaction.status());
   card.journal.set_stamp(static_cast<u16>(card.change_counter() + 1));
@@ -190,9 +212,10 @@ Sw wipe_card(System& card, ByteView data) {
   if (sw == Sw::ok) sw = transaction.commit();
   if (sw != Sw::ok) {
     card.activated = was_activated;
+    card.anchors.epoch = epoch;
     return sw;
   }
-  card.clear_session();
+  card.forget_selection();
   return card.files.collect();
 }
 
@@ -201,6 +224,7 @@ Sw put_key_part(System& card, u8 part, ByteView value) {
   KARTA_OS_TRY(card.current_file(file));
   if (!file.is_key()) return Sw::incompatible_file;
   KARTA_OS_TRY(card.require_usable(file));
+  KARTA_OS_TRY(card.require_administrator(file));
   KARTA_OS_TRY(card.require(file, Right::update));
   if (value.empty()) return Sw::wrong_length;
   return card.keys.import_part(file, part, value, card.counter_after_change(file.slot));
@@ -220,10 +244,15 @@ Sw get_data(System& card, const Command& command, Writer& reply) {
 // 7816-4 section 11.5.6, PUT DATA.
 Sw put_data(System& card, const Command& command, Writer&) {
   if (command.p1 != 0x01) return Sw::referenced_data_not_found;
+  if (command.p2 >= 0x80 && command.p2 <= 0x89) return put_key_part(card, command.p2, command.data);
+  // Everything else is the card's, and the issuer's to put: a domain's session has no business here.
+  if (card.issued() && !card.administers(kIssuer)) return Sw::security_status_not_satisfied;
   if (command.p1_p2() == kWipe) return wipe_card(card, command.data);
   if (command.p1_p2() == kSharedPukObject) return put_shared_puk(card, command.data);
+  if (command.p1_p2() == kCanObject) return put_can(card, command.data);
+  if (command.p1_p2() == kTrustAnchorObject) return put_trust_anchor(card, command.data);
+  if (command.p1_p2() == kCardDateObject) return put_card_date(card, command.data);
   if (command.p2 >= 0x01 && command.p2 <= kPinCount) return put_pin(card, command.p2, command.data);
-  if (command.p2 >= 0x80 && command.p2 <= 0x89) return put_key_part(card, command.p2, command.data);
   return Sw::referenced_data_not_found;
 }
 

@@ -1,4 +1,5 @@
 // Selecting, reading, writing, creating and ending files.
+#include "firmware-sim/os/card_manager.h"
 #include "firmware-sim/os/commands.h"
 
 namespace karta::os {
@@ -19,8 +20,14 @@ void write_control_parameters(const System& card, const File& file, u16 tag, Wri
   fcp.header(0x83, 2);
   fcp.u16_be(file.id);
   if (file.name_bytes != 0) fcp.object(0x84, file.aid());
-  fcp.object(0x85, file.properties);
+  fcp.object(0x85, ByteView(file.properties).first(file.properties[2] != 0 ? 3 : 2));
   fcp.object(0x86, file.rules.octets);
+  if (!file.channel.is_default()) {
+    const ChannelRules& rules = file.channel;
+    const u8 objects[] = {0x81, 2, rules.read.octet,   rules.read.right,  //
+                          0x82, 2, rules.update.octet, rules.update.right};
+    fcp.object(0xA1, objects);
+  }
   const bool asleep = file.life == LifeCycle::creation && !card.activated;
   const LifeCycle shown = file.life == LifeCycle::creation && !asleep ? LifeCycle::activated : file.life;
   fcp.header(0x8A, 1);
@@ -63,6 +70,15 @@ Sw find_by_path(System& card, u8 start, ByteView path, File& out) {
   return Sw::ok;
 }
 
+// A name that begins with what is given, hidden ones passed over as if they were not there.
+Sw find_visible_name(System& card, ByteView name, u8 after, File& out) {
+  do {
+    KARTA_OS_TRY(card.files.find_name(name, after, out));
+    after = out.slot;
+  } while (!card.visible(out));
+  return Sw::ok;
+}
+
 Sw find_selected(System& card, const Command& command, File& out) {
   const bool next = (command.p2 & 0x03) == 0x02;
   switch (command.p1) {
@@ -82,7 +98,7 @@ Sw find_selected(System& card, const Command& command, File& out) {
     }
     case 0x04:
       if (command.data.empty() || command.data.size() > kMaxNameBytes) return Sw::wrong_length;
-      return card.files.find_name(command.data, next ? card.current_df : kNoSlot, out);
+      return find_visible_name(card, command.data, next ? card.current_df : kNoSlot, out);
     case 0x08:
       return find_by_path(card, kMasterFileSlot, command.data, out);
     case 0x09:
@@ -98,14 +114,39 @@ Sw find_binary(System& card, const Command& command, File& out, std::size_t& off
   if ((command.p1 & 0x80) != 0) {
     if ((command.p1 & 0x60) != 0) return Sw::incorrect_p1_p2;
     KARTA_OS_TRY(card.files.find_short_id(card.current_df, command.p1 & 0x1F, out));
+    if (!card.visible(out)) return Sw::file_not_found;
     card.select(out);
     offset = command.p2;
   } else {
     KARTA_OS_TRY(card.current_file(out));
+    if (!card.visible(out)) return Sw::file_not_found;
     offset = command.p1_p2();
   }
   if (out.kind != FileKind::transparent) return Sw::incompatible_file;
   return card.require_usable(out);
+}
+
+// Tag A1: 81 rule of reading or using, 82 rule of updating or generating; each condition and right.
+Sw parse_channel_rules(ByteView data, ChannelRules& out) {
+  TlvCursor cursor(data);
+  for (Tlv object; cursor.next(object);) {
+    if ((object.tag != 0x81 && object.tag != 0x82) || object.value.size() != 2) return Sw::incorrect_data;
+    const ChannelRule rule = {.octet = object.value[0], .right = object.value[1]};
+    if ((rule.octet & 0x70) != 0) return Sw::incorrect_data;
+    switch (rule.condition()) {
+      case ChannelCondition::usual:
+      case ChannelCondition::free:
+      case ChannelCondition::channel:
+      case ChannelCondition::role:
+      case ChannelCondition::terminal:
+      case ChannelCondition::never:
+        (object.tag == 0x81 ? out.read : out.update) = rule;
+        break;
+      default:
+        return Sw::incorrect_data;
+    }
+  }
+  return cursor.ok() ? Sw::ok : Sw::incorrect_data;
 }
 
 // What CREATE FILE asks for.
@@ -140,12 +181,15 @@ Sw parse_create(ByteView data, File& file) {
         file.name_bytes = static_cast<u8>(v.size());
         break;
       case 0x85:
-        if (v.size() > 2) return Sw::incorrect_data;
+        if (v.size() > 3) return Sw::incorrect_data;
         copy(file.properties, v);
         break;
       case 0x86:
         if (v.empty() || v.size() > 3) return Sw::incorrect_data;
         copy(file.rules.octets, v);
+        break;
+      case 0xA1:
+        KARTA_OS_TRY(parse_channel_rules(v, file.channel));
         break;
       case 0x88:
         if (v.size() > 1 || (v.size() == 1 && ((v[0] & 0x07) != 0 || v[0] >> 3 > 30))) return Sw::incorrect_data;
@@ -167,8 +211,7 @@ Sw parse_create(ByteView data, File& file) {
     }
   }
   if (!cursor.ok() || !has_id) return Sw::incorrect_data;
-  // 3F00 is the MF, 3FFF means the current application in a path, FFFF and 0000 are reserved (7816-4 section 7.3.1).
-  if (file.id == kMasterFileId || file.id == 0x3FFF || file.id == 0xFFFF || file.id == 0) return Sw::incorrect_data;
+  if (!valid_file_id(file.id)) return Sw::incorrect_data;
   if (file.name_bytes != 0 && !file.is_df()) return Sw::incorrect_data;
   file.size = file.is_df() ? 0 : size;
   if (!has_short_id && file.kind == FileKind::transparent && (file.id & 0x1F) != 0x1F) file.short_id = file.id & 0x1F;
@@ -185,6 +228,7 @@ Sw find_target(System& card, const Command& command, File& out) {
 
 Sw change_life(System& card, File& file, LifeCycle to) {
   if (file.life == LifeCycle::terminated || file.kind == FileKind::session_object) return Sw::conditions_not_satisfied;
+  KARTA_OS_TRY(card.require_administrator(file));
   KARTA_OS_TRY(card.require(file, Right::remove));
   Transaction transaction(card.journal, 1);
   KARTA_OS_TRY(transaction.status());
@@ -205,13 +249,21 @@ Sw terminate(System& card, const Command& command, bool df) {
 
 }  // namespace
 
+// 3F00 is the MF, 3FFF means the current application in a path, FFFF and 0000 are reserved (7816-4 section 7.3.1).
+bool valid_file_id(u16 id) { return id != kMasterFileId && id != 0x3FFF && id != 0xFFFF && id != 0; }
+
 // 7816-4 section 11.2.2, SELECT.
 Sw select_file(System& card, const Command& command, Writer& reply) {
   const u8 information = command.p2 & 0x0C;
   if ((command.p2 & 0xF0) != 0 || (command.p2 & 0x01) != 0) return Sw::incorrect_p1_p2;
   if (information != kFci && information != kFcp && information != kNoFci) return Sw::incorrect_p1_p2;
+  if (command.p1 == 0x04 && (command.p2 & 0x03) == 0 && is_card_manager(command.data)) {
+    select_card_manager(card, information != kNoFci && command.ne != 0 ? &reply : nullptr);
+    return Sw::ok;
+  }
   File file;
   KARTA_OS_TRY(find_selected(card, command, file));
+  if (!card.visible(file)) return Sw::file_not_found;
   card.select(file);
   // Without Le nothing is returned: a terminal that wants the parameters asks for them.
   if (information != kNoFci && command.ne != 0) {
@@ -229,7 +281,7 @@ Sw read_binary(System& card, const Command& command, Writer& reply) {
   KARTA_OS_TRY(find_binary(card, command, file, offset));
   KARTA_OS_TRY(card.require(file, Right::read));
   if (offset >= file.size) return Sw::wrong_offset;
-  std::size_t n = command.ne < kMaxData ? command.ne : kMaxData;
+  std::size_t n = command.ne < reply.room() ? command.ne : reply.room();
   const std::size_t left = file.size - offset;
   const bool short_answer = n > left;
   if (short_answer) n = left;
@@ -272,7 +324,7 @@ Sw create_file(System& card, const Command& command, Writer&) {
       break;
     case FileKind::rsa_key:
     case FileKind::ec_key:
-      if (!key_shape(file.kind, file.size, shape)) return Sw::incorrect_data;
+      if (!key_shape(file, shape)) return Sw::incorrect_data;
       pages = (shape.stored_bytes + kPayloadBytes - 1) / kPayloadBytes;
       break;
     case FileKind::session_object:
@@ -292,19 +344,13 @@ Sw create_file(System& card, const Command& command, Writer&) {
     card.select(file);
     return Sw::ok;
   }
-  if (card.life == CardLife::personalised) return Sw::security_status_not_satisfied;
+  KARTA_OS_TRY(card.require_administrator(parent));
   KARTA_OS_TRY(card.require(parent, file.is_df() ? Right::create_df : Right::create_ef));
   File other;
   if (const Sw sw = card.files.find_child(parent.slot, file.id, other); sw != Sw::file_not_found) {
     return sw == Sw::ok ? Sw::file_exists : sw;
   }
-  if (file.name_bytes != 0) {
-    u8 after = kNoSlot;
-    while (card.files.find_name(file.aid(), after, other) == Sw::ok) {
-      if (other.name_bytes == file.name_bytes) return Sw::name_exists;
-      after = other.slot;
-    }
-  }
+  if (file.name_bytes != 0) KARTA_OS_TRY(require_free_name(card, file.aid()));
   file.parent = parent.slot;
   const u16 counter = card.counter_after_change(parent.slot);
   Transaction transaction(card.journal, 1);
@@ -328,25 +374,15 @@ Sw delete_file(System& card, const Command& command, Writer&) {
     card.current_ef = kNoSlot;
     return Sw::ok;
   }
-  if (card.life == CardLife::personalised) return Sw::security_status_not_satisfied;
+  KARTA_OS_TRY(card.require_administrator(file));
   const u16 counter = card.counter_after_change(file.slot);
   Transaction transaction(card.journal, kFileTablePageCount);
   KARTA_OS_TRY(transaction.status());
   card.journal.set_stamp(counter);
   KARTA_OS_TRY(card.files.remove(file.slot));
   KARTA_OS_TRY(transaction.commit());
-  card.environment = {};
-  card.files.drop_session_object();  // its DF may be gone
-  card.current_ef = kNoSlot;
   card.current_df = file.parent;
-  if (card.application != kNoSlot) {
-    File application;
-    KARTA_OS_TRY(card.files.load(card.application, application));
-    if (!application.is_df()) {
-      card.application = kNoSlot;
-      card.security.clear();
-    }
-  }
+  KARTA_OS_TRY(card.forget_removed());
   return card.files.collect();
 }
 
@@ -354,6 +390,7 @@ Sw delete_file(System& card, const Command& command, Writer&) {
 // P1 = 04 with the e-signature application's name puts access rules into force, as MyEID does;
 // the MF ends personalisation: from then on the administrative commands are closed.
 Sw activate_file(System& card, const Command& command, Writer&) {
+  if (command.p1 == kPasswordObject) return change_pin_state(card, command, true);
   File file;
   if (command.p1_p2() == 0x0400) {
     if (command.data.empty() || command.data.size() > kMaxNameBytes) return Sw::wrong_length;
@@ -365,27 +402,15 @@ Sw activate_file(System& card, const Command& command, Writer&) {
   const bool master = file.slot == kMasterFileSlot;
   if (!esign && !master) return change_life(card, file, LifeCycle::activated);
 
+  KARTA_OS_TRY(card.require_administrator(file));
   KARTA_OS_TRY(card.require(file, Right::remove));
-  const bool was_activated = card.activated;
-  const CardLife was_life = card.life;
-  Transaction transaction(card.journal, 1);
-  KARTA_OS_TRY(transaction.status());
-  card.activated = true;
-  if (master) card.life = CardLife::personalised;
-  Sw sw = card.store_root();
-  if (sw == Sw::ok) sw = transaction.commit();
-  if (sw != Sw::ok) {
-    card.activated = was_activated;
-    card.life = was_life;
-    return sw;
-  }
-  card.security.clear();
-  card.environment = {};
-  return Sw::ok;
+  if (card.issued()) return Sw::ok;  // it is in force already
+  return card.move_on(master ? CardLife::personalised : CardLife::initialised);
 }
 
 // 7816-9 section 5.5, DEACTIVATE FILE.
 Sw deactivate_file(System& card, const Command& command, Writer&) {
+  if (command.p1 == kPasswordObject) return change_pin_state(card, command, false);
   File file;
   KARTA_OS_TRY(find_target(card, command, file));
   if (file.slot == kMasterFileSlot) return Sw::conditions_not_satisfied;

@@ -3,8 +3,9 @@
 namespace karta::os {
 namespace {
 
-// Table, secrets and a full transaction always find room, whatever the files take.
-constexpr std::size_t kReservedPages = 3 + kFileTablePageCount + kMaxTransactionPages + 2;
+// What is not files and a full transaction always find room, whatever the files take.
+constexpr std::size_t kSystemPages = 3 + kFileTablePageCount + 8;  // root, secrets, table, key sets, anchors, date
+constexpr std::size_t kReservedPages = kSystemPages + kMaxTransactionPages + 2;
 
 u16 table_page(u8 slot) { return static_cast<u16>(kFileTablePages + slot / Files::kPerPage); }
 std::size_t table_offset(u8 slot) { return slot % Files::kPerPage * Files::kRecordBytes; }
@@ -30,6 +31,9 @@ void decode(const u8* r, u8 slot, File& out) {
   out.short_id = r[11];
   copy(out.rules.octets, {r + 12, 3});
   copy(out.properties, {r + 15, 2});
+  out.properties[2] = r[38];
+  out.channel.read = {.octet = r[34], .right = r[35]};
+  out.channel.update = {.octet = r[36], .right = r[37]};
   out.name_bytes = r[17] <= kMaxNameBytes ? r[17] : 0;
   copy(out.name, {r + 18, kMaxNameBytes});
 }
@@ -46,7 +50,12 @@ void encode(const File& file, u8* r) {
   r[10] = file.written;
   r[11] = file.short_id;
   copy({r + 12, 3}, file.rules.octets);
-  copy({r + 15, 2}, file.properties);
+  copy({r + 15, 2}, ByteView(file.properties).first(2));
+  r[38] = file.properties[2];
+  r[34] = file.channel.read.octet;
+  r[35] = file.channel.read.right;
+  r[36] = file.channel.update.octet;
+  r[37] = file.channel.update.right;
   r[17] = file.name_bytes;
   copy({r + 18, kMaxNameBytes}, file.name);
 }
@@ -123,6 +132,13 @@ Sw Files::find_name(ByteView name, u8 after, File& out) {
     if (out.is_df() && out.name_bytes >= name.size() && equal(out.aid().first(name.size()), name)) return Sw::ok;
   }
   return Sw::file_not_found;
+}
+
+Sw Files::find_full_name(ByteView name, File& out) {
+  for (u8 after = kNoSlot;; after = out.slot) {
+    KARTA_OS_TRY(find_name(name, after, out));
+    if (out.name_bytes == name.size()) return Sw::ok;
+  }
 }
 
 bool Files::is_within(u8 slot, u8 ancestor) {

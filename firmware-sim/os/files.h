@@ -15,6 +15,8 @@ constexpr u16 kRootPage = 0;
 constexpr u16 kSecretPages = 1;  // 1..2
 constexpr u16 kFileTablePages = 8;
 constexpr u16 kFileTablePageCount = 16;
+constexpr u16 kTrustAnchorPages = 25;  // 25..30
+constexpr u16 kCardDatePage = 31;
 constexpr u16 kFirstExtentPage = 32;
 
 // File descriptor byte, tag 82 (7816-4 table 12); the keys' are MyEID's.
@@ -32,6 +34,7 @@ enum class LifeCycle : u8 { creation = 0x01, activated = 0x05, deactivated = 0x0
 
 constexpr u16 kMasterFileId = 0x3F00;
 constexpr u16 kEsignFileId = 0x5015;
+constexpr u16 kIdentityFileId = 0x5E1D;
 constexpr u8 kMasterFileSlot = 0;
 constexpr u8 kNoSlot = 0xFF;
 constexpr u8 kSessionSlot = 0xFE;
@@ -48,8 +51,9 @@ struct File {
   u8 pages = 0;    // extent
   u8 written = 0;  // pages from the beginning that exist in memory
   AccessRules rules;
-  u8 properties[2] = {0, 0};  // tag 85: consent nibble, key usage
-  u8 short_id = 0;            // 1..30; 0 none
+  ChannelRules channel;
+  u8 properties[3] = {0, 0, 0};  // tag 85: consent nibble, key usage, domain parameter id of an EC key
+  u8 short_id = 0;               // 1..30; 0 none
   u8 name_bytes = 0;
   u8 name[kMaxNameBytes] = {};
 
@@ -78,6 +82,8 @@ class Files {
   Sw find_short_id(u8 parent, u8 short_id, File& out);
   // A DF by name, or by the beginning of its name; the search begins behind `after` (kNoSlot: at the beginning).
   Sw find_name(ByteView name, u8 after, File& out);
+  // The DF of exactly this name.
+  Sw find_full_name(ByteView name, File& out);
   // True when `slot` is `ancestor` or lies below it.
   bool is_within(u8 slot, u8 ancestor);
 

@@ -146,6 +146,9 @@ class Hal {
   // AES-CMAC (NIST SP 800-38B), the whole block: `out` has 16 octets.
   virtual HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) = 0;
 
+  // Lets time pass: what makes guessing slow.
+  virtual void wait(u32 milliseconds) = 0;
+
   // Health-tested random octets.
   virtual HalStatus random(ByteSpan out) = 0;
 

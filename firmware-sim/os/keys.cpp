@@ -1,5 +1,7 @@
 #include "firmware-sim/os/keys.h"
 
+#include <array>
+
 namespace karta::os {
 namespace {
 
@@ -46,36 +48,51 @@ RsaCrt<ByteView> as_view(const RsaCrt<ByteSpan>& key) {
 
 }  // namespace
 
-bool key_shape(FileKind kind, u16 bits, KeyShape& out) {
+bool curve_of(u8 domain_parameter_id, Curve& out) {
+  struct Row {
+    u8 id;
+    Curve curve;
+  };
+  constexpr Row kRows[] = {
+      {.id = 0x0C, .curve = Curve::p256},
+      {.id = 0x0D, .curve = Curve::brainpool_p256r1},
+      {.id = 0x0F, .curve = Curve::p384},
+      {.id = 0x10, .curve = Curve::brainpool_p384r1},
+      {.id = 0x11, .curve = Curve::brainpool_p512r1},
+      {.id = 0x12, .curve = Curve::p521},
+  };
+  for (const Row& row : kRows) {
+    if (row.id != domain_parameter_id) continue;
+    out = row.curve;
+    return true;
+  }
+  return false;
+}
+
+bool key_shape(const File& file, KeyShape& out) {
   out = {};
-  if (kind == FileKind::rsa_key) {
+  const u16 bits = file.size;
+  if (file.kind == FileKind::rsa_key) {
     if (bits < 1024 || bits > 4096 || bits % 256 != 0) return false;
     out.rsa = true;
     out.modulus_bytes = bits / 8;
     out.stored_bytes = kPartsOffset + out.modulus_bytes + 5 * out.modulus_bytes / 2;
     return true;
   }
-  if (kind != FileKind::ec_key) return false;
-  switch (bits) {
-    case 256:
-      out.curve = Curve::p256;
-      break;
-    case 384:
-      out.curve = Curve::p384;
-      break;
-    case 521:
-      out.curve = Curve::p521;
-      break;
-    default:
-      return false;
+  if (file.kind != FileKind::ec_key) return false;
+  if (const u8 id = file.properties[2]; id != 0) {
+    if (!curve_of(id, out.curve)) return false;
+  } else {
+    out.curve = bits == 256 ? Curve::p256 : bits == 384 ? Curve::p384 : Curve::p521;
   }
+  if (bits != (out.curve == Curve::p521 ? 521 : field_bytes(out.curve) * 8)) return false;
   out.stored_bytes = kPartsOffset + point_bytes(out.curve) + field_bytes(out.curve);
   return true;
 }
 
 RsaCrt<ByteSpan> Keys::rsa_parts(const KeyShape& shape) {
   const std::size_t k = shape.modulus_bytes;
-  const ByteSpan parts = ByteSpan(buffer_).subspan(kPartsOffset);
+  const ByteSpan parts = buffer_.subspan(kPartsOffset);
   return {.modulus = parts.first(k),
           .prime_p = parts.subspan(k, k / 2),
           .prime_q = parts.subspan(k + k / 2, k / 2),
@@ -84,58 +101,56 @@ RsaCrt<ByteSpan> Keys::rsa_parts(const KeyShape& shape) {
           .coefficient = parts.subspan(3 * k, k / 2)};
 }
 
-ByteSpan Keys::ec_point(const KeyShape& shape) {
-  return ByteSpan(buffer_).subspan(kPartsOffset, point_bytes(shape.curve));
-}
+ByteSpan Keys::ec_point(const KeyShape& shape) { return buffer_.subspan(kPartsOffset, point_bytes(shape.curve)); }
 
 ByteSpan Keys::ec_scalar(const KeyShape& shape) {
-  return ByteSpan(buffer_).subspan(kPartsOffset + point_bytes(shape.curve), field_bytes(shape.curve));
+  return buffer_.subspan(kPartsOffset + point_bytes(shape.curve), field_bytes(shape.curve));
 }
 
 Sw Keys::load(const File& file, KeyShape& shape) {
-  if (!key_shape(file.kind, file.size, shape)) return Sw::incompatible_file;
-  return files_.read(file, 0, ByteSpan(buffer_).first(shape.stored_bytes));
+  if (!key_shape(file, shape)) return Sw::incompatible_file;
+  return files_.read(file, 0, buffer_.first(shape.stored_bytes));
 }
 
 Sw Keys::load_complete(const File& file, bool rsa, KeyShape& shape) {
   KARTA_OS_TRY(load(file, shape));
   if (shape.rsa != rsa) return Sw::incompatible_file;
-  return read_u16(buffer_) == (rsa ? kRsaComplete : kEcComplete) ? Sw::ok : Sw::conditions_not_satisfied;
+  return read_u16(buffer_.data()) == (rsa ? kRsaComplete : kEcComplete) ? Sw::ok : Sw::conditions_not_satisfied;
 }
 
 Sw Keys::save(File& file, const KeyShape& shape, u16 stamp) {
   Transaction transaction(journal_, Files::pages_touched(0, shape.stored_bytes));
   KARTA_OS_TRY(transaction.status());
   journal_.set_stamp(stamp);
-  KARTA_OS_TRY(files_.write(file, 0, ByteView(buffer_).first(shape.stored_bytes)));
+  KARTA_OS_TRY(files_.write(file, 0, buffer_.first(shape.stored_bytes)));
   return transaction.commit();
 }
 
 Sw Keys::generate(File& file, u16 stamp) {
   const WipeOnExit wipe_buffer(buffer_);
   KeyShape shape;
-  if (!key_shape(file.kind, file.size, shape)) return Sw::incompatible_file;
+  if (!key_shape(file, shape)) return Sw::incompatible_file;
   wipe(buffer_);
   HalStatus made = no_result();
   if (shape.rsa) {
     made = hal_.rsa_generate(rsa_parts(shape));
-    write_u16(buffer_, kRsaComplete);
-    write_u32(buffer_ + 2, kGeneratedExponent);
+    write_u16(buffer_.data(), kRsaComplete);
+    write_u32(buffer_.data() + 2, kGeneratedExponent);
   } else {
     made = hal_.ec_generate(shape.curve, ec_scalar(shape), ec_point(shape));
-    write_u16(buffer_, kEcComplete);
+    write_u16(buffer_.data(), kEcComplete);
   }
   KARTA_OS_TRY(to_sw(made, Sw::memory_failure));
   return save(file, shape, stamp);
 }
 
 Sw Keys::place_part(const KeyShape& shape, u8 part, ByteView value) {
-  u16 present = read_u16(buffer_);
+  u16 present = read_u16(buffer_.data());
   if (!shape.rsa) {
     if (part == static_cast<u8>(KeyPart::coefficient)) {
       if (!place_integer(ec_scalar(shape), value)) return Sw::incorrect_data;
       KARTA_OS_TRY(to_sw(hal_.ec_public_point(shape.curve, ec_scalar(shape), ec_point(shape)), Sw::incorrect_data));
-      write_u16(buffer_, kEcComplete);
+      write_u16(buffer_.data(), kEcComplete);
       return Sw::ok;
     }
     // The card has computed the point itself; what is handed in must be the same.
@@ -171,7 +186,7 @@ Sw Keys::place_part(const KeyShape& shape, u8 part, ByteView value) {
       if (!place_integer(exponent, value) || (exponent[3] & 1) == 0 || read_u32(exponent) < 3) {
         return Sw::incorrect_data;
       }
-      copy(ByteSpan(buffer_).subspan(2, 4), exponent);
+      copy(buffer_.subspan(2, 4), exponent);
       present = static_cast<u16>(present | kHasExponent);
       break;
     }
@@ -194,16 +209,21 @@ Sw Keys::place_part(const KeyShape& shape, u8 part, ByteView value) {
       return Sw::referenced_data_not_found;
   }
   KARTA_OS_TRY(sw);
-  write_u16(buffer_, present);
+  write_u16(buffer_.data(), present);
   return Sw::ok;
 }
 
 bool Keys::works(const KeyShape& shape) {
   if (!shape.rsa) return true;  // the point was computed from the scalar
-  u8 probe[kMaxModulusBytes] = {};
+  // The number two, as long as any modulus.
+  static constexpr auto kProbe = [] {
+    std::array<u8, kMaxModulusBytes> octets{};
+    octets.back() = 2;
+    return octets;
+  }();
   u8 result[kMaxModulusBytes];
-  probe[shape.modulus_bytes - 1] = 2;
-  return hal_.rsa_private(as_view(rsa_parts(shape)), read_u32(buffer_ + 2), ByteView(probe).first(shape.modulus_bytes),
+  return hal_.rsa_private(as_view(rsa_parts(shape)), read_u32(buffer_.data() + 2),
+                          ByteView(kProbe).last(shape.modulus_bytes),
                           ByteSpan(result).first(shape.modulus_bytes)) == HalStatus::ok;
 }
 
@@ -214,9 +234,10 @@ Sw Keys::import_part(File& file, u8 part, ByteView value, u16 stamp) {
   const u16 complete = shape.rsa ? kRsaComplete : kEcComplete;
   // The first part of a new import ends the old key: never parts of two keys in one file. (An EC point is a check of
   // the key that is there.)
-  if (read_u16(buffer_) == complete && (shape.rsa || part == static_cast<u8>(KeyPart::coefficient))) wipe(buffer_);
+  if (read_u16(buffer_.data()) == complete && (shape.rsa || part == static_cast<u8>(KeyPart::coefficient)))
+    wipe(buffer_);
   Sw sw = place_part(shape, part, value);
-  const bool finished = read_u16(buffer_) == complete;
+  const bool finished = read_u16(buffer_.data()) == complete;
   if (sw == Sw::ok && finished && !works(shape)) sw = Sw::incorrect_data;
   if (sw != Sw::ok) {
     // A whole key that fails its test is destroyed; a part that is refused changes nothing.
@@ -231,7 +252,7 @@ Sw Keys::import_part(File& file, u8 part, ByteView value, u16 stamp) {
 
 Sw Keys::read_public(const File& file, bool rsa, std::size_t offset, ByteSpan out) {
   KeyShape shape;
-  if (!key_shape(file.kind, file.size, shape) || shape.rsa != rsa) return Sw::incompatible_file;
+  if (!key_shape(file, shape) || shape.rsa != rsa) return Sw::incompatible_file;
   u8 present[2];
   KARTA_OS_TRY(files_.read(file, 0, present));
   if (read_u16(present) != (rsa ? kRsaComplete : kEcComplete)) return Sw::conditions_not_satisfied;
@@ -253,7 +274,7 @@ Sw Keys::rsa_private(const File& file, ByteView in, ByteSpan out) {
   const WipeOnExit wipe_buffer(buffer_);
   KeyShape shape;
   KARTA_OS_TRY(load_complete(file, true, shape));
-  return to_sw(hal_.rsa_private(as_view(rsa_parts(shape)), read_u32(buffer_ + 2), in, out), Sw::incorrect_data);
+  return to_sw(hal_.rsa_private(as_view(rsa_parts(shape)), read_u32(buffer_.data() + 2), in, out), Sw::incorrect_data);
 }
 
 Sw Keys::ec_sign(const File& file, ByteView digest, ByteSpan raw) {

@@ -1,7 +1,7 @@
 // Asymmetric keys in key files (descriptors 11 RSA and 22 EC): where their parts lie, import part by part, generation.
 //
 // No function here or elsewhere gives a private part to a command's answer: load() hands them to the coprocessor calls
-// of this room only, in a buffer that its owner wipes.
+// of this room only, in working memory that is wiped on every way out.
 #pragma once
 
 #include "firmware-sim/os/files.h"
@@ -13,6 +13,10 @@ namespace karta::os {
 constexpr u8 kUsageSign = 0x01;
 constexpr u8 kUsageDecipher = 0x02;
 constexpr u8 kUsageAgree = 0x04;
+constexpr u8 kUsageChipAuthentication = 0x08;
+constexpr u8 kUsageRestrictedIdentification = 0x10;
+constexpr u8 kUsageKeyLoading = 0x40;      // agreeing on the keys of a domain, and nothing else
+constexpr u8 kUsageAuthorisedOnly = 0x20;  // beside the last: for terminals with that right only
 
 // Parts a key is imported in; the numbers are P2 of MyEID's PUT DATA 01 80..89.
 enum class KeyPart : u8 {
@@ -35,15 +39,21 @@ struct KeyShape {
   std::size_t stored_bytes = 0;   // header and all parts
 };
 
-// False when the card has no such key: RSA 1024 to 4096 in steps of 256, EC 256, 384, 521.
-bool key_shape(FileKind kind, u16 bits, KeyShape& out);
+// False when the card has no such key: RSA 1024 to 4096 in steps of 256; EC on a curve whose size is the file's.
+// Without a domain parameter id the size names the NIST curve.
+bool key_shape(const File& file, KeyShape& out);
+
+// Curve of a standardised domain parameter id (TR-03110-3 table A.2): 0C to 12 without 0E. False for any other.
+bool curve_of(u8 domain_parameter_id, Curve& out);
 
 // The longest key: 16 octets of header, RSA-4096 modulus, five halves.
 constexpr std::size_t kKeyBufferBytes = 16 + kMaxModulusBytes + 5 * kMaxModulusBytes / 2;
 
 class Keys {
  public:
-  Keys(Hal& hal, NvmJournal& journal, Files& files) : hal_(hal), journal_(journal), files_(files) {}
+  // `memory`: kKeyBufferBytes to work in, of nobody else while a function here runs.
+  Keys(Hal& hal, NvmJournal& journal, Files& files, ByteSpan memory)
+      : hal_(hal), journal_(journal), files_(files), buffer_(memory) {}
 
   // GENERATE: a fresh pair in place of what was there, in one transaction. `file` is updated.
   Sw generate(File& file, u16 stamp);
@@ -62,8 +72,6 @@ class Keys {
   // ECDH x coordinate; 6A80 for a point that is none.
   Sw ec_agree(const File& file, ByteView point, ByteSpan x);
 
-  void wipe_memory() { wipe(buffer_); }
-
  private:
   // The key file's octets into buffer_, complete or not.
   Sw load(const File& file, KeyShape& shape);
@@ -81,7 +89,7 @@ class Keys {
   Hal& hal_;
   NvmJournal& journal_;
   Files& files_;
-  u8 buffer_[kKeyBufferBytes];
+  ByteSpan buffer_;
 };
 
 }  // namespace karta::os

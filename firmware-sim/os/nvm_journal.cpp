@@ -95,11 +95,30 @@ Sw NvmJournal::format() {
     set_used(page, false);
     if (!erased(held_image_)) KARTA_OS_TRY(destroy(page));
   }
-  for (u16& page : map_) page = kNoPage;
+  map_.clear();
   cursor_ = 0;
   last_transaction_ = 0;
   stamp_ = next_stamp_ = 0;
   held_ = kNoPage;
+  return Sw::ok;
+}
+
+Sw NvmJournal::has_older_copies(u32 transaction, const u8* sound, bool& out) {
+  const auto is_sound = [&](u16 page) { return (sound[page / 8] >> (page % 8) & 1) != 0; };
+  out = false;
+  u8 header[kPageHeaderBytes];
+  u8 other_header[kPageHeaderBytes];
+  for (u16 page = 0; page < physical_; ++page) {
+    // The header of the decayed page itself may still be readable, and an older copy of it alone be left.
+    if (!used(page)) continue;
+    if (hal_.read(page, 0, header) != HalStatus::ok) return fault();
+    if (header[0] != kMagic || transaction_of(header) != transaction) continue;
+    for (u16 other = 0; other < physical_; ++other) {
+      if (other == page || !is_sound(other)) continue;
+      if (hal_.read(other, 0, other_header) != HalStatus::ok) return fault();
+      if (logical_of(other_header) == logical_of(header)) out = true;
+    }
+  }
   return Sw::ok;
 }
 
@@ -109,13 +128,15 @@ Sw NvmJournal::recover() {
   physical_ = static_cast<u16>(hal_.page_count() < kMaxPhysicalPages ? hal_.page_count() : kMaxPhysicalPages);
   faulted_ = false;
   open_ = false;
-  for (u16& page : map_) page = kNoPage;
+  map_.clear();
   held_ = kNoPage;
 
   // First pass: which pages are erased, valid, or neither; and the highest transaction with its commit mark.
   // `used_` remembers the not erased ones for the second pass.
   u32 highest = 0;
-  bool committed = true;
+  u8 pages = 0;  // sound ones of it
+  u8 mark = 0;   // how many its commit page says there are
+  u16 mark_page = 0;
   u16 position = 0;
   u16 stamp = 0;
   u8 sound[kMaxPhysicalPages / 8] = {};  // pages whose checksum held: it is computed once
@@ -128,9 +149,22 @@ Sw NvmJournal::recover() {
     const u32 transaction = transaction_of(held_image_);
     if (transaction > highest) {
       highest = transaction;
-      committed = false;
+      pages = mark = 0;
     }
-    if (transaction == highest && held_image_[1] != 0) committed = true;
+    if (transaction != highest) continue;
+    ++pages;
+    if (held_image_[1] != 0) {
+      mark = held_image_[1];
+      mark_page = page;
+    }
+  }
+  bool committed = mark != 0 || highest == 0;
+  if (committed && pages < mark) {
+    bool unfinished = false;
+    KARTA_OS_TRY(has_older_copies(highest, sound, unfinished));
+    committed = !unfinished;
+    // The commit page goes first: whatever cuts this recovery, the next one sees a transaction without it.
+    if (unfinished) KARTA_OS_TRY(destroy(mark_page));
   }
 
   // Second pass: map the newest committed copy of each logical page, destroy everything else.
@@ -154,14 +188,14 @@ Sw NvmJournal::recover() {
       position = page;
     }
     const u16 logical = logical_of(header);
-    if (const u16 other = map_[logical]; other != kNoPage) {
+    if (const u16 other = map_.page_of(logical); other != kNoPage) {
       u8 other_header[kPageHeaderBytes];
       if (hal_.read(other, 0, other_header) != HalStatus::ok) return fault();
       const bool newer = transaction > transaction_of(other_header);
       KARTA_OS_TRY(destroy(newer ? other : page));
       if (!newer) continue;
     }
-    map_[logical] = page;
+    map_.set(logical, page);
   }
   stamp_ = next_stamp_ = stamp;
   cursor_ = static_cast<u16>((position + 1) % physical_);
@@ -199,8 +233,9 @@ Sw NvmJournal::read(u16 logical, std::size_t offset, ByteSpan out) {
     copy(out, {slot->image + kPageHeaderBytes + offset, out.size()});
     return Sw::ok;
   }
-  if (map_[logical] == kNoPage) return Sw::memory_failure;
-  KARTA_OS_TRY(load(map_[logical]));
+  const u16 page = map_.page_of(logical);
+  if (page == kNoPage) return Sw::memory_failure;
+  KARTA_OS_TRY(load(page));
   if (logical_of(held_image_) != logical) return Sw::memory_failure;
   copy(out, {held_image_ + kPageHeaderBytes + offset, out.size()});
   return Sw::ok;
@@ -227,14 +262,14 @@ Sw NvmJournal::write(u16 logical, std::size_t offset, ByteView data) {
   if (slot == nullptr) {
     if (change_of(logical) == nullptr) {
       if (changed_ >= reserved_) return Sw::not_enough_memory;
-      changes_[changed_++] = {.logical = logical, .old_page = map_[logical], .new_page = kNoPage};
+      changes_[changed_++] = {.logical = logical, .old_page = map_.page_of(logical), .new_page = kNoPage};
     }
     slot = &slots_[next_slot_];
     next_slot_ ^= 1;
     if (slot->logical != kNoPage) KARTA_OS_TRY(flush(*slot, 0));
     slot->logical = kNoPage;
-    if (map_[logical] != kNoPage) {
-      KARTA_OS_TRY(load(map_[logical]));
+    if (const u16 page = map_.page_of(logical); page != kNoPage) {
+      KARTA_OS_TRY(load(page));
       copy({slot->image, kPageBytes}, {held_image_, kPageBytes});
     } else {
       wipe({slot->image, kPageBytes});
@@ -263,7 +298,7 @@ Sw NvmJournal::flush(Slot& slot, u8 commit_count) {
   if (change->new_page != kNoPage) {
     const u16 stale = change->new_page;
     change->new_page = kNoPage;
-    map_[slot.logical] = change->old_page;
+    map_.set(slot.logical, change->old_page);
     KARTA_OS_TRY(destroy(stale));
   }
 
@@ -285,7 +320,7 @@ Sw NvmJournal::flush(Slot& slot, u8 commit_count) {
       continue;
     }
     change->new_page = page;
-    map_[slot.logical] = page;
+    map_.set(slot.logical, page);
     return Sw::ok;
   }
   return fault();
@@ -324,9 +359,11 @@ void NvmJournal::abort() {
   open_ = false;
   for (u8 i = 0; i < changed_; ++i) {
     const Change& change = changes_[i];
-    map_[change.logical] = change.old_page;
-    // A tentative page that cannot be destroyed sets the fault: its transaction number must not be used again.
-    if (change.new_page != kNoPage) (void)destroy(change.new_page);
+    map_.set(change.logical, change.old_page);
+    // After a fault nobody knows whether the commit page is whole: the memory stays as it is, for recovery to decide
+    // about all of it. A tentative page that cannot be destroyed sets the fault too: its transaction number must not be
+    // used again.
+    if (change.new_page != kNoPage && !faulted_) (void)destroy(change.new_page);
   }
   changed_ = 0;
   next_stamp_ = stamp_;
@@ -335,9 +372,9 @@ void NvmJournal::abort() {
 
 Sw NvmJournal::drop(u16 logical) {
   if (open_ || logical >= kLogicalPages) return Sw::memory_failure;
-  const u16 page = map_[logical];
+  const u16 page = map_.page_of(logical);
   if (page == kNoPage) return Sw::ok;
-  map_[logical] = kNoPage;
+  map_.set(logical, kNoPage);
   return destroy(page);
 }
 

@@ -17,7 +17,9 @@
 // Recovery at power-on: of the highest transaction either the commit page is there, then all of it counts, or it is
 // not, then all of it is erased. Lower transactions are committed by the existence of a higher one. Older copies and
 // torn pages are erased. Every step of this can be cut and done again. A live page whose checksum fails is `corrupt` to
-// whoever asks for it, and never used.
+// whoever asks for it, and never used. Where the commit mark counts more pages than are sound (a cell has decayed), the
+// transaction is undone if older copies show that it had not been finished, so that never half of it is seen; a
+// finished one loses the decayed page only.
 #pragma once
 
 #include "firmware-sim/os/bytes.h"
@@ -34,6 +36,34 @@ constexpr std::size_t kMinPhysicalPages = 64;
 constexpr std::size_t kLogicalPages = 640;        // more names than pages, so that long files find a run of names
 constexpr std::size_t kMaxTransactionPages = 24;  // 2,048 octets of data and the tables they touch fit twice
 
+constexpr u16 kNoPage = 0xFFFF;
+
+// Which physical page holds a logical one: nine bits a page.
+class PageMap {
+ public:
+  u16 page_of(u16 logical) const {
+    const std::size_t bit = logical * kBits;
+    const u32 page = (entries_[bit / 8] | static_cast<u32>(entries_[bit / 8 + 1]) << 8) >> (bit % 8) & kNone;
+    return page == kNone ? kNoPage : static_cast<u16>(page);
+  }
+  void set(u16 logical, u16 page) {
+    const std::size_t bit = logical * kBits;
+    u32 window = entries_[bit / 8] | static_cast<u32>(entries_[bit / 8 + 1]) << 8;
+    window = (window & ~(kNone << (bit % 8))) | (page & kNone) << (bit % 8);
+    entries_[bit / 8] = static_cast<u8>(window);
+    entries_[bit / 8 + 1] = static_cast<u8>(window >> 8);
+  }
+  void clear() {
+    for (u8& octet : entries_) octet = 0xFF;
+  }
+
+ private:
+  static constexpr std::size_t kBits = 9;
+  static constexpr u32 kNone = 0x1FF;
+  static_assert(kMaxPhysicalPages < kNone);
+  u8 entries_[(kLogicalPages * kBits + 7) / 8 + 1];
+};
+
 class NvmJournal {
  public:
   explicit NvmJournal(Hal& hal) : hal_(hal) {}
@@ -44,7 +74,7 @@ class NvmJournal {
   Sw recover();
 
   // True when the logical page has been written and not dropped.
-  bool exists(u16 logical) const { return map_[logical] != kNoPage; }
+  bool exists(u16 logical) const { return map_.page_of(logical) != kNoPage; }
   // Reads payload octets of an existing page, inside a transaction as it will be. 6581 when missing or corrupt.
   Sw read(u16 logical, std::size_t offset, ByteSpan out);
 
@@ -75,7 +105,6 @@ class NvmJournal {
   void wipe_memory();  // what is held of page contents in RAM
 
  private:
-  static constexpr u16 kNoPage = 0xFFFF;
   struct Change {
     u16 logical;
     u16 old_page;
@@ -100,6 +129,8 @@ class NvmJournal {
   Change* change_of(u16 logical);
   Sw flush(Slot& slot, u8 commit_count);
   Sw destroy(u16 page);
+  // Recovery: true when a page of the transaction still has an older copy.
+  Sw has_older_copies(u32 transaction, const u8* sound, bool& out);
 
   Hal& hal_;
   u16 physical_ = 0;
@@ -113,7 +144,7 @@ class NvmJournal {
   u8 changed_ = 0;
   u8 next_slot_ = 0;
   u16 held_ = kNoPage;
-  u16 map_[kLogicalPages];
+  PageMap map_;
   u8 used_[kMaxPhysicalPages / 8];
   Change changes_[kMaxTransactionPages];
   Slot slots_[2];

@@ -180,6 +180,86 @@ TEST(NvmJournal, Behaviour53_WornCellsAreSteppedOver) {
   }
 }
 
+// The memory after a change of pages 0 to 2 from 11 to 22 in one transaction, cut at the `operation`-th write or erase.
+Memory interrupted_change(std::size_t operation, Cut how) {
+  Chip chip(64);
+  NvmJournal journal(chip);
+  EXPECT_EQ(journal.format(), Sw::ok);
+  for (u16 page = 0; page < 3; ++page) put(journal, page, 0x11);
+  chip.cut_power_at(operation, how);
+  Transaction transaction(journal, 3);
+  EXPECT_EQ(transaction.status(), Sw::ok);
+  for (u16 page = 0; page < 3; ++page) (void)journal.write(page, 0, page_of(0x22));
+  (void)transaction.commit();
+  return chip.memory;
+}
+
+// The commit page is there, yet one of the pages it counts has decayed before the old copies were erased.
+TEST(NvmJournal, Behaviour53_CommitMarkThatCountsMorePagesThanAreSoundUndoesTheTransaction) {
+  const Memory after_commit = interrupted_change(4, Cut::before);  // three pages written, no old copy erased
+  for (u16 decayed = 0; decayed < 2; ++decayed) {
+    for (std::size_t cut = 0; cut < 6; ++cut) {  // 0: the recovery is not disturbed
+      Chip chip(64);
+      chip.memory = after_commit;
+      ASSERT_EQ(copies(chip, decayed).size(), 2u);
+      for (const std::size_t page : copies(chip, decayed)) {
+        u8* payload = chip.memory.data() + page * kPageBytes + kPageHeaderBytes;
+        if (payload[0] == 0x22) payload[7] ^= 0x40;
+      }
+      if (cut != 0) {
+        chip.cut_power_at(cut, Cut::after);
+        NvmJournal interrupted(chip);
+        (void)interrupted.recover();
+        chip.restore_power();
+      }
+      NvmJournal later(chip);
+      ASSERT_EQ(later.recover(), Sw::ok);
+      for (u16 page = 0; page < 3; ++page) EXPECT_EQ(read_page(later, page), page_of(0x11)) << page << "/" << cut;
+    }
+  }
+}
+
+TEST(NvmJournal, Behaviour53_PageThatDecaysLongAfterItsTransactionIsLostAlone) {
+  Chip chip(64);
+  chip.memory = interrupted_change(1000, Cut::before);
+  const std::size_t decayed = copies(chip, 0).at(0);
+  ASSERT_EQ(chip.memory[decayed * kPageBytes + 1], 0) << "not the commit page";
+  chip.memory[decayed * kPageBytes + 100] ^= 0x01;
+  NvmJournal later(chip);
+  ASSERT_EQ(later.recover(), Sw::ok);
+  EXPECT_EQ(read_page(later, 0), Memory{});
+  EXPECT_EQ(read_page(later, 1), page_of(0x22));
+  EXPECT_EQ(read_page(later, 2), page_of(0x22));
+}
+
+// The commit page is written and the chip fails as it is read back: whoever asks next sees all of it or nothing.
+TEST(NvmJournal, ReadFailureBehindTheCommitPageLeavesTheDecisionToRecovery) {
+  for (std::size_t failing = 1; failing < 40; ++failing) {
+    Chip chip(64);
+    NvmJournal journal(chip);
+    ASSERT_EQ(journal.format(), Sw::ok);
+    for (u16 page = 0; page < 3; ++page) put(journal, page, 0x11);
+    chip.fail_read_at(failing);
+    Sw sw = Sw::ok;
+    {
+      Transaction transaction(journal, 3);
+      sw = transaction.status();
+      for (u16 page = 0; page < 3 && sw == Sw::ok; ++page) sw = journal.write(page, 0, page_of(0x22));
+      if (sw == Sw::ok) sw = transaction.commit();
+    }
+    const bool failed = chip.reads >= failing;
+    EXPECT_EQ(sw != Sw::ok, failed) << failing;
+    chip.fail_read_at(0);
+    NvmJournal later(chip);
+    ASSERT_EQ(later.recover(), Sw::ok);
+    const Memory first = read_page(later, 0);
+    ASSERT_TRUE(first == page_of(0x11) || first == page_of(0x22)) << failing;
+    for (u16 page = 1; page < 3; ++page) ASSERT_EQ(read_page(later, page), first) << failing;
+    if (!failed) return;
+  }
+  FAIL() << "every read of the transaction was to fail once";
+}
+
 TEST(NvmJournal, PageCorruptedInServiceIsNeverUsed) {
   Chip chip(64);
   NvmJournal journal(chip);

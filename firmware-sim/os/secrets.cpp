@@ -12,7 +12,7 @@ std::size_t offset_of(u8 index) { return index % Secrets::kPerPage * Secrets::kR
 
 Sw Secrets::format() {
   const Secret none;
-  for (u8 index = 0; index <= kSharedPuk; ++index) KARTA_OS_TRY(store(index, none));
+  for (u8 index = 0; index <= kCan; ++index) KARTA_OS_TRY(store(index, none));
   return Sw::ok;
 }
 
@@ -50,6 +50,11 @@ Sw Secrets::save(u8 index, const Secret& secret) {
   return transaction.commit();
 }
 
+Sw Secrets::load_set(u8 index, Secret& out) {
+  KARTA_OS_TRY(load(index, out));
+  return out.is_set() ? Sw::ok : Sw::referenced_data_not_found;
+}
+
 Sw Secrets::spend_try(u8 index, Secret& secret, Counter counter) {
   u8& tries = counter == Counter::pin ? secret.tries : secret.puk_tries;
   if (tries == 0) return Sw::method_blocked;
@@ -59,9 +64,10 @@ Sw Secrets::spend_try(u8 index, Secret& secret, Counter counter) {
 
 Sw Secrets::verify(u8 index, ByteView candidate) {
   Secret secret;
-  KARTA_OS_TRY(load(index, secret));
-  if (!secret.is_set()) return Sw::referenced_data_not_found;
-  if (secret.is_transport()) return secret.tries == 0 ? Sw::method_blocked : Sw::reference_data_not_usable;
+  KARTA_OS_TRY(load_set(index, secret));
+  if (secret.is_transport() || secret.is_deactivated()) {
+    return secret.tries == 0 ? Sw::method_blocked : Sw::reference_data_not_usable;
+  }
   KARTA_OS_TRY(spend_try(index, secret, Counter::pin));
   if (!equal_constant_time({secret.value, kPinBytes}, candidate)) return tries_left(secret.tries);
   secret.tries = secret.max_tries;
@@ -70,8 +76,8 @@ Sw Secrets::verify(u8 index, ByteView candidate) {
 
 Sw Secrets::change(u8 index, ByteView old_value, ByteView new_value) {
   Secret secret;
-  KARTA_OS_TRY(load(index, secret));
-  if (!secret.is_set()) return Sw::referenced_data_not_found;
+  KARTA_OS_TRY(load_set(index, secret));
+  if (secret.is_deactivated()) return Sw::reference_data_not_usable;
   KARTA_OS_TRY(spend_try(index, secret, Counter::pin));
   if (!equal_constant_time({secret.value, kPinBytes}, old_value)) return tries_left(secret.tries);
   copy(secret.value, new_value);
@@ -82,8 +88,7 @@ Sw Secrets::change(u8 index, ByteView old_value, ByteView new_value) {
 
 Sw Secrets::unblock(u8 index, ByteView puk, ByteView new_value) {
   Secret secret;
-  KARTA_OS_TRY(load(index, secret));
-  if (!secret.is_set()) return Sw::referenced_data_not_found;
+  KARTA_OS_TRY(load_set(index, secret));
 
   const bool shared = (secret.flags & Secret::kHasSharedPuk) != 0;
   Secret shared_puk;
@@ -107,6 +112,56 @@ Sw Secrets::unblock(u8 index, ByteView puk, ByteView new_value) {
   KARTA_OS_TRY(store(index, secret));
   if (shared) KARTA_OS_TRY(store(kSharedPuk, shared_puk));
   return transaction.commit();
+}
+
+Sw Secrets::password(u8 index, ByteSpan out, std::size_t& length) {
+  Secret secret;
+  KARTA_OS_TRY(load_set(index, secret));
+  copy(out, secret.value);
+  length = index == kSharedPuk ? kPukDigits : index == kCan ? kCanDigits : kPinBytes;
+  while (length != 0 && secret.value[length - 1] == 0xFF) --length;
+  return Sw::ok;
+}
+
+Sw Secrets::begin_try(u8 index, u8& left, bool& transport) {
+  Secret secret;
+  KARTA_OS_TRY(load_set(index, secret));
+  KARTA_OS_TRY(spend_try(index, secret, Counter::pin));
+  left = secret.tries;
+  transport = secret.is_transport();
+  return Sw::ok;
+}
+
+Sw Secrets::count_failure(u8 index, u8& before) {
+  Secret secret;
+  KARTA_OS_TRY(load_set(index, secret));
+  before = secret.tries;
+  if (secret.tries == 0xFF) return Sw::ok;
+  secret.tries += 1;
+  return save(index, secret);
+}
+
+Sw Secrets::restore_tries(u8 index) {
+  Secret secret;
+  KARTA_OS_TRY(load_set(index, secret));
+  secret.tries = secret.max_tries;  // of the CAN: no failures
+  return save(index, secret);
+}
+
+Sw Secrets::replace(u8 index, ByteView new_value) {
+  Secret secret;
+  KARTA_OS_TRY(load_set(index, secret));
+  copy(secret.value, new_value);
+  secret.tries = secret.max_tries;
+  secret.flags = static_cast<u8>(secret.flags & ~Secret::kTransport);
+  return save(index, secret);
+}
+
+Sw Secrets::set_deactivated(u8 index, bool on) {
+  Secret secret;
+  KARTA_OS_TRY(load_set(index, secret));
+  secret.flags = static_cast<u8>(on ? secret.flags | Secret::kDeactivated : secret.flags & ~Secret::kDeactivated);
+  return save(index, secret);
 }
 
 }  // namespace karta::os

@@ -136,7 +136,7 @@ Sw sign_rsa(System& card, const File& key, ByteView input, Writer& reply) {
 
 Sw sign_ec(System& card, const File& key, ByteView input, Writer& reply) {
   KeyShape shape;
-  if (!key_shape(key.kind, key.size, shape)) return Sw::incompatible_file;
+  if (!key_shape(key, shape)) return Sw::incompatible_file;
   const std::size_t n = field_bytes(shape.curve);
   // Terminals pad a short hash with zeros up to the field; taken as 528 bits, the coprocessor would cut seven of them
   // off a P-521 hash on the right. The zeros carry nothing, so they go.
@@ -253,10 +253,15 @@ Sw set_environment(System& card, const Template& row, ByteView data) {
   return Sw::ok;
 }
 
+bool begins_with(ByteView data, u8 tag) { return !data.empty() && data[0] == tag; }
+
+// An object identifier in tag 80 means a protocol of TR-03110; MyEID has a single octet there.
+bool names_protocol(ByteView data) { return data.size() > 2 && data[0] == 0x80 && data[1] > 1; }
+
 // The public key as answer to GENERATE with Le: 7F49 {81 modulus, 82 exponent} or {86 point} (7816-8 table 5).
 Sw write_public_key(System& card, const File& file, Writer& reply) {
   KeyShape shape;
-  if (!key_shape(file.kind, file.size, shape)) return Sw::incompatible_file;
+  if (!key_shape(file, shape)) return Sw::incompatible_file;
   if (!shape.rsa) {
     const std::size_t n = point_bytes(shape.curve);
     reply.header(0x7F49, Writer::header_bytes(0x86, n) + n);
@@ -276,14 +281,23 @@ Sw write_public_key(System& card, const File& file, Writer& reply) {
 
 // 7816-4 section 11.6.11, MANAGE SECURITY ENVIRONMENT. SET with P1 = 41 (or 81, C1: the low bits say SET, the high ones
 // which secure messaging direction it is for) and RESTORE of the empty environment, P1-P2 F3 00.
-Sw manage_security_environment(System& card, const Command& command, Writer&) {
+Sw manage_security_environment(System& card, const Command& command, Writer& reply) {
   card.cryptogram_bytes = 0;
+  if (command.p1_p2() == 0xC1A4) return begin_pace(card, command, reply);
+  if (card.exposed()) return Sw::security_status_not_satisfied;
   if (command.p1_p2() == 0xF300) {
     card.environment = {};
     return Sw::ok;
   }
   if (command.p1 != 0x41 && command.p1 != 0x81 && command.p1 != 0xC1) return Sw::incorrect_p1_p2;
   card.environment = {};
+  card.pace.stop();
+  if (command.p1_p2() == 0x81B6 && begins_with(command.data, 0x83)) {
+    return select_certificate_issuer(card, command.data);
+  }
+  if (command.p2 == 0xA4 && names_protocol(command.data)) {
+    return command.p1 == 0x81 ? announce_terminal(card, command.data) : announce_chip_protocol(card, command.data);
+  }
   for (const Template& row : kTemplates) {
     if (row.p2 == command.p2) return set_environment(card, row, command.data);
   }
@@ -297,18 +311,32 @@ Sw perform_security_operation(System& card, const Command& command, Writer& repl
       return compute_signature(card, command, reply);
     case 0x8086:
       return decipher(card, command, reply);
+    case 0x00BE:
+      return verify_certificate(card, command);
     default:
       return Sw::incorrect_p1_p2;
   }
 }
 
-// 7816-4 section 11.6.5, GENERAL AUTHENTICATE as MyEID uses it for ECDH: 7C {85 point}; the answer is the x coordinate.
+// 7816-4 section 11.6.5, GENERAL AUTHENTICATE: a step of the protocol the environment was set up for; else as MyEID
+// uses it for ECDH: 7C {85 point}; the answer is the x coordinate.
 Sw general_authenticate(System& card, const Command& command, Writer& reply) {
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
+  switch (card.environment.operation) {
+    case Operation::pace:
+      return continue_pace(card, command, reply);
+    case Operation::chip_authentication:
+      return authenticate_chip(card, command, reply);
+    case Operation::restricted_identification:
+      return identify_to_sector(card, command, reply);
+    default:
+      break;
+  }
+  if (card.exposed()) return Sw::security_status_not_satisfied;
   File key;
   KARTA_OS_TRY(ready_key(card, Operation::agree, key));
   KeyShape shape;
-  if (key.kind != FileKind::ec_key || !key_shape(key.kind, key.size, shape)) return Sw::incompatible_file;
+  if (key.kind != FileKind::ec_key || !key_shape(key, shape)) return Sw::incompatible_file;
   TlvCursor outer(command.data);
   Tlv dynamic;
   if (!outer.next(dynamic) || dynamic.tag != 0x7C) return Sw::incorrect_data;

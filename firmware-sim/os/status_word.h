@@ -12,6 +12,8 @@ enum class Sw : u16 {
   file_deactivated = 0x6283,
   file_terminated = 0x6285,
   tries_left = 0x63C0,  // + tries
+  authentication_failed = 0x6300,
+  more_data = 0x6310,  // GlobalPlatform: GET STATUS has more to tell
   memory_failure = 0x6581,
   wrong_length = 0x6700,
   channel_not_supported = 0x6881,
@@ -23,6 +25,8 @@ enum class Sw : u16 {
   reference_data_not_usable = 0x6984,
   conditions_not_satisfied = 0x6985,
   no_current_file = 0x6986,
+  secure_messaging_expected = 0x6987,   // expected objects missing
+  secure_messaging_incorrect = 0x6988,  // objects incorrect
   incorrect_data = 0x6A80,
   file_not_found = 0x6A82,
   not_enough_memory = 0x6A84,

@@ -1,10 +1,13 @@
 #include "firmware-sim/os/system.h"
 
+#include "firmware-sim/os/scp03.h"
+
 namespace karta::os {
 namespace {
 
 constexpr u8 kRootVersion = 1;
-constexpr std::size_t kRootBytes = 3 + kSerialBytes;
+constexpr std::size_t kRootBytes = 3 + kSerialBytes + 2;
+constexpr std::size_t kEpochOffset = 3 + kSerialBytes;
 
 constexpr u8 kPkcs15Aid[] = {0xA0, 0x00, 0x00, 0x00, 0x63, 0x50, 0x4B, 0x43, 0x53, 0x2D, 0x31, 0x35};
 
@@ -53,9 +56,13 @@ Sw System::load() {
   KARTA_OS_TRY(journal.read(kRootPage, 0, root));
   if (root[0] != kRootVersion) return Sw::memory_failure;
   life = static_cast<CardLife>(root[1]);
-  if (life != CardLife::initialised && life != CardLife::personalised) return Sw::memory_failure;
+  if (life != CardLife::initialised && life != CardLife::personalised && life != CardLife::locked &&
+      life != CardLife::terminated) {
+    return Sw::memory_failure;
+  }
   activated = root[2] != 0;
   copy(serial, {root + 3, kSerialBytes});
+  anchors.epoch = read_u16(root + kEpochOffset);
   return files.recover();
 }
 
@@ -65,13 +72,18 @@ Sw System::store_root() {
   root[1] = static_cast<u8>(life);
   root[2] = activated ? 1 : 0;
   copy({root + 3, kSerialBytes}, serial);
+  write_u16(root + kEpochOffset, anchors.epoch);
   return journal.write(kRootPage, 0, root);
 }
 
 Sw System::write_blank(const AccessRules& mf_rules, const AccessRules& esign_rules) {
+  // The trust anchors of before are of another epoch.
+  anchors.epoch = static_cast<u16>(anchors.epoch + 1);
   KARTA_OS_TRY(store_root());
   KARTA_OS_TRY(secrets.format());
   KARTA_OS_TRY(files.format());
+  // A wipe leaves the issuer's keys as they are: it must not bring back those everybody knows.
+  if (!key_sets.has_issuer()) KARTA_OS_TRY(key_sets.format_issuer());
 
   File mf;
   mf.kind = FileKind::df;
@@ -85,6 +97,7 @@ Sw System::write_blank(const AccessRules& mf_rules, const AccessRules& esign_rul
   atr.parent = mf.slot;
   atr.size = sizeof kEfAtr;
   atr.rules = {{0x0F, 0xFF, 0xFF}};
+  atr.channel.read.octet = static_cast<u8>(ChannelCondition::free);
   atr.short_id = 0x01;
   KARTA_OS_TRY(files.create(atr, 1));
   KARTA_OS_TRY(files.write(atr, 0, kEfAtr));
@@ -95,6 +108,7 @@ Sw System::write_blank(const AccessRules& mf_rules, const AccessRules& esign_rul
   dir.parent = mf.slot;
   dir.size = kBlankDirBytes;
   dir.rules = kOpenFile;
+  dir.channel.read.octet = static_cast<u8>(ChannelCondition::free);
   dir.short_id = 0x1E;  // 7816-4 section 12.2.1
   KARTA_OS_TRY(files.create(dir, 1));
 
@@ -109,6 +123,93 @@ Sw System::write_blank(const AccessRules& mf_rules, const AccessRules& esign_rul
 }
 
 void System::clear_session() {
+  end_channel();
+  forget_selection();
+}
+
+void System::end_channel() {
+  channel.end();
+  personalised_domain = kNoSlot;
+  status_cursor = Files::kSlots;
+  security.clear_all();
+  environment = {};
+  pace.clear();
+  terminal.clear();
+  files.drop_session_object();
+  cryptogram_bytes = 0;
+  wipe(cryptogram);
+}
+
+void System::leave_application(bool keep_session_object) {
+  security.clear();
+  environment = {};
+  if (!keep_session_object) files.drop_session_object();
+}
+
+Sw System::forget_removed() {
+  environment = {};
+  files.drop_session_object();  // its DF may be gone
+  current_ef = kNoSlot;
+  File file;
+  KARTA_OS_TRY(files.load(current_df, file));
+  if (!file.is_df()) current_df = kMasterFileSlot;
+  // A domain that deleted itself administers nothing any more, whatever takes its slot.
+  if (const u8 authority = channel.session().authority; authority != kIssuer) {
+    KARTA_OS_TRY(files.load(authority, file));
+    if (!KeySets::is_domain(file)) channel.session().authenticated = false;
+  }
+  if (application == kNoSlot || application == kCardManagerSlot) return Sw::ok;
+  KARTA_OS_TRY(files.load(application, file));
+  if (file.is_df()) return Sw::ok;
+  application = kNoSlot;
+  security.clear();
+  return Sw::ok;
+}
+
+Sw System::move_on(CardLife to) {
+  if (to < life) return Sw::conditions_not_satisfied;
+  const bool was_activated = activated;
+  const CardLife was_life = life;
+  KeySet first;
+  u8 index = 0;
+  bool drops_initial = false;
+  if (!issued() && to != CardLife::initialised) {
+    const Sw sw = key_sets.find(kIssuer, 0, first, index);
+    if (sw != Sw::ok && sw != Sw::referenced_data_not_found) return sw;
+    drops_initial = sw == Sw::ok && first.initial;
+  }
+  Transaction transaction(journal, 2);
+  KARTA_OS_TRY(transaction.status());
+  activated = true;
+  life = to;
+  Sw sw = store_root();
+  if (sw == Sw::ok && drops_initial) sw = key_sets.store(kIssuer, index, KeySet{});
+  if (sw == Sw::ok) sw = transaction.commit();
+  if (sw != Sw::ok) {
+    activated = was_activated;
+    life = was_life;
+    return sw;
+  }
+  if (drops_initial) channel.session().authenticated = false;
+  security.clear();
+  environment = {};
+  return Sw::ok;
+}
+
+bool System::administers(u8 owner) const {
+  const ChannelSession& session = channel.session();
+  return session.kind == ChannelKind::scp03 && session.authenticated && (session.level & kCommandMac) != 0 &&
+         session.authority == owner;
+}
+
+Sw System::require_administrator(const File& file) {
+  u8 owner = kIssuer;
+  KARTA_OS_TRY(key_sets.owner_of(file.slot, owner));
+  if (administers(owner) || (owner == kIssuer && !issued())) return Sw::ok;
+  return Sw::security_status_not_satisfied;
+}
+
+void System::forget_selection() {
   security.clear();
   environment = {};
   files.drop_session_object();
@@ -117,7 +218,6 @@ void System::clear_session() {
   application = kNoSlot;
   cryptogram_bytes = 0;
   wipe(cryptogram);
-  keys.wipe_memory();
 }
 
 void System::select(const File& file) {
@@ -129,11 +229,7 @@ void System::select(const File& file) {
   for (u8 steps = 0; steps < Files::kSlots && slot != kNoSlot; ++steps, slot = above.parent) {
     if (files.load(slot, above) != Sw::ok) break;
     if (above.name_bytes == 0) continue;
-    if (application != kNoSlot && application != slot) {
-      security.clear();
-      environment = {};
-      if (file.kind != FileKind::session_object) files.drop_session_object();
-    }
+    if (application != kNoSlot && application != slot) leave_application(file.kind == FileKind::session_object);
     application = slot;
     return;
   }
@@ -155,9 +251,18 @@ Sw System::require_usable(const File& file) {
   return Sw::memory_failure;
 }
 
-Sw System::require(const File& file, Right right) const {
-  if (!operational(file) || security.satisfies(file.rules.nibble(right))) return Sw::ok;
-  return Sw::security_status_not_satisfied;
+Sw System::require(const File& file, Right right) {
+  // Who administers a file is not asked for more, except to read it or to use a key: those are never the
+  // administrator's. In a domain the rules never sleep.
+  u8 owner = kIssuer;
+  KARTA_OS_TRY(key_sets.owner_of(file.slot, owner));
+  const bool own = right != Right::read || file.is_df();
+  if (own && administers(owner)) return Sw::ok;
+  if (owner == kIssuer && !operational(file)) return Sw::ok;
+  if (!security.satisfies(file.rules.nibble(right))) return Sw::security_status_not_satisfied;
+  if (file.is_df() || right == Right::remove) return Sw::ok;
+  const ChannelRule& rule = right == Right::read ? file.channel.read : file.channel.update;
+  return channel_satisfies(file, rule) ? Sw::ok : Sw::security_status_not_satisfied;
 }
 
 u16 System::counter_after_change(u8 slot) {

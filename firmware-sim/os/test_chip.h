@@ -45,11 +45,18 @@ class TestChip final : public Hal {
     cut = how;
   }
 
+  // The `n`-th read from now fails, that one alone. 0: none.
+  void fail_read_at(std::size_t n) {
+    reads = 0;
+    failing_read = n;
+  }
+
   std::size_t page_bytes() const override { return kPage; }
   std::size_t page_count() const override { return memory.size() / kPage; }
 
   HalStatus read(std::size_t page, std::size_t offset, ByteSpan out) override {
     if (!powered || offset + out.size() > kPage || page >= page_count()) return HalStatus::failed;
+    if (++reads == failing_read) return HalStatus::failed;
     copy(out, {memory.data() + page * kPage + offset, out.size()});
     return HalStatus::ok;
   }
@@ -150,6 +157,7 @@ class TestChip final : public Hal {
     return powered && !broken ? engine.aes_cmac(key, message, out) : HalStatus::failed;
   }
 
+  void wait(u32 milliseconds) override { waited += milliseconds; }
   HalStatus random(ByteSpan out) override {
     if (!powered || broken) return HalStatus::failed;
     if (take_draw(out)) return HalStatus::ok;
@@ -166,10 +174,13 @@ class TestChip final : public Hal {
   bool broken = false;         // the coprocessor fails its self-test and everything else
   std::size_t operations = 0;  // writes and erases since cut_power_at() or restore_power()
   std::size_t cut_at = 0;
+  std::size_t reads = 0;  // since fail_read_at()
+  std::size_t failing_read = 0;
   Cut cut = Cut::before;
   std::size_t rsa_turn = 0;
   std::size_t commands = 0;
   std::size_t crc_octets = 0;
+  std::size_t waited = 0;     // milliseconds
   std::vector<Memory> draws;  // what random() and the key generators give next, for published examples
   Engine engine;
 

@@ -32,7 +32,7 @@ bool TlvCursor::next(Tlv& out) {
 }
 
 ByteSpan Writer::claim(std::size_t length) {
-  if (!ok_ || buffer_.size() - size_ < length) {
+  if (!ok_ || room() < length) {
     ok_ = false;
     return {};
   }

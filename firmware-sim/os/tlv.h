@@ -31,7 +31,7 @@ class TlvCursor {
 // Appends to a buffer of fixed capacity; once something did not fit, ok() stays false and nothing more is written.
 class Writer {
  public:
-  explicit Writer(ByteSpan buffer) : buffer_(buffer) {}
+  explicit Writer(ByteSpan buffer) : buffer_(buffer), limit_(buffer.size()) {}
 
   void byte(u8 value);
   void u16_be(u16 value);
@@ -41,6 +41,10 @@ class Writer {
   void object(u16 tag, ByteView value);
   // Claims `length` octets to be filled in by the caller; empty when they do not fit.
   ByteSpan claim(std::size_t length);
+
+  // From now on at most `octets` in all, or as much as the buffer holds.
+  void limit(std::size_t octets) { limit_ = octets < buffer_.size() ? octets : buffer_.size(); }
+  std::size_t room() const { return limit_ > size_ ? limit_ - size_ : 0; }
 
   std::size_t size() const { return size_; }
   bool ok() const { return ok_; }
@@ -53,6 +57,7 @@ class Writer {
 
  private:
   ByteSpan buffer_;
+  std::size_t limit_;
   std::size_t size_ = 0;
   bool ok_ = true;
 };

@@ -16,6 +16,11 @@ struct NvmController {
 };
 NvmController& nvm() { return *reinterpret_cast<NvmController*>(0x40000000); }
 
+struct Timer {
+  volatile u32 count;  // counts down once a millisecond
+};
+Timer& timer() { return *reinterpret_cast<Timer*>(0x40003000); }
+
 // A request to the coprocessor: operation, parameter, and up to eight operands as address and length.
 struct Operand {
   u32 address;
@@ -194,6 +199,12 @@ HalStatus ChipHal::aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in
 
 HalStatus ChipHal::aes_cmac(ByteView key, ByteViews message, ByteSpan out) {
   return absorb(Operation::cmac_begin, 0, key, message, out);
+}
+
+void ChipHal::wait(u32 milliseconds) {
+  timer().count = milliseconds;
+  while (timer().count != 0) {
+  }
 }
 
 HalStatus ChipHal::random(ByteSpan out) {

@@ -27,6 +27,7 @@ class ChipHal final : public Hal {
   HalStatus digest(Digest digest, ByteViews message, ByteSpan out) override;
   HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) override;
   HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) override;
+  void wait(u32 milliseconds) override;
   HalStatus random(ByteSpan out) override;
   HalStatus self_test() override;
   void account(Work, u32) override {}  // the chip's own cycle counter runs by itself
