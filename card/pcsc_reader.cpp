@@ -247,7 +247,7 @@ void transmit_job(Shared& shared, ByteView command) {
   if (shared.code == SCARD_S_SUCCESS && shared.octets.size() < 2) shared.code = SCARD_E_NOT_TRANSACTED;
   if (!is(shared.code, SCARD_E_NOT_TRANSACTED) && !is(shared.code, SCARD_F_COMM_ERROR)) return;
   // A card pulled out in mid-command looks like a silent one for as long as pcscd polls: wait for the news.
-  constexpr milliseconds kNews{3000};
+  constexpr milliseconds kNews{1500};
   SCARD_READERSTATE state = {};
   state.szReader = shared.reader.c_str();
   state.dwCurrentState = SCARD_STATE_UNAWARE;

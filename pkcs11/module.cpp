@@ -127,7 +127,8 @@ void Module::freeze() {
     const std::lock_guard lock(mutex_);
     slots = slots_;
   }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  constexpr std::chrono::milliseconds kPatience{1500};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
   const auto take = [&](std::mutex& mutex) {
     std::unique_lock lock(mutex, std::try_to_lock);
     while (!lock && std::chrono::steady_clock::now() < deadline) {

@@ -1,12 +1,13 @@
 # Our PKCS #11 module beside OpenSC's, same card, same reader, one run: from loading the module to the first signature
-# (commands, octets, wall), the same with what the module left in its cache, one more signature, signatures per second.
+# (commands, octets, wall), the same with what the module left in its cache, one more signature, signatures per second (for
+# long enough that the pauses in which our module leaves the card to others count).
 # Each measurement is a process of its own; the median of RUNS is reported. Writes JSON lines to $KARTA_BENCH_JSON.
 # shellcheck shell=bash disable=SC1091,SC2154
 KARTA_PKCS11=${KARTA_PKCS11:-$KARTA_BIN/../lib/libkarta-pkcs11.so}
 KARTA_STRESS=${KARTA_STRESS:-$KARTA_BIN/../test/pkcs11_stress}
 source "$(dirname "${BASH_SOURCE[0]}")/../interop/pkcs11_lib.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../interop/pkcs11_measure.sh"
-runs=${RUNS:-9} signatures=${SIGNATURES:-500}
+runs=${RUNS:-9} signatures=${SIGNATURES:-5000}
 json=${KARTA_BENCH_JSON:-/dev/null}
 declare -A module_of=([karta]=$module [opensc]=$(echo /usr/lib/*/opensc-pkcs11.so))
 

@@ -31,8 +31,10 @@ measure() {
   [ "${6-}" = --keep-cache ] || find "$cache_folder" -mindepth 1 -delete
   : >"$record"
   run "$KARTA_STRESS" bench --module "$1" "${token[@]}" --pin "$3" --key "$4=$work/$4.pem" --rounds "$5"
-  printf '%s %s\n' "$(exchanges "$record" $part)" "$(sed -n 's/.*"cold_us":\([0-9]*\),.*"warm_us":\([0-9]*\)}.*/\1 \2/p' "$work/out")"
+  printf '%s %s\n' "$(exchanges "$record" $part)" "$(sed -n 's/.*"cold_us":\([0-9]*\),.*"warm_us":\([0-9]*\),.*/\1 \2/p' "$work/out")"
 }
+# pcsc_calls: of the signatures after the first that measure made last; 0 where the module fetches PC/SC's functions itself.
+pcsc_calls() { sed -n 's/.*"pcsc_calls":\([0-9]*\)}.*/\1/p' "$work/out"; }
 # per_signature MODULE TOKEN PIN ID: commands of one signature more, of fifty.
 per_signature() {
   local one fifty

@@ -2,16 +2,16 @@
 //
 //   sign      threads sign at once, in one part and in parts
 //   events    threads sign while --event is run --rounds times (a card pulled and put back, pcscd restarted): calls
-//   fail
-//             with what the standard has for it, none hangs, and every thread signs again afterwards
+//             may fail with what the standard has for it, none hangs, and every thread signs again afterwards
 //   fork      children are forked in mid-session: stale handles, a new C_Initialize, an exit without a word
-//   load      the module is loaded and unloaded many times; processes end without C_Finalize, and under threads that
-//   sign wait      a thread waits in C_WaitForSlotEvent: it is told of a card pulled and put back, and C_Finalize ends
-//   its wait bench     time from dlopen to the first signature, and of --rounds more; JSON on standard output
+//   load      the module is loaded and unloaded; processes end without C_Finalize, and under threads that sign
+//   wait      a thread in C_WaitForSlotEvent is told of a card pulled and put back; C_Finalize ends its wait
+//   bench     time from dlopen to the first signature, and of --rounds more; JSON on standard output
 //
 // Options: --module FILE --token LABEL --pin PIN --key ID=PUBLIC.pem (hexadecimal ID; more than one for more keys)
 //   --slot-index N (instead of --token: no question for token labels) --threads N --rounds N --limit MILLISECONDS
-//   (longest call) --own-locks --event COMMAND (shell; may be given twice: for "wait", out and in)
+//   (longest call, time of pcscd not counted) --whole-limit MILLISECONDS (longest call, all counted) --own-locks
+//   --event COMMAND (shell; may be given twice: for "wait", out and in)
 // Exit code: 0, or 1 after a line that begins with "FAULT".
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +30,7 @@
 #include <thread>
 
 #include "tests/pkcs11_stress/module.h"
+#include "tests/pkcs11_stress/pcsc_time.h"
 #include "tests/pkcs11_stress/public_key.h"
 #include "tests/pkcs11_stress/watchdog.h"
 
@@ -50,7 +51,7 @@ struct Options {
   std::optional<std::size_t> slot_index;
   std::size_t threads = 16;
   int rounds = 20;
-  milliseconds limit{2'000};
+  Limits limits;
   Locking locking = Locking::operating_system;
   std::vector<std::string> events;
 };
@@ -96,7 +97,9 @@ Options parse(int count, char** words) {
     } else if (word == "--rounds") {
       options.rounds = std::stoi(value);
     } else if (word == "--limit") {
-      options.limit = milliseconds(std::stol(value));
+      options.limits.own = milliseconds(std::stol(value));
+    } else if (word == "--whole-limit") {
+      options.limits.whole = milliseconds(std::stol(value));
     } else if (word == "--event") {
       options.events.push_back(value);
     } else {
@@ -154,7 +157,7 @@ class Workers {
       : module_(module),
         options_(options),
         card_may_go_(card_may_go),
-        watchdog_(options.threads, options.limit),
+        watchdog_(options.threads, options.limits),
         done_(options.threads) {
     const CK_SLOT_ID slot = slot_that_is_there(module, options);
     for (std::size_t lane = 0; lane < options.threads; ++lane) {
@@ -263,8 +266,8 @@ void mode_sign(const Options& options) {
     Workers workers(module, options, false);
     workers.wait_for_all(options.rounds, "the start");
     workers.stop();
-    std::printf("%d signatures by %zu threads, longest call %lld ms\n", workers.signatures(), options.threads,
-                static_cast<long long>(workers.watchdog().longest().count()));
+    std::printf("%d signatures by %zu threads, %s\n", workers.signatures(), options.threads,
+                workers.watchdog().longest().c_str());
   }
   must(module->C_Finalize(nullptr), "C_Finalize");
 }
@@ -284,8 +287,8 @@ void mode_events(const Options& options) {
     }
     workers.stop();
     if (workers.failures() == 0) fault("no call has noticed any event: this test has shown nothing");
-    std::printf("%d events, %d signatures, %d calls refused, longest call %lld ms\n", options.rounds,
-                workers.signatures(), workers.failures(), static_cast<long long>(workers.watchdog().longest().count()));
+    std::printf("%d events, %d signatures, %d calls refused, %s\n", options.rounds, workers.signatures(),
+                workers.failures(), workers.watchdog().longest().c_str());
   }
   must(module->C_Finalize(nullptr), "C_Finalize");
 }
@@ -363,8 +366,8 @@ void mode_fork(const Options& options) {
     must(own.sign(text, false, signature), "C_Sign in a session older than all children");
     check(options, 0, text, signature);
     workers.stop();
-    std::printf("%d children, %d signatures of the parent, longest call %lld ms\n", options.rounds,
-                workers.signatures(), static_cast<long long>(workers.watchdog().longest().count()));
+    std::printf("%d children, %d signatures of the parent, %s\n", options.rounds, workers.signatures(),
+                workers.watchdog().longest().c_str());
   }
   must(module->C_Finalize(nullptr), "C_Finalize");
 }
@@ -473,14 +476,16 @@ void mode_bench(const Options& options) {
   must(client.sign(text, false, signature), "C_Sign");
   const auto first = clock::now();
   check(options, 0, text, signature);
+  const std::uint64_t calls_before = pcsc_calls();
   const auto warm = clock::now();
   for (int round = 0; round < options.rounds; ++round) must(client.sign(text, false, signature), "C_Sign");
   const auto end = clock::now();
+  const std::uint64_t calls = pcsc_calls() - calls_before;
   check(options, 0, text, signature);
   client.close();
   must(module->C_Finalize(nullptr), "C_Finalize");
-  std::printf("{\"cold_us\":%lld,\"rounds\":%d,\"warm_us\":%lld}\n", microseconds(first - start), options.rounds,
-              microseconds(end - warm));
+  std::printf("{\"cold_us\":%lld,\"rounds\":%d,\"warm_us\":%lld,\"pcsc_calls\":%llu}\n", microseconds(first - start),
+              options.rounds, microseconds(end - warm), static_cast<unsigned long long>(calls));
 }
 
 }  // namespace

@@ -1,20 +1,28 @@
 // Ends the program when a call into the module does not come back: a hang is a fault, not a test that never ends.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
 namespace karta::pkcs11_stress {
 
-/// Watches calls of up to `lanes` threads. A call may last `limit`, counted from its start or, if that is later, from
-/// the last event (card out, card in, pcscd back).
+/// How long a call may last, counted from its start or, if that is later, from the last event (card out, card in, pcscd
+/// back).
+struct Limits {
+  std::chrono::milliseconds own{2'000};     ///< without the time in which pcscd was being waited for
+  std::chrono::milliseconds whole{10'000};  ///< all of it, by the clock on the wall
+};
+
+/// Watches calls of up to `lanes` threads.
 class Watchdog {
  public:
-  Watchdog(std::size_t lanes, std::chrono::milliseconds limit);
+  Watchdog(std::size_t lanes, Limits limits);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -29,23 +37,32 @@ class Watchdog {
   }
   /// Something has happened that calls may have to wait for.
   void event();
-  /// The longest call so far, counted as the limit is.
-  std::chrono::milliseconds longest() const;
+  /// "longest call 26 ms, 3 ms of it our own"; the two may be of different calls.
+  std::string longest() const;
 
  private:
+  // A moment: microseconds of the steady clock, and of pcscd's time until then.
+  struct Moment {
+    std::int64_t clock = 0, pcscd = 0;
+    static Moment now();
+  };
   struct Lane {
-    std::atomic<std::int64_t> since{0};  // 0: not in a call
-    std::atomic<const char*> what{""};
+    std::optional<Moment> since;  // empty: not in a call
+    const char* what = "";
+  };
+  struct Time {
+    std::int64_t whole, own;
   };
   void begin(std::size_t lane, const char* what);
   void end(std::size_t lane);
-  std::int64_t lasted(std::int64_t since, std::int64_t now) const;
+  Time lasted(const Moment& since, const Moment& now) const;
   void run();
 
   std::vector<Lane> lanes_;
-  std::int64_t limit_;
-  std::atomic<std::int64_t> event_{0};
-  std::atomic<std::int64_t> longest_{0};
+  const Limits limits_;
+  Moment event_;
+  Time longest_{0, 0};
+  mutable std::mutex lanes_mutex_;
   std::mutex mutex_;
   std::condition_variable woken_;
   bool stop_ = false;
