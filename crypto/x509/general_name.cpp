@@ -1,5 +1,7 @@
 #include "crypto/x509/general_name.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 
@@ -100,6 +102,63 @@ std::string to_text(const GeneralName& name) {
       break;
   }
   return kind + to_hex(value);
+}
+
+namespace {
+
+Result<GeneralName> address_from_text(std::string_view text, bool subtree) {
+  const auto bad = [&] {
+    return fail(ErrorKind::usage, "\"" + std::string(text) + "\" is no " + (subtree ? "range of addresses" : "address"),
+                subtree ? "for example 192.0.2.0/24 or 2001:db8::/32" : "for example 192.0.2.1 or 2001:db8::1");
+  };
+  const std::size_t slash = text.find('/');
+  if ((slash != std::string_view::npos) != subtree) return bad();
+  const std::string host(text.substr(0, slash));
+  Bytes octets(16);
+  if (inet_pton(AF_INET, host.c_str(), octets.data()) == 1) {
+    octets.resize(4);
+  } else if (inet_pton(AF_INET6, host.c_str(), octets.data()) != 1) {
+    return bad();
+  }
+  if (!subtree) return GeneralName::ip_address(octets);
+  const std::string_view digits = text.substr(slash + 1);
+  if (digits.empty() || digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string_view::npos) {
+    return bad();
+  }
+  const std::size_t bits = static_cast<std::size_t>(std::stoul(std::string(digits)));
+  if (bits > octets.size() * 8) return bad();
+  const std::size_t size = octets.size();
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t kept = bits > 8 * i ? std::min<std::size_t>(bits - 8 * i, 8) : 0;
+    const auto mask = static_cast<std::uint8_t>(0xFF00u >> kept);
+    octets[i] &= mask;
+    octets.push_back(mask);
+  }
+  return GeneralName::ip_address(octets);
+}
+
+}  // namespace
+
+Result<GeneralName> general_name_from_text(std::string_view text, bool subtree) {
+  const std::size_t colon = text.find(':');
+  const std::string_view kind = text.substr(0, colon);
+  const std::string_view value = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  const bool ascii = std::all_of(value.begin(), value.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+  if (colon != std::string_view::npos && (!value.empty() || subtree)) {
+    if (kind == "ip") return address_from_text(value, subtree);
+    if (kind == "dirname") {
+      const Name name = TRY(name_from_text(value));
+      return GeneralName::directory_name(name.der());
+    }
+    if (ascii && kind == "dns") return GeneralName::dns(value);
+    if (ascii && kind == "email" && (subtree || value.find('@') != std::string_view::npos)) {
+      return GeneralName::email(value);
+    }
+    if (ascii && kind == "uri" && (subtree || value.find(':') != std::string_view::npos))
+      return GeneralName::uri(value);
+  }
+  return fail(ErrorKind::usage, "\"" + std::string(text) + "\" is no name of a known kind",
+              "dns:HOST, email:MAILBOX, uri:URI, ip:ADDRESS or dirname:NAME");
 }
 
 Bytes encode(const GeneralName& name) {

@@ -47,6 +47,11 @@ Result<std::string> uri_text(ByteView value);
 /// "dns:host.example", "email:...", "ip:192.0.2.0/24", "dirname:CN=...": for people; what has no text is hexadecimal.
 std::string to_text(const GeneralName& name);
 
+/// A name from "dns:host.example", "email:a@host.example", "uri:https://...", "ip:192.0.2.1", "dirname:CN=...,C=RU".
+/// `subtree`: of a name constraint, where an address has its mask ("ip:192.0.2.0/24") and hosts may begin with a dot.
+/// Fails with usage.
+Result<GeneralName> general_name_from_text(std::string_view text, bool subtree = false);
+
 /// One GeneralName, DER with its context tag.
 Bytes encode(const GeneralName& name);
 

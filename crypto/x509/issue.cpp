@@ -33,7 +33,7 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
   if (!profile.extended_key_usage.empty()) {
     Bytes content;
     for (const std::string& oid : profile.extended_key_usage) append(content, der::oid(std::string_view(oid)));
-    append(list, extension("2.5.29.37", false, der::sequence(content)));
+    append(list, extension("2.5.29.37", profile.extended_key_usage_critical, der::sequence(content)));
   }
   append(list, extension("2.5.29.14", false, der::octet_string(request.public_key.key_id())));
   if (issuer != nullptr && !issuer->subject_key_id().empty()) {
@@ -47,10 +47,13 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
   }
   if (!profile.policies.empty()) {
     Bytes content;
+    // PolicyQualifierInfo ::= SEQUENCE { policyQualifierId OBJECT IDENTIFIER, qualifier ANY }; id-qt-cps: an IA5String
+    const Bytes cps = der::sequence({der::oid("1.3.6.1.5.5.7.2.1"), der::ia5(profile.cps_url)});
+    const Bytes qualifiers = profile.cps_url.empty() ? Bytes{} : der::sequence(cps);
     for (const std::string& oid : profile.policies) {
-      append(content, der::sequence({der::oid(std::string_view(oid))}));
+      append(content, der::sequence({der::oid(std::string_view(oid)), qualifiers}));
     }
-    append(list, extension("2.5.29.32", false, der::sequence(content)));
+    append(list, extension("2.5.29.32", profile.policies_critical, der::sequence(content)));
   }
   if (!profile.crl_urls.empty()) {
     Bytes content;
@@ -70,6 +73,7 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
     }
     append(list, extension("1.3.6.1.5.5.7.1.1", false, der::sequence(content)));
   }
+  for (const Extension& one : profile.extensions) append(list, extension(one.oid, one.critical, one.value));
   if (request.status_index) append(list, extension(kStatusIndexOid, false, der::integer(*request.status_index)));
   return make_tlv(der::context(3), der::sequence(list));
 }

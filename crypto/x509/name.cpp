@@ -323,4 +323,42 @@ Result<Name> NameBuilder::build() const {
   return Name::from_der(der::sequence(content_));
 }
 
+Result<Name> name_from_text(std::string_view text) {
+  const auto bad = [&](const std::string& what) {
+    return fail(ErrorKind::usage, "\"" + std::string(text) + "\" is no name: " + what,
+                "for example \"CN=Test Root,O=Test,C=RU\"");
+  };
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+  };
+  std::vector<std::pair<std::string, std::string>> attributes(1);
+  bool in_value = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto& [attribute, value] = attributes.back();
+    const char c = text[i];
+    if (c == '\\') {
+      if (i + 1 == text.size()) return bad("it ends in a backslash");
+      const int high = digit(text[i + 1]), low = i + 2 < text.size() ? digit(text[i + 2]) : -1;
+      (in_value ? value : attribute) += high >= 0 && low >= 0 ? static_cast<char>(high * 16 + low) : text[i + 1];
+      i += high >= 0 && low >= 0 ? 2 : 1;
+    } else if (!in_value && c == '=') {
+      in_value = true;
+    } else if (in_value && c == ',') {
+      attributes.emplace_back();
+      in_value = false;
+    } else if (in_value && c == '+') {
+      return bad("names of several attributes in one part are not written here");
+    } else if (in_value || c != ' ') {
+      (in_value ? value : attribute) += c;
+    }
+  }
+  if (!in_value) return bad("an attribute and \"=\" are missing");
+  NameBuilder builder;
+  for (auto one = attributes.rbegin(); one != attributes.rend(); ++one) builder.add(one->first, one->second);
+  return builder.build();
+}
+
 }  // namespace karta::crypto

@@ -66,6 +66,10 @@ class Name {
   std::vector<Rdn> rdns_;
 };
 
+/// A name from what to_text() writes (RFC 4514, last RDN first): "CN=Test Root,O=Test,C=RU", with "\\," and "\\2C" for
+/// a comma. One attribute an RDN. Fails (usage) as NameBuilder does, or on text that is no name.
+Result<Name> name_from_text(std::string_view text);
+
 /// Builds a name, one attribute an RDN, in the order of the calls:
 ///   NameBuilder().add("C", "RU").add("O", "Test").add("CN", "Test Root").build()
 class NameBuilder {

@@ -169,6 +169,134 @@ Status read_subject(CertificateProfile& profile, Section& subject) {
   return subject.finish();
 }
 
+void add_extension(CertificateProfile& profile, std::string_view oid, bool critical, Bytes value) {
+  profile.extensions.push_back({std::string(oid), critical, std::move(value)});
+}
+
+/// A count of certificates, as constraints have them.
+Result<std::optional<std::uint64_t>> skip_certificates(Section& top, std::string_view key) {
+  const auto number = TRY(top.number(key));
+  if (!number) return std::optional<std::uint64_t>{};
+  if (*number < 0 || *number > 100) return top.bad(key, "must be 0 to 100");
+  return std::optional<std::uint64_t>(static_cast<std::uint64_t>(*number));
+}
+
+// RFC 5280 §4.2.1.5, .11, .14: what a CA says of the policies below it.
+Status read_policy_rules(CertificateProfile& profile, Section& top) {
+  Bytes mappings;
+  for (const std::string& word : TRY(top.texts("policy_mappings"))) {
+    const std::size_t equals = word.find('=');
+    const auto from = der::oid_from_text(word.substr(0, equals));
+    const auto to = equals == std::string::npos ? from : der::oid_from_text(word.substr(equals + 1));
+    if (equals == std::string::npos || !from || !to) {
+      return top.bad("policy_mappings", "holds \"" + word + "\", which is not \"OID=OID\"");
+    }
+    append(mappings, der::sequence({der::oid(ByteView(*from)), der::oid(ByteView(*to))}));
+  }
+  if (!mappings.empty()) add_extension(profile, "2.5.29.33", true, der::sequence(mappings));
+  const auto tagged = [](unsigned number, std::uint64_t value) {
+    Bytes out = der::integer(value);
+    out[0] = static_cast<std::uint8_t>(der::context_primitive(number));
+    return out;
+  };
+  Bytes constraints;
+  if (const auto skip = TRY(skip_certificates(top, "require_explicit_policy"))) append(constraints, tagged(0, *skip));
+  if (const auto skip = TRY(skip_certificates(top, "inhibit_policy_mapping"))) append(constraints, tagged(1, *skip));
+  if (!constraints.empty()) add_extension(profile, "2.5.29.36", true, der::sequence(constraints));
+  if (const auto skip = TRY(skip_certificates(top, "inhibit_any_policy"))) {
+    add_extension(profile, "2.5.29.54", true, der::integer(*skip));
+  }
+  return {};
+}
+
+Status read_name_constraints(CertificateProfile& profile, Section& section) {
+  NameConstraints out;
+  const auto read = [&](std::string_view key, std::vector<GeneralName>& bases) -> Status {
+    for (const std::string& word : TRY(section.texts(key))) {
+      const auto base = general_name_from_text(word, true);
+      if (!base) return section.bad(key, "holds " + base.error().message);
+      bases.push_back(*base);
+    }
+    return {};
+  };
+  TRY(read("permitted", out.permitted));
+  TRY(read("excluded", out.excluded));
+  if (out.permitted.empty() && out.excluded.empty()) return section.bad("permitted", "and \"excluded\" are empty");
+  add_extension(profile, "2.5.29.30", true, encode(out));
+  return section.finish();
+}
+
+// Order 795 of the Federal Security Service, 2011, requirements for the form of a qualified certificate.
+// issuerSignTool ::= SEQUENCE { signTool UTF8String, cATool UTF8String, signToolCert UTF8String, cAToolCert UTF8String
+// }
+Status read_qualified_63fz(CertificateProfile& profile, Section& section) {
+  const auto text = [&](std::string_view key, std::size_t most) -> Result<std::string> {
+    const auto value = TRY(section.text(key));
+    if (!value || value->empty()) return section.bad(key, "is required");
+    // The order counts characters; UTF-8 has at most four octets to each.
+    if (value->size() > 4 * most) return section.bad(key, "is longer than " + std::to_string(most) + " characters");
+    return *value;
+  };
+  const std::string subject_tool = TRY(text("subject_sign_tool", 200));
+  add_extension(profile, "1.2.643.100.111", false, der::utf8(subject_tool));
+  const std::string sign_tool = TRY(text("sign_tool", 200));
+  const std::string ca_tool = TRY(text("ca_tool", 200));
+  const std::string sign_tool_certificate = TRY(text("sign_tool_certificate", 100));
+  const std::string ca_tool_certificate = TRY(text("ca_tool_certificate", 100));
+  add_extension(profile, "1.2.643.100.112", false,
+                der::sequence({der::utf8(sign_tool), der::utf8(ca_tool), der::utf8(sign_tool_certificate),
+                               der::utf8(ca_tool_certificate)}));
+  if (const auto kind = TRY(section.number("identification_kind"))) {
+    if (*kind < 0 || *kind > 3) return section.bad("identification_kind", "must be 0 to 3");
+    add_extension(profile, "1.2.643.100.114", false, der::integer(static_cast<std::uint64_t>(*kind)));
+  }
+  return section.finish();
+}
+
+struct QcTypeRow {
+  std::string_view name;
+  std::string_view oid;
+};
+// EN 319 412-5 §4.2.3
+constexpr auto kQcTypes = std::to_array<QcTypeRow>(
+    {{"esign", "0.4.0.1862.1.6.1"}, {"eseal", "0.4.0.1862.1.6.2"}, {"web", "0.4.0.1862.1.6.3"}});
+
+bool is_country(std::string_view text) {
+  return text.size() == 2 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+// QCStatements ::= SEQUENCE OF SEQUENCE { statementId OBJECT IDENTIFIER, statementInfo ANY OPTIONAL } (RFC 3739 §3.2.6)
+Status read_qc_statements(CertificateProfile& profile, Section& section) {
+  Bytes list;
+  const auto add = [&](std::string_view oid, ByteView info) { append(list, der::sequence({der::oid(oid), info})); };
+  const auto word = TRY(section.text("type"));
+  const auto type = std::find_if(kQcTypes.begin(), kQcTypes.end(), [&](const QcTypeRow& r) { return word == r.name; });
+  if (type == kQcTypes.end()) return section.bad("type", "must be \"esign\", \"eseal\" or \"web\"");
+  add("0.4.0.1862.1.1", {});
+  if (const auto years = TRY(section.number("retention_years"))) {
+    if (*years < 1 || *years > 100) return section.bad("retention_years", "must be 1 to 100");
+    add("0.4.0.1862.1.3", der::integer(static_cast<std::uint64_t>(*years)));
+  }
+  if (TRY(section.flag("sscd")).value_or(false)) add("0.4.0.1862.1.4", {});
+  Bytes statements;
+  for (const std::string& one : TRY(section.texts("disclosure"))) {
+    const bool url = one.size() > 11 && one[2] == '=' && std::string_view(one).substr(3).starts_with("https://") &&
+                     std::all_of(one.begin(), one.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+    if (!url) return section.bad("disclosure", "holds \"" + one + "\", which is not \"en=https://...\"");
+    append(statements, der::sequence({der::ia5(one.substr(3)), der::printable(one.substr(0, 2))}));
+  }
+  if (!statements.empty()) add("0.4.0.1862.1.5", der::sequence(statements));
+  add("0.4.0.1862.1.6", der::sequence(der::oid(type->oid)));
+  Bytes countries;
+  for (const std::string& country : TRY(section.texts("countries"))) {
+    if (!is_country(country)) return section.bad("countries", "holds \"" + country + "\", which is no country");
+    append(countries, der::printable(country));
+  }
+  if (!countries.empty()) add("0.4.0.1862.1.7", der::sequence(countries));
+  add_extension(profile, "1.3.6.1.5.5.7.1.3", false, der::sequence(list));
+  return section.finish();
+}
+
 Result<CertificateProfile> read_profile(Section& top) {
   CertificateProfile profile;
   const auto schema = TRY(top.text("schema"));
@@ -211,6 +339,36 @@ Result<CertificateProfile> read_profile(Section& top) {
   profile.ocsp_urls = TRY(urls(top, "ocsp_urls"));
   profile.issuer_urls = TRY(urls(top, "issuer_urls"));
 
+  if (const auto url = TRY(top.text("cps_url"))) {
+    const bool good = (url->starts_with("http://") || url->starts_with("https://")) &&
+                      std::all_of(url->begin(), url->end(), [](char c) { return c > 0x20 && c < 0x7F; });
+    if (!good || profile.policies.empty()) return top.bad("cps_url", "must be a URL, and needs policies to stand with");
+    profile.cps_url = *url;
+  }
+  for (const std::string& word : TRY(top.texts("critical"))) {
+    if (word == "extKeyUsage" && !profile.extended_key_usage.empty()) {
+      profile.extended_key_usage_critical = true;
+    } else if (word == "certificatePolicies" && !profile.policies.empty()) {
+      profile.policies_critical = true;
+    } else {
+      return top.bad("critical", "holds \"" + word + "\": extKeyUsage or certificatePolicies, where there are some");
+    }
+  }
+  Bytes freshest;
+  for (const std::string& url : TRY(urls(top, "freshest_crl_urls"))) {
+    append(freshest, der::sequence(encode_distribution_point_name(url)));
+  }
+  if (!freshest.empty()) add_extension(profile, "2.5.29.46", false, der::sequence(freshest));
+  if (TRY(top.flag("ocsp_no_check")).value_or(false)) {
+    add_extension(profile, "1.3.6.1.5.5.7.48.1.5", false, der::null());
+  }
+  const std::size_t before_ca_rules = profile.extensions.size();
+  TRY(read_policy_rules(profile, top));
+  if (auto section = TRY(top.section("name_constraints"))) TRY(read_name_constraints(profile, *section));
+  const bool ca_rules = profile.extensions.size() != before_ca_rules;
+  if (auto section = TRY(top.section("qualified_63fz"))) TRY(read_qualified_63fz(profile, *section));
+  if (auto section = TRY(top.section("qc_statements"))) TRY(read_qc_statements(profile, *section));
+
   if (const auto word = TRY(top.text("status_index"))) {
     if (*word == "required") {
       profile.status_index = StatusIndexRule::required;
@@ -238,6 +396,9 @@ Result<CertificateProfile> read_profile(Section& top) {
     return top.bad(
         ca ? "basic_constraints" : "key_usage",
         ca ? "says CA, but key_usage lacks keyCertSign" : "has keyCertSign, but basic_constraints.ca is not true");
+  }
+  if (ca_rules && !ca) {
+    return top.bad("basic_constraints", "is not that of a CA, and constraints on names and policies are for CAs only");
   }
   if (auto subject = TRY(top.section("subject"))) TRY(read_subject(profile, *subject));
   TRY(top.finish());

@@ -11,6 +11,28 @@
 //   policies = ["1.2.643.100.113.1"]
 //   crl_urls = ["http://..."]   ocsp_urls = [...]   issuer_urls = [...]
 //   status_index = "required" | "optional" | "none"    # default "none"
+//   critical = ["extKeyUsage"]                 # which of extKeyUsage and certificatePolicies are critical
+//   freshest_crl_urls = [...]                  # where delta CRLs are
+//   cps_url = "https://..."                    # qualifier of every policy
+//   ocsp_no_check = true                       # an OCSP responder's certificate that is not checked itself
+//   policy_mappings = ["1.2.3=1.2.4"]          # CAs only, as the three below
+//   require_explicit_policy = 0   inhibit_policy_mapping = 0   inhibit_any_policy = 0
+//
+//   [name_constraints]                         # CAs only
+//   permitted = ["dns:example", "email:.example", "ip:192.0.2.0/24", "dirname:O=Test,C=RU"]
+//   excluded = ["uri:.example"]
+//
+//   [qualified_63fz]                           # order 795 of the Federal Security Service
+//   subject_sign_tool = "..."                  # the means the holder signs with
+//   sign_tool = "..."   ca_tool = "..."   sign_tool_certificate = "..."   ca_tool_certificate = "..."
+//   identification_kind = 0                    # 0 in person, 1 by signature, 2 by passport, 3 by biometry
+//
+//   [qc_statements]                            # EN 319 412-5
+//   type = "esign" | "eseal" | "web"           # required
+//   sscd = true                                # the key lives in a qualified device
+//   retention_years = 10
+//   countries = ["XX"]                         # whose law, where it is not the Union's
+//   disclosure = ["en=https://..."]            # PKI disclosure statements, by language
 //
 //   [basic_constraints]                        # absent: no such extension
 //   ca = true
@@ -50,6 +72,11 @@ struct CertificateProfile {
   std::vector<std::string> crl_urls;
   std::vector<std::string> ocsp_urls;
   std::vector<std::string> issuer_urls;
+  std::string cps_url;
+  bool extended_key_usage_critical = false;
+  bool policies_critical = false;
+  /// Extensions the profile gives word by word: constraints, mappings, statements; in the order of the comment above.
+  std::vector<Extension> extensions;
   StatusIndexRule status_index = StatusIndexRule::none;
   bool subject_restricted = false;            ///< there is a [subject] table
   std::vector<std::string> subject_required;  ///< names or OIDs of rows of find_name_attribute
