@@ -24,7 +24,7 @@ struct Hasher::State {
   std::size_t octets = 0;
 };
 
-Hasher::Hasher(Hash hash) : state_(std::make_unique<State>()) {
+Hasher::Hasher(Hash hash) : hash_(hash), state_(std::make_unique<State>()) {
   KARTA_CHECK(state_->context != nullptr && EVP_DigestInit_ex2(state_->context.get(), evp_md(hash), nullptr) == 1);
   state_->octets = row_of(hash).octets;
 }
@@ -34,6 +34,12 @@ Hasher::~Hasher() = default;
 
 void Hasher::update(ByteView octets) {
   KARTA_CHECK(EVP_DigestUpdate(state_->context.get(), octets.data(), octets.size()) == 1);
+}
+
+Hasher Hasher::clone() const {
+  Hasher out(hash_);
+  KARTA_CHECK(EVP_MD_CTX_copy_ex(out.state_->context.get(), state_->context.get()) == 1);
+  return out;
 }
 
 Bytes Hasher::finish() {

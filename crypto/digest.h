@@ -18,11 +18,14 @@ class Hasher {
   ~Hasher();
 
   void update(ByteView octets);
+  /// A second hasher that has seen the same octets: to hash several continuations of one beginning.
+  Hasher clone() const;
   /// The digest, row_of(hash).octets long. Call once, last.
   Bytes finish();
 
  private:
   struct State;
+  Hash hash_;
   std::unique_ptr<State> state_;
 };
 

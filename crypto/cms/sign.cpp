@@ -66,13 +66,17 @@ Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOpti
 
   const Bytes digest_algorithm = encode_digest_algorithm(hash);
   const Bytes signature_algorithm = encode_signature_algorithm(algorithm);
-  const Bytes attributes = der::set_of({
-      attribute(cms::kContentTypeOid, der::oid(cms::kDataOid)),
+  const std::string& content_type = options.content_type.empty() ? std::string(cms::kDataOid) : options.content_type;
+  const Bytes content_type_content = TRY(der::oid_from_text(content_type));
+  const Bytes content_type_oid = der::oid(ByteView(content_type_content));
+  std::vector<Bytes> list = {
+      attribute(cms::kContentTypeOid, content_type_oid),
       attribute(cms::kMessageDigestOid, der::octet_string(content_digest)),
-      attribute(cms::kSigningTimeOid, der::time(options.signing_time)),
       attribute(cms::kSigningCertificateV2Oid, signing_certificate_v2(certificate, hash)),
       attribute(cms::kAlgorithmProtectionOid, algorithm_protection(digest_algorithm, signature_algorithm)),
-  });
+  };
+  if (options.signing_time) list.push_back(attribute(cms::kSigningTimeOid, der::time(*options.signing_time)));
+  const Bytes attributes = der::set_of(std::move(list));
   const Bytes signature = TRY(signer.sign_message(algorithm, attributes));
   if (const Status status = signer.public_key().verify(algorithm, attributes, signature); !status) {
     return fail(ErrorKind::internal, "the key returned a signature that its certificate does not verify",
@@ -99,8 +103,8 @@ Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOpti
   const Bytes inner =
       options.form == CmsForm::enveloping ? make_tlv(der::context(0), der::octet_string(enveloped)) : Bytes{};
   const Bytes signed_data =
-      der::sequence({der::integer(1), make_tlv(der::kSet, digest_algorithm),
-                     der::sequence({der::oid(cms::kDataOid), inner}), certificates, make_tlv(der::kSet, signer_info)});
+      der::sequence({der::integer(content_type == cms::kDataOid ? 1 : 3), make_tlv(der::kSet, digest_algorithm),
+                     der::sequence({content_type_oid, inner}), certificates, make_tlv(der::kSet, signer_info)});
   return der::sequence({der::oid(kSignedDataOid), make_tlv(der::context(0), signed_data)});
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "base/clock.h"
 #include "crypto/content.h"
@@ -16,7 +17,8 @@ enum class CmsForm : std::uint8_t {
 
 struct CmsSignOptions {
   CmsForm form = CmsForm::detached;
-  Time signing_time{};                        ///< claimed; goes into the signing-time attribute
+  std::optional<Time> signing_time = {};      ///< claimed; absent: no signing-time attribute (PAdES has /M instead)
+  std::string content_type = {};              ///< dotted; empty: id-data
   std::optional<AlgorithmId> algorithm = {};  ///< absent: the signer's first one
   bool include_chain = true;                  ///< all of the signer's chain; false: its own certificate only
   std::size_t most_enveloped_octets = std::size_t{1} << 30;

@@ -1,0 +1,535 @@
+#include "crypto/pdf/object.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace karta::crypto::pdf {
+namespace {
+
+int hex_value(std::uint8_t c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+void append_utf8(std::string& out, std::uint32_t code) {
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xC0 | code >> 6);
+    out += static_cast<char>(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xE0 | code >> 12);
+    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
+    out += static_cast<char>(0x80 | (code & 0x3F));
+  } else {
+    out += static_cast<char>(0xF0 | code >> 18);
+    out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
+    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
+    out += static_cast<char>(0x80 | (code & 0x3F));
+  }
+}
+
+/// The code point at `at`, which moves on; a broken octet counts as itself.
+std::uint32_t next_code_point(std::string_view utf8, std::size_t& at) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(utf8[i]); };
+  const std::uint8_t first = byte(at);
+  const std::size_t count = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 1;
+  if (count == 1 || at + count > utf8.size()) {
+    ++at;
+    return first;
+  }
+  std::uint32_t code = first & (0xFF >> (count + 1));
+  for (std::size_t i = 1; i < count; ++i) code = code << 6 | (byte(at + i) & 0x3F);
+  at += count;
+  return code;
+}
+
+}  // namespace
+
+const Object* Object::find(std::string_view key) const {
+  for (const DictionaryEntry& entry : entries) {
+    if (entry.key == key) return entry.value.kind == Kind::null ? nullptr : &entry.value;
+  }
+  return nullptr;
+}
+
+Object* Object::find(std::string_view key) { return const_cast<Object*>(std::as_const(*this).find(key)); }
+
+void Object::set(std::string_view key, Object value) {
+  for (DictionaryEntry& entry : entries) {
+    if (entry.key != key) continue;
+    entry.value = std::move(value);
+    return;
+  }
+  entries.push_back({std::string(key), std::move(value)});
+}
+
+void Object::erase(std::string_view key) {
+  std::erase_if(entries, [&](const DictionaryEntry& entry) { return entry.key == key; });
+}
+
+Object Object::make_integer(std::int64_t value) {
+  Object out;
+  out.kind = Kind::integer;
+  out.integer = value;
+  return out;
+}
+Object Object::make_real(double value) {
+  Object out;
+  out.kind = Kind::real;
+  // No exponent and no decimal comma, whatever the locale: tenths of thousandths of a point are plenty.
+  const auto scaled = static_cast<std::int64_t>(value * 10000 + (value < 0 ? -0.5 : 0.5));
+  const std::uint64_t magnitude = static_cast<std::uint64_t>(scaled < 0 ? -scaled : scaled);
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%s%llu.%04llu", scaled < 0 ? "-" : "",
+                static_cast<unsigned long long>(magnitude / 10000), static_cast<unsigned long long>(magnitude % 10000));
+  out.text = buffer;
+  out.integer = static_cast<std::int64_t>(value);
+  return out;
+}
+Object Object::make_name(std::string_view name) {
+  Object out;
+  out.kind = Kind::name;
+  out.text = name;
+  return out;
+}
+Object Object::make_string(std::string_view octets) {
+  Object out;
+  out.kind = Kind::string;
+  out.text = octets;
+  return out;
+}
+Object Object::make_reference(Ref ref) {
+  Object out;
+  out.kind = Kind::reference;
+  out.ref = ref;
+  return out;
+}
+Object Object::make_array(std::vector<Object> items) {
+  Object out;
+  out.kind = Kind::array;
+  out.items = std::move(items);
+  return out;
+}
+Object Object::make_dictionary(std::vector<DictionaryEntry> entries) {
+  Object out;
+  out.kind = Kind::dictionary;
+  out.entries = std::move(entries);
+  return out;
+}
+
+Object make_text(std::string_view utf8) {
+  const bool ascii = std::all_of(utf8.begin(), utf8.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+  if (ascii) return Object::make_string(utf8);
+  std::string out = "\xFE\xFF";
+  const auto unit = [&](std::uint32_t value) {
+    out += static_cast<char>(value >> 8);
+    out += static_cast<char>(value & 0xFF);
+  };
+  for (std::size_t at = 0; at < utf8.size();) {
+    const std::uint32_t code = next_code_point(utf8, at);
+    if (code < 0x10000) {
+      unit(code);
+    } else {
+      unit(0xD800 + ((code - 0x10000) >> 10 & 0x3FF));
+      unit(0xDC00 + ((code - 0x10000) & 0x3FF));
+    }
+  }
+  return Object::make_string(out);
+}
+
+std::string text_of(const Object& string) {
+  const std::string& text = string.text;
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  std::string out;
+  if (text.starts_with("\xFE\xFF")) {
+    for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
+      std::uint32_t code = static_cast<std::uint32_t>(byte(i) << 8 | byte(i + 1));
+      if (code >= 0xD800 && code < 0xDC00 && i + 3 < text.size()) {
+        const std::uint32_t low = static_cast<std::uint32_t>(byte(i + 2) << 8 | byte(i + 3));
+        if (low >= 0xDC00 && low < 0xE000) {
+          code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+          i += 2;
+        }
+      }
+      append_utf8(out, code >= 0xD800 && code < 0xE000 ? '?' : code);
+    }
+    return out;
+  }
+  if (text.starts_with("\xEF\xBB\xBF")) return text.substr(3);
+  for (const char c : text) out += static_cast<std::uint8_t>(c) < 0x80 ? c : '?';
+  return out;
+}
+
+bool same(const Object& a, const Object& b) {
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+    case Object::Kind::null:
+      return true;
+    case Object::Kind::boolean:
+      return a.boolean == b.boolean;
+    case Object::Kind::integer:
+      return a.integer == b.integer;
+    case Object::Kind::real:
+    case Object::Kind::string:
+    case Object::Kind::name:
+      return a.text == b.text;
+    case Object::Kind::reference:
+      return a.ref == b.ref;
+    case Object::Kind::array:
+      return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), same);
+    case Object::Kind::dictionary:
+    case Object::Kind::stream:
+      break;
+  }
+  const bool stream = a.kind == Object::Kind::stream;
+  if (stream && !equal(a.raw, b.raw)) return false;
+  const auto within = [&](const Object& one, const Object& other) {
+    return std::all_of(one.entries.begin(), one.entries.end(), [&](const DictionaryEntry& entry) {
+      if (entry.value.kind == Object::Kind::null || (stream && entry.key == "Length")) return true;
+      const Object* const found = other.find(entry.key);
+      return found != nullptr && same(entry.value, *found);
+    });
+  };
+  return within(a, b) && within(b, a);
+}
+
+bool is_blank(std::uint8_t c) { return c == 0 || c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == ' '; }
+bool is_delimiter(std::uint8_t c) {
+  return c == '(' || c == ')' || c == '<' || c == '>' || c == '[' || c == ']' || c == '{' || c == '}' || c == '/' ||
+         c == '%';
+}
+
+tl::unexpected<Error> Parser::bad(const std::string& what) const {
+  return fail(ErrorKind::malformed, what + " at offset " + std::to_string(at_));
+}
+
+void Parser::skip_blanks() {
+  while (at_ < input_.size()) {
+    if (is_blank(input_[at_])) {
+      ++at_;
+    } else if (input_[at_] == '%') {
+      while (at_ < input_.size() && input_[at_] != '\n' && input_[at_] != '\r') ++at_;
+    } else {
+      return;
+    }
+  }
+}
+
+bool Parser::keyword(std::string_view word) {
+  skip_blanks();
+  const std::string_view rest = as_text(input_.subspan(at_));
+  if (!rest.starts_with(word)) return false;
+  if (rest.size() > word.size()) {
+    const auto next = static_cast<std::uint8_t>(rest[word.size()]);
+    if (!is_blank(next) && !is_delimiter(next)) return false;
+  }
+  at_ += word.size();
+  return true;
+}
+
+// §7.3.8.1: CR LF or LF, not CR alone.
+bool Parser::stream_follows() {
+  skip_blanks();
+  const std::string_view rest = as_text(input_.subspan(at_));
+  if (rest.starts_with("stream\r\n")) {
+    at_ += 8;
+    return true;
+  }
+  if (rest.starts_with("stream\n")) {
+    at_ += 7;
+    return true;
+  }
+  return false;
+}
+
+Result<Object> Parser::object() { return object(limits_.depth); }
+
+Result<std::int64_t> Parser::integer() {
+  skip_blanks();
+  const Object value = TRY(number());
+  if (!value.is(Object::Kind::integer)) return bad("an integer is missing before what stands");
+  return value.integer;
+}
+
+Result<Object> Parser::number() {
+  Object out;
+  out.offset = at_;
+  std::size_t i = at_;
+  const bool negative = i < input_.size() && input_[i] == '-';
+  if (i < input_.size() && (input_[i] == '-' || input_[i] == '+')) ++i;
+  std::int64_t value = 0;
+  std::size_t digits = 0;
+  bool point = false;
+  for (; i < input_.size(); ++i) {
+    const std::uint8_t c = input_[i];
+    if (c == '.' && !point) {
+      point = true;
+    } else if (c >= '0' && c <= '9') {
+      if (++digits > 18) return bad("a number of too many digits");
+      if (!point) value = value * 10 + (c - '0');
+    } else {
+      break;
+    }
+  }
+  if (digits == 0) return bad("an object is missing");
+  if (i < input_.size() && !is_blank(input_[i]) && !is_delimiter(input_[i])) return bad("a number that is none");
+  out.kind = point ? Object::Kind::real : Object::Kind::integer;
+  out.integer = negative ? -value : value;
+  if (point) out.text = as_text(input_.subspan(at_, i - at_));
+  at_ = i;
+  out.end = i;
+  return out;
+}
+
+Result<std::string> Parser::literal_string() {
+  std::string out;
+  std::size_t depth = 1;
+  ++at_;
+  while (at_ < input_.size()) {
+    const std::uint8_t c = input_[at_++];
+    if (c == '(') {
+      ++depth;
+    } else if (c == ')') {
+      if (--depth == 0) return out;
+    } else if (c == '\r') {
+      // §7.3.4.2: an end of line in a string reads as LF.
+      if (at_ < input_.size() && input_[at_] == '\n') ++at_;
+      out += '\n';
+      continue;
+    } else if (c == '\\') {
+      if (at_ >= input_.size()) break;
+      const std::uint8_t e = input_[at_++];
+      switch (e) {
+        case 'n':
+          out += '\n';
+          break;
+        case 'r':
+          out += '\r';
+          break;
+        case 't':
+          out += '\t';
+          break;
+        case 'b':
+          out += '\b';
+          break;
+        case 'f':
+          out += '\f';
+          break;
+        case '\r':
+          if (at_ < input_.size() && input_[at_] == '\n') ++at_;
+          break;
+        case '\n':
+          break;
+        default:
+          if (e >= '0' && e <= '7') {
+            unsigned value = e - '0';
+            for (int i = 0; i < 2 && at_ < input_.size() && input_[at_] >= '0' && input_[at_] <= '7'; ++i) {
+              value = value * 8 + (input_[at_++] - '0');
+            }
+            out += static_cast<char>(value & 0xFF);
+          } else {
+            out += static_cast<char>(e);
+          }
+      }
+      continue;
+    }
+    out += static_cast<char>(c);
+  }
+  return bad("a string that does not end");
+}
+
+Result<std::string> Parser::hexadecimal_string() {
+  std::string out;
+  ++at_;
+  int high = -1;
+  while (at_ < input_.size()) {
+    const std::uint8_t c = input_[at_++];
+    if (c == '>') {
+      if (high >= 0) out += static_cast<char>(high << 4);
+      return out;
+    }
+    if (is_blank(c)) continue;
+    const int value = hex_value(c);
+    if (value < 0) return bad("a hexadecimal string with another character");
+    if (high < 0) {
+      high = value;
+    } else {
+      out += static_cast<char>(high << 4 | value);
+      high = -1;
+    }
+  }
+  return bad("a hexadecimal string that does not end");
+}
+
+Result<std::string> Parser::name() {
+  std::string out;
+  ++at_;
+  while (at_ < input_.size() && !is_blank(input_[at_]) && !is_delimiter(input_[at_])) {
+    const std::uint8_t c = input_[at_++];
+    if (c == '#' && at_ + 1 < input_.size() && hex_value(input_[at_]) >= 0 && hex_value(input_[at_ + 1]) >= 0) {
+      out += static_cast<char>(hex_value(input_[at_]) << 4 | hex_value(input_[at_ + 1]));
+      at_ += 2;
+    } else {
+      out += static_cast<char>(c);
+    }
+  }
+  return out;
+}
+
+Result<Object> Parser::object(std::size_t depth) {
+  skip_blanks();
+  if (depth == 0) return fail(ErrorKind::limit, "objects nested too deep at offset " + std::to_string(at_));
+  if (++items_ > limits_.items) return fail(ErrorKind::limit, "an object of too many parts");
+  if (at_ >= input_.size()) return bad("an object is missing");
+  Object out;
+  out.offset = at_;
+  const std::uint8_t c = input_[at_];
+  const bool two = at_ + 1 < input_.size() && input_[at_ + 1] == c;
+  if (c == '<' && two) {
+    at_ += 2;
+    out.kind = Object::Kind::dictionary;
+    for (;;) {
+      skip_blanks();
+      if (at_ + 1 < input_.size() && input_[at_] == '>' && input_[at_ + 1] == '>') break;
+      if (at_ >= input_.size() || input_[at_] != '/') return bad("a dictionary whose key is no name");
+      std::string key = TRY(name());
+      Object value = TRY(object(depth - 1));
+      // Readers disagree on which of two counts: that is a way to show different people different documents. Few keys
+      // stand in one dictionary, but a list of thousands is possible: those are compared by sorting.
+      out.entries.push_back({std::move(key), std::move(value)});
+    }
+    at_ += 2;
+    std::vector<std::string_view> keys;
+    for (const DictionaryEntry& entry : out.entries) keys.push_back(entry.key);
+    std::sort(keys.begin(), keys.end());
+    const auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end()) return bad("a dictionary with the key \"" + std::string(*twice) + "\" twice");
+  } else if (c == '[') {
+    ++at_;
+    out.kind = Object::Kind::array;
+    for (;;) {
+      skip_blanks();
+      if (at_ < input_.size() && input_[at_] == ']') break;
+      out.items.push_back(TRY(object(depth - 1)));
+    }
+    ++at_;
+  } else if (c == '(') {
+    out.kind = Object::Kind::string;
+    out.text = TRY(literal_string());
+  } else if (c == '<') {
+    out.kind = Object::Kind::string;
+    out.hexadecimal = true;
+    out.text = TRY(hexadecimal_string());
+  } else if (c == '/') {
+    out.kind = Object::Kind::name;
+    out.text = TRY(name());
+  } else if (keyword("true")) {
+    out.kind = Object::Kind::boolean;
+    out.boolean = true;
+  } else if (keyword("false")) {
+    out.kind = Object::Kind::boolean;
+  } else if (keyword("null")) {
+    // null
+  } else {
+    out = TRY(number());
+    if (out.is(Object::Kind::integer) && out.integer >= 0 && out.integer <= 0xFFFFFFFF) {
+      // "12 0 R" is a reference; anything else leaves the number alone.
+      Parser ahead = *this;
+      ahead.skip_blanks();
+      const auto generation = ahead.number();
+      if (generation && generation->is(Object::Kind::integer) && generation->integer >= 0 &&
+          generation->integer <= 65535 && ahead.keyword("R")) {
+        const Ref ref{static_cast<std::uint32_t>(out.integer), static_cast<std::uint16_t>(generation->integer)};
+        const std::size_t offset = out.offset;
+        out = Object::make_reference(ref);
+        out.offset = offset;
+        at_ = ahead.at_;
+      }
+    }
+  }
+  out.end = at_;
+  return out;
+}
+
+void write(std::string& out, const Object& object) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  switch (object.kind) {
+    case Object::Kind::null:
+      out += "null";
+      return;
+    case Object::Kind::boolean:
+      out += object.boolean ? "true" : "false";
+      return;
+    case Object::Kind::integer:
+      out += std::to_string(object.integer);
+      return;
+    case Object::Kind::real:
+      out += object.text;
+      return;
+    case Object::Kind::string:
+      out += '<';
+      for (const char c : object.text) {
+        out += kHex[static_cast<std::uint8_t>(c) >> 4];
+        out += kHex[static_cast<std::uint8_t>(c) & 15];
+      }
+      out += '>';
+      return;
+    case Object::Kind::name:
+      out += '/';
+      for (const char c : object.text) {
+        const auto octet = static_cast<std::uint8_t>(c);
+        if (octet <= 0x20 || octet >= 0x7F || octet == '#' || is_delimiter(octet)) {
+          out += '#';
+          out += kHex[octet >> 4];
+          out += kHex[octet & 15];
+        } else {
+          out += c;
+        }
+      }
+      return;
+    case Object::Kind::array:
+      out += '[';
+      for (std::size_t i = 0; i < object.items.size(); ++i) {
+        if (i != 0) out += ' ';
+        write(out, object.items[i]);
+      }
+      out += ']';
+      return;
+    case Object::Kind::reference:
+      out += to_text(object.ref) + " R";
+      return;
+    case Object::Kind::dictionary:
+    case Object::Kind::stream:
+      break;
+  }
+  out += "<<";
+  for (const DictionaryEntry& entry : object.entries) {
+    write(out, Object::make_name(entry.key));
+    out += ' ';
+    if (object.kind == Object::Kind::stream && entry.key == "Length") {
+      out += std::to_string(object.raw.size());
+    } else {
+      write(out, entry.value);
+    }
+    out += '\n';
+  }
+  out += ">>";
+  if (object.kind == Object::Kind::stream) {
+    out += "\nstream\n";
+    out += as_text(object.raw);
+    out += "\nendstream";
+  }
+}
+
+std::string to_text(const Object& object) {
+  std::string out;
+  write(out, object);
+  return out;
+}
+
+std::string to_text(Ref ref) { return std::to_string(ref.number) + " " + std::to_string(ref.generation); }
+
+}  // namespace karta::crypto::pdf
