@@ -194,6 +194,7 @@ void Card::drop_reply() {
   reply_.clear();
   reply_.limit(kMaxData);
   reply_sent_ = 0;
+  reply_status_ = Sw::ok;
 }
 
 void Card::drop_chain() {
@@ -244,7 +245,6 @@ std::size_t Card::process(ByteView command, ByteSpan response) {
   if (system_.journal.faulted()) sw = Sw::memory_failure;
   if (!reply_.ok()) sw = Sw::no_diagnosis;  // an answer longer than the buffer is the card's own fault
   if (!keeps_data(sw)) drop_reply();
-  if (sw != Sw::ok) system_.channel.drop_prepared();
   wipe(memory);  // opened data, or a PIN in plain
 
   // A status word alone is protected in the terminal's memory, since the card's own may hold the parts of a chain.
@@ -265,6 +265,7 @@ std::size_t Card::process(ByteView command, ByteSpan response) {
     reply_sent_ += n;
     const std::size_t left = rest.size() - n;
     if (left != 0) {
+      reply_status_ = sw;
       sw = static_cast<Sw>(static_cast<u16>(Sw::bytes_remaining) | (left > 0xFF ? 0 : left));
     } else {
       drop_reply();
@@ -291,7 +292,8 @@ Sw Card::dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange) {
   const bool formed =
       parse_command(apdu, command) && apdu.size() <= kMaxCommandBytes && command.data.size() <= kMaxData;
   if (apdu.size() >= 4) {
-    // A class that is not the card's changes nothing, not even an answer under way (behaviour 15).
+    // A class that is not the card's changes nothing, not even an answer or a session under way (behaviour 15): a
+    // reader's own commands, class FF, come through now and then.
     KARTA_OS_TRY(check_class(command.cla));
   }
 
@@ -300,11 +302,11 @@ Sw Card::dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange) {
     if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
     if (!command.data.empty() || command.ne == 0) return Sw::wrong_length;
     exchange.ne = command.ne;
-    return Sw::ok;
+    return reply_status_;
   }
   drop_reply();
   // Challenges die with any other command (behaviour 19).
-  if (!is_external_authenticate(command)) system_.channel.drop_prepared();
+  if (!formed || !is_external_authenticate(command)) system_.channel.drop_prepared();
   if (command.ins != kExternalAuthenticate) system_.terminal.drop_challenge();
 
   exchange.ne = command.ne;
@@ -410,7 +412,9 @@ Sw Card::execute(const CommandRow& row, const Command& command) {
       return Sw::security_status_not_satisfied;
     }
   }
-  return row.handler(system_, command, reply_);
+  const Sw sw = row.handler(system_, command, reply_);
+  if (sw != Sw::ok) system_.channel.drop_prepared();
+  return sw;
 }
 
 }  // namespace karta::os

@@ -98,6 +98,7 @@ class Card {
   // The answer under way, in the working memory, and how much of it has been fetched.
   Writer reply_{ByteSpan(system_.work).first(kMaxData)};
   std::size_t reply_sent_ = 0;
+  Sw reply_status_ = Sw::ok;  // what its last part ends with
 };
 
 }  // namespace karta::os

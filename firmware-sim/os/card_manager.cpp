@@ -203,6 +203,7 @@ Sw read_loading_template(ByteView data, u8& key_bytes, u8& version) {
 // Amendment A scenario 3, the card's side: keys nobody but the department can know, and a receipt that it has them.
 Sw load_domain_keys(System& card, ByteView data, ByteView crt, ByteView point, Writer& reply) {
   File df;
+  if (card.personalised_domain == kNoSlot) return Sw::conditions_not_satisfied;
   KARTA_OS_TRY(card.files.load(card.personalised_domain, df));
   if (!KeySets::is_domain(df)) return Sw::conditions_not_satisfied;
   KeySet set;

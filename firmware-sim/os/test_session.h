@@ -240,7 +240,8 @@ class Scp03Host {
     const Memory whole = with_length(plain.data + Memory(n_, 0), extended);
     const Memory signed_part = plain.header + slice(whole, 0, whole.size() - n_);
     chaining_ = cmac(s_mac, chaining_ + signed_part);
-    const Memory le = plain.le.empty() ? Memory{} : extended ? Memory{0, 0} : plain.le;
+    Memory le = plain.le;
+    if (extended && le.size() == 1) le = Memory{static_cast<u8>(le[0] == 0 ? 1 : 0), le[0]};
     return signed_part + slice(chaining_, 0, n_) + le;
   }
   // The plain answer; throws where the level wants a MAC and it is wrong.
