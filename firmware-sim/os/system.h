@@ -145,10 +145,11 @@ struct System {
   // The channel and the terminal in it satisfy the rule.
   bool channel_satisfies(const File& file, const ChannelRule& rule);
   bool in_identity_application();
-  // GENERAL AUTHENTICATE with the chaining bit is a step of a protocol, not a part of a longer command.
+  // GENERAL AUTHENTICATE with the chaining bit is a step of a protocol (or would be, had it not been broken off), not a
+  // part of a longer command.
   bool steps() const {
-    return environment.operation == SecurityEnvironment::Operation::pace ||
-           environment.operation == SecurityEnvironment::Operation::restricted_identification;
+    return environment.operation != SecurityEnvironment::Operation::agree &&
+           environment.operation != SecurityEnvironment::Operation::chip_authentication;
   }
   bool operational(const File& file) const { return activated || file.life == LifeCycle::activated; }
 
