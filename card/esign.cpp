@@ -236,8 +236,7 @@ struct ESignApplication::State {
     return guard;
   }
 
-  // The same without the counter, for what does not depend on content: PIN references count for the whole card, and
-  // while the session is the same, so is the card.
+  // The same without the counter, for what does not depend on content: while the session is the same, so is the card.
   Result<Transaction> enter_session() {
     if (!opened) return enter();
     CardConnection& connection = channel.connection();
@@ -440,10 +439,19 @@ struct ESignApplication::State {
     return {};
   }
 
+  // PIN references are the application's. Where another program has left another one selected, the card knows none by
+  // that number there, and no try was spent: select ours and ask again. So a SELECT is paid for only when it is due.
+  Result<ResponseApdu> transmit_pin(const CommandApdu& command) {
+    ResponseApdu response = TRY(channel.transmit(command));
+    if (response.status != kSwReferenceNotFound || in_directory) return response;
+    TRY(select_directory());
+    return channel.transmit(command);
+  }
+
   Status present(PinKind kind, const SecretBytes& pin) {
     TRY(require_holder_pin(kind));
     TRY(check_presented_pin(kind, pin));
-    const ResponseApdu response = TRY(channel.transmit(verify(reference_of(kind), pin_field(pin).expose_secret())));
+    const ResponseApdu response = TRY(transmit_pin(verify(reference_of(kind), pin_field(pin).expose_secret())));
     return pin_result(response.status, kind, "verify the PIN");
   }
 
@@ -651,7 +659,7 @@ Result<CardPublicKey> ESignApplication::read_public_key(const CardKey& key) {
 Result<PinStatus> ESignApplication::pin_status(PinKind kind) {
   TRY(require_holder_pin(kind));
   const Transaction guard = TRY(state_->enter_session());
-  const ResponseApdu response = TRY(state_->channel.transmit(verify_status(reference_of(kind))));
+  const ResponseApdu response = TRY(state_->transmit_pin(verify_status(reference_of(kind))));
   PinStatus status;
   if (response.status.ok()) {
     status.verified = true;
@@ -680,7 +688,7 @@ Status ESignApplication::change_pin(PinKind kind, const SecretBytes& old_pin, co
     return fail(ErrorKind::pin_rejected, "the new " + std::string(name_of(kind)) + " is the old one");
   }
   const Transaction guard = TRY(state_->enter());
-  const ResponseApdu response = TRY(state_->channel.transmit(change_reference_data(
+  const ResponseApdu response = TRY(state_->transmit_pin(change_reference_data(
       reference_of(kind), pin_field(old_pin).expose_secret(), pin_field(new_pin).expose_secret())));
   if (response.status == kSwWrongData) {
     return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
@@ -693,6 +701,8 @@ Status ESignApplication::unblock_pin(PinKind kind, const SecretBytes& puk, const
   TRY(check_presented_pin(PinKind::puk, puk));
   TRY(check_new_pin(kind, new_pin));
   const Transaction guard = TRY(state_->enter());
+  // In the identity application RESET RETRY COUNTER means something else: never on the off chance.
+  TRY(state_->select_directory());
   const ResponseApdu response = TRY(state_->channel.transmit(
       reset_retry_counter(reference_of(kind), pin_field(puk).expose_secret(), pin_field(new_pin).expose_secret())));
   if (response.status == kSwWrongData) {
@@ -717,9 +727,11 @@ Result<StatusWord> pad_status(CardConnection& connection, CardConnection::PadEnt
 
 }  // namespace
 
+// Before a PIN pad the application is selected: nobody is asked twice for a PIN because another program was there.
 Status ESignApplication::verify_pin_by_pad(PinKind kind) {
   TRY(require_holder_pin(kind));
   const Transaction guard = TRY(state_->enter_session());
+  TRY(state_->select_directory());
   const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::verify,
                                            verify_structure(reference_of(kind), kPadDigits)));
   return pin_result(status, kind, "verify the PIN");
@@ -728,6 +740,7 @@ Status ESignApplication::verify_pin_by_pad(PinKind kind) {
 Status ESignApplication::change_pin_by_pad(PinKind kind) {
   TRY(require_holder_pin(kind));
   const Transaction guard = TRY(state_->enter());
+  TRY(state_->select_directory());
   const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::modify,
                                            change_structure(reference_of(kind), kPadDigits)));
   if (status == kSwWrongData) {
@@ -739,6 +752,7 @@ Status ESignApplication::change_pin_by_pad(PinKind kind) {
 Status ESignApplication::unblock_pin_by_pad(PinKind kind) {
   TRY(require_holder_pin(kind));
   const Transaction guard = TRY(state_->enter());
+  TRY(state_->select_directory());
   const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::modify,
                                            unblock_structure(reference_of(kind), kPadDigits)));
   if (status == kSwWrongData) {

@@ -4,13 +4,17 @@
 #include <charconv>
 
 #include "base/der.h"
-#include "card/card_type.h"
+#include "card/domain_keys.h"
+#include "card/identity_steps.h"
 #include "card/iso7816.h"
+#include "card/issuer_channel.h"
+#include "card/personalisation_step.h"
 #include "card/pkcs15.h"
-#include "card/transports.h"
 
 namespace karta::card {
 namespace {
+
+using Step = PersonalisationStep;
 
 // Directory files of the application, by the numbers programs are used to.
 constexpr std::uint16_t kEfAodf = 0x4401, kEfPrkdf = 0x4402, kEfCdf = 0x4403, kEfPukdf = 0x4404;
@@ -19,89 +23,6 @@ constexpr std::uint16_t kEfAodf = 0x4401, kEfPrkdf = 0x4402, kEfCdf = 0x4403, kE
 constexpr std::uint16_t kObjectCardInfo = 0x01A0, kObjectFileList = 0x01A1, kObjectPin = 0x0100,
                         kObjectSharedPuk = 0x010F, kObjectWipe = 0x01E0;
 constexpr std::uint8_t kPinIsTransport = 0x01, kPinHasSharedPuk = 0x02;
-
-// Access rules, data object 86: nibbles read|use, update, delete, generate and two unused; 0 free, F never, else a PIN.
-constexpr std::uint8_t kNever = 0x0F, kFree = 0x00;
-Bytes access(std::uint8_t read_or_use, std::uint8_t update, std::uint8_t remove, std::uint8_t generate) {
-  return {static_cast<std::uint8_t>(read_or_use << 4 | update), static_cast<std::uint8_t>(remove << 4 | generate),
-          0xFF};
-}
-
-Bytes number16(std::size_t value) {
-  Bytes octets;
-  append_be16(octets, static_cast<std::uint16_t>(value));
-  return octets;
-}
-
-// ISO 7816-4 §7.4.3: 62 { 80 size, 82 descriptor, 83 identifier, 85 properties, 86 access }. Key files state bits.
-CommandApdu create(std::uint16_t file_id, std::size_t size, std::uint8_t descriptor, const Bytes& rules,
-                   const Bytes& properties) {
-  return create_file(
-      make_tlv(0x62, {make_tlv(0x80, number16(size)), make_tlv(0x82, Bytes{descriptor}),
-                      make_tlv(0x83, number16(file_id)), make_tlv(0x85, properties), make_tlv(0x86, rules)}));
-}
-
-CommandApdu create_transparent(std::uint16_t file_id, std::size_t size, const Bytes& rules) {
-  return create(file_id, size, 0x01, rules, Bytes{0x00, 0x00});
-}
-
-std::string hex16(std::uint16_t value) { return to_hex_upper(number16(value)); }
-
-// One command of a step, and what may come back.
-struct Command {
-  CommandApdu apdu;
-  std::size_t octets_back = 0;               // data octets of the answer
-  std::optional<StatusWord> also_fine;       // done already, or nothing to do
-  std::optional<std::uint16_t> select_then;  // after `also_fine`: select this file of the current DF
-};
-
-struct Step {
-  std::string words;
-  std::vector<Command> commands;
-  std::optional<KeyRole> makes_key;  // the last command's answer is its public key
-  bool estimated = false;
-};
-
-// What a command costs on the wire, as PlainChannel sends it.
-WireCount cost_of(const Command& command, const ChannelLimits& limits) {
-  WireCount cost;
-  std::size_t left = command.apdu.data.size();
-  while (left > limits.command_data) {
-    ++cost.commands;
-    CommandApdu link(0, 0, 0, 0, Bytes(limits.command_data, 0));
-    cost.octets_out += encoded_size(link);
-    cost.octets_back += 2;
-    left -= limits.command_data;
-  }
-  CommandApdu last(0, 0, 0, 0, Bytes(left, 0), command.apdu.le);
-  if (last.le) last.le = std::min(*last.le, limits.response_data);
-  ++cost.commands;
-  cost.octets_out += encoded_size(last);
-  const std::size_t first = last.le ? std::min(command.octets_back, *last.le) : 0;
-  cost.octets_back += first + 2;
-  // The rest by GET RESPONSE, five octets each.
-  for (std::size_t rest = command.octets_back - first; rest > 0;) {
-    const std::size_t part = std::min(rest, kShortResponse);
-    ++cost.commands;
-    cost.octets_out += 5;
-    cost.octets_back += part + 2;
-    rest -= part;
-  }
-  return cost;
-}
-
-// A file of exactly `size` octets that begins with `content`.
-Step write_file_step(std::string words, std::uint16_t file_id, std::size_t size, const Bytes& rules, ByteView content,
-                     const ChannelLimits& limits) {
-  Step step;
-  step.words = std::move(words);
-  step.commands.push_back({create_transparent(file_id, size, rules), 0, kSwFileExists, file_id});
-  for (std::size_t offset = 0; offset < content.size(); offset += limits.command_data) {
-    const ByteView part = content.subspan(offset, std::min(limits.command_data, content.size() - offset));
-    step.commands.push_back({update_binary(offset, part), 0, {}, {}});
-  }
-  return step;
-}
 
 // 7F49 { 86 point } or { 81 modulus, 82 exponent }
 std::size_t public_key_answer_octets(const CardKeyType& type) {
@@ -190,6 +111,7 @@ std::string Journal::to_text() const {
   text += "phase " + std::to_string(phase) + "\n";
   text += "step " + std::to_string(next_step) + "\n";
   for (const auto& [role, key] : public_keys) text += "key " + std::string(to_string(role)) + " " + to_hex(key) + "\n";
+  for (const auto& [file, point] : points) text += "point " + hex16(file) + " " + to_hex(point) + "\n";
   return text;
 }
 
@@ -223,6 +145,12 @@ Result<Journal> Journal::from_text(std::string_view text) {
         return fail(ErrorKind::malformed, "card journal: a key of no known role");
       }
       journal.public_keys[*role] = TRY(from_hex(rest.substr(rest.find(' ') + 1)));
+    } else if (word == "point") {
+      const Bytes file = TRY(from_hex(rest.substr(0, rest.find(' '))));
+      if (file.size() != 2 || rest.find(' ') == std::string_view::npos) {
+        return fail(ErrorKind::malformed, "card journal: a point of no file");
+      }
+      journal.points[load_be16(file)] = TRY(from_hex(rest.substr(rest.find(' ') + 1)));
     } else {
       return fail(ErrorKind::malformed, "card journal: unknown line \"" + std::string(word) + "\"");
     }
@@ -240,6 +168,7 @@ struct Personalisation::State {
   StepProgress progress;
   JournalSink sink;
   bool resumed = false;
+  StepPlace place = StepPlace::anywhere;  // the DF that is current
   // Where the application was left selected.
   const CardConnection* connection = nullptr;
   std::uint64_t transaction = 0;
@@ -250,6 +179,7 @@ struct Personalisation::State {
   Step look(bool first_phase) const {
     Step step;
     step.words = "select the e-signature application, read serial number and state";
+    step.leaves = StepPlace::esign;
     step.commands.push_back({select_application(kPkcs15Aid, SelectReturn::control_parameters), 41, {}, {}});
     step.commands.push_back({get_data(kObjectCardInfo, kShortResponse), 20, {}, {}});
     if (first_phase) step.commands.push_back({get_data(kObjectFileList, kShortResponse), 0, {}, {}});
@@ -290,10 +220,14 @@ struct Personalisation::State {
       step.words = "create key file " + hex16(key.key_file) + " for " + std::string(to_string(key.role)) + " (" +
                    std::string(key.type->name) + ", " + std::string(name_of(key.pin)) +
                    (key.pin_each_time ? " each time" : "") + ") and generate the key in it";
-      const Bytes properties = {static_cast<std::uint8_t>(key.pin_each_time ? pin << 4 : 0), key.purpose};
-      step.commands.push_back({create(key.key_file, key.type->bits, key.type->file_descriptor,
-                                      access(pin, kNever, kNever, pin), properties),
-                               0, kSwFileExists, key.key_file});
+      step.place = StepPlace::esign;
+      FileToCreate file;
+      file.id = key.key_file;
+      file.size = key.type->bits;
+      file.descriptor = key.type->file_descriptor;
+      file.rules = access_nibbles(pin, nibble::never, nibble::never, pin);
+      file.properties = {static_cast<std::uint8_t>(key.pin_each_time ? pin << 4 : 0), key.purpose};
+      step.commands.push_back({create(file), 0, kSwFileExists, key.key_file});
       const Bytes parameters =
           key.type->family == KeyFamily::rsa ? Bytes{0x30, 0x05, 0x81, 0x03, 0x01, 0x00, 0x01} : Bytes{};
       const std::size_t back = public_key_answer_octets(*key.type);
@@ -301,6 +235,12 @@ struct Personalisation::State {
           {generate_key_pair(parameters, back <= kShortResponse ? kShortResponse : back + 16), back, {}, {}});
       step.makes_key = key.role;
       steps.push_back(std::move(step));
+    }
+    steps.push_back(agreement_key_step(profile.card_manager));
+    if (profile.identity) {
+      for (Step& step : identity_prepare_steps(*profile.identity, data, with_secrets)) {
+        steps.push_back(std::move(step));
+      }
     }
     return steps;
   }
@@ -404,14 +344,27 @@ struct Personalisation::State {
     return encode_ef_dir(applications);
   }
 
-  // `certificates` null: their sizes are estimated.
-  std::vector<Step> complete_steps(const CardCertificates* certificates, const ChannelLimits& limits) const {
+  // A file of the e-sign application.
+  static Step write_esign_file(std::string words, std::uint16_t id, std::size_t size, Bytes rules, ByteView content,
+                               std::size_t room) {
+    FileToCreate file;
+    file.id = id;
+    file.size = size;
+    file.rules = std::move(rules);
+    Step step = write_file_step(std::move(words), file, content, room);
+    step.place = StepPlace::esign;
+    return step;
+  }
+
+  // `certificates` null: their sizes are estimated. `room`: data octets of one command.
+  std::vector<Step> complete_steps(const CardCertificates* certificates, std::size_t room) const {
     std::vector<Step> steps;
     const auto write_certificate = [&](const std::string& name, std::uint16_t file, const Bytes& content,
                                        std::size_t slack, std::uint8_t update) {
-      Step step = write_file_step("write the certificate of " + name + " to " + hex16(file) + " (" +
-                                      std::to_string(content.size()) + " octets)",
-                                  file, content.size() + slack, access(kFree, update, kNever, kNever), content, limits);
+      Step step = write_esign_file("write the certificate of " + name + " to " + hex16(file) + " (" +
+                                       std::to_string(content.size()) + " octets)",
+                                   file, content.size() + slack,
+                                   access_nibbles(nibble::free, update, nibble::never, nibble::never), content, room);
       step.estimated = certificates == nullptr;
       steps.push_back(std::move(step));
     };
@@ -428,13 +381,13 @@ struct Personalisation::State {
       write_certificate("the authority \"" + authority.name + "\"", authority.certificate_file,
                         certificates != nullptr ? certificates->authorities.at(authority.name)
                                                 : Bytes(estimated_certificate_octets(*find_card_key_type("p384")), 0),
-                        0, kNever);
+                        0, nibble::never);
     }
-    const Bytes fixed = access(kFree, kNever, kNever, kNever);
     const auto write_directory = [&](const char* name, std::uint16_t file, const Bytes& content) {
-      steps.push_back(write_file_step(
+      steps.push_back(write_esign_file(
           std::string("write ") + name + " to " + hex16(file) + " (" + std::to_string(content.size()) + " octets)",
-          file, content.size(), fixed, content, limits));
+          file, content.size(), access_nibbles(nibble::free, nibble::never, nibble::never, nibble::never), content,
+          room));
     };
     write_directory("the PIN directory", kEfAodf, aodf());
     write_directory("the private-key directory", kEfPrkdf, prkdf());
@@ -443,14 +396,29 @@ struct Personalisation::State {
     write_directory("TokenInfo", kEfTokenInfo, token_info());
     write_directory("the object directory", kEfOdf, odf());
 
-    // EF.DIR of its exact size takes the place of the blank card's.
+    if (profile.identity) {
+      const ByteView security = certificates != nullptr ? ByteView(certificates->card_security) : ByteView();
+      for (Step& step : identity_complete_steps(*profile.identity, data, security, room)) {
+        steps.push_back(std::move(step));
+      }
+    }
+    steps.push_back(
+        agreement_certificate_step(certificates != nullptr ? ByteView(certificates->agreement) : ByteView(), room));
+
+    // EF.DIR of its exact size takes the place of the blank card's; terminals read it before they are let in anywhere.
     const Bytes dir = ef_dir();
+    FileToCreate file;
+    file.id = kEfDir;
+    file.size = dir.size();
+    file.rules = access_nibbles(nibble::free, nibble::never, nibble::never, nibble::never);
+    file.short_id = 0x1E;
+    file.channel = ChannelRules{{channel_rule::free}, {channel_rule::nobody | channel_rule::or_issuer}};
     Step step = write_file_step("write EF.DIR with " + std::to_string(profile.applications.size()) +
                                     (profile.applications.size() == 1 ? " application (" : " applications (") +
                                     std::to_string(dir.size()) + " octets)",
-                                kEfDir, dir.size(), fixed, dir, limits);
-    step.commands.insert(step.commands.begin(), Command{delete_file(kEfDir), 0, kSwNotFound, {}});
-    step.commands.insert(step.commands.begin(), Command{select_master_file(SelectReturn::nothing), 0, {}, {}});
+                                file, dir, room);
+    step.place = StepPlace::master;
+    step.commands.insert(step.commands.begin(), StepCommand{delete_file(kEfDir), 0, kSwNotFound, {}});
     steps.push_back(std::move(step));
 
     Step close;
@@ -489,12 +457,23 @@ struct Personalisation::State {
       }
     }
     journal.serial = serial;
+    place = StepPlace::esign;
     return directory;
   }
 
+  crypto::KeyType curve_of(std::uint16_t file) const {
+    if (file == kAgreementKeyFile || !profile.identity) return profile.card_manager.agreement_curve;
+    return file == kChipAuthenticationFile ? profile.identity->chip_authentication_curve
+                                           : profile.identity->restricted_identification_curve;
+  }
+
   Status run_step(Channel& channel, const Step& step) {
+    if (step.place != StepPlace::anywhere && step.place != place) {
+      TRY(channel.run(select_place(step.place), step.words));
+      place = step.place;
+    }
     Bytes answer;
-    for (const Command& command : step.commands) {
+    for (const StepCommand& command : step.commands) {
       ResponseApdu response = TRY(channel.transmit(command.apdu));
       // Only work taken up again may find something done: else it would be someone else's.
       const bool fine = command.also_fine && response.status == *command.also_fine &&
@@ -506,6 +485,7 @@ struct Personalisation::State {
       answer = std::move(response.data);
     }
     if (step.makes_key) TRY(take_key(channel, *step.makes_key, answer));
+    if (step.makes_point) journal.points[*step.makes_point] = TRY(generated_point(curve_of(*step.makes_point), answer));
     return {};
   }
 
@@ -545,11 +525,25 @@ struct Personalisation::State {
     return {};
   }
 
+  static CommandApdu select_place(StepPlace place) {
+    switch (place) {
+      case StepPlace::esign:
+        return select_application(kPkcs15Aid, SelectReturn::nothing);
+      case StepPlace::identity:
+        return select_application(kIdentityAid, SelectReturn::nothing);
+      case StepPlace::master:
+      case StepPlace::anywhere:
+        break;
+    }
+    return select_master_file(SelectReturn::nothing);
+  }
+
   Status run_steps(Channel& channel, const std::vector<Step>& steps) {
     const auto count = static_cast<unsigned>(steps.size());
     for (unsigned i = journal.next_step; i < count; ++i) {
       if (progress) progress(i + 1, count, steps[i].words);
       TRY(run_step(channel, steps[i]));
+      if (steps[i].leaves) place = *steps[i].leaves;
       resumed = false;
       journal.next_step = i + 1;
       if (sink) TRY(sink(journal));
@@ -584,30 +578,59 @@ Result<Personalisation> Personalisation::make(const CardProfile& profile, const 
       return fail(ErrorKind::configuration, "the profile's keys lack a type or a PIN");
     }
   }
+  if (profile.identity && !digits(data.secrets.can, profile.can_digits)) {
+    return fail(ErrorKind::configuration, "the CAN must have " + std::to_string(profile.can_digits) + " digits");
+  }
   return Personalisation(std::make_unique<State>(profile, data));
 }
 
 PersonalisationPlan Personalisation::plan(const ChannelLimits& limits) const {
   PersonalisationPlan plan;
+  const StepWire wire{limits, state_->profile.card_manager.mode};
+  StepPlace place = StepPlace::anywhere;
+  const auto add = [](PlanStep& shown, const WireCount& cost) {
+    shown.commands += static_cast<unsigned>(cost.commands);
+    shown.octets_out += cost.octets_out;
+    shown.octets_back += cost.octets_back;
+  };
   const auto show = [&](const std::vector<Step>& steps, std::vector<PlanStep>& out) {
     for (const Step& step : steps) {
       PlanStep shown;
       shown.words = step.words;
       shown.estimated = step.estimated;
-      for (const Command& command : step.commands) {
-        const WireCount cost = cost_of(command, limits);
-        shown.commands += static_cast<unsigned>(cost.commands);
-        shown.octets_out += cost.octets_out;
-        shown.octets_back += cost.octets_back;
+      if (step.place != StepPlace::anywhere && step.place != place) {
+        add(shown, cost_of({State::select_place(step.place), 0, {}, {}}, wire));
+        place = step.place;
       }
+      for (const StepCommand& command : step.commands) add(shown, cost_of(command, wire));
+      if (step.leaves) place = *step.leaves;
       out.push_back(std::move(shown));
     }
   };
+  for (const IssuerChannelStep& step : issuer_channel_steps(state_->profile.card_manager)) {
+    PlanStep shown;
+    shown.words = step.words;
+    for (const StepCommand& command : step.commands) {
+      add(shown, step.is_protected ? cost_of(command, wire) : plain_cost_of(command, limits));
+    }
+    plan.prepare.push_back(std::move(shown));
+  }
   show({state_->look(true)}, plan.prepare);
   show(state_->prepare_steps(false), plan.prepare);
-  show({state_->look(false)}, plan.complete);
-  show(state_->complete_steps(nullptr, limits), plan.complete);
+  show(state_->complete_steps(nullptr, wire.room()), plan.complete);
   return plan;
+}
+
+SecurityInfos Personalisation::card_access() const {
+  return state_->profile.identity ? card_access_of(*state_->profile.identity) : SecurityInfos{};
+}
+
+Result<SecurityInfos> Personalisation::card_security() const {
+  const auto point = state_->journal.points.find(kChipAuthenticationFile);
+  if (!state_->profile.identity || point == state_->journal.points.end()) {
+    return fail(ErrorKind::configuration, "the card has no identity application, or no key for it yet");
+  }
+  return card_security_of(*state_->profile.identity, point->second, state_->data);
 }
 
 void Personalisation::on_progress(StepProgress progress) { state_->progress = std::move(progress); }
@@ -641,8 +664,15 @@ Status Personalisation::complete(Channel& channel, const CardCertificates& certi
       return fail(ErrorKind::configuration, "the certificate of the authority \"" + authority.name + "\" is missing");
     }
   }
+  if (certificates.agreement.empty()) {
+    return fail(ErrorKind::configuration, "the certificate of the card's agreement key is missing");
+  }
+  if (state.profile.identity &&
+      (certificates.card_security.empty() || state.data.trust_anchor.empty() || !state.data.date)) {
+    return fail(ErrorKind::configuration, "EF.CardSecurity, the terminals' trust anchor or the date is missing");
+  }
   const Transaction guard = TRY(Transaction::begin(channel.connection()));
-  const std::vector<Step> steps = state.complete_steps(&certificates, channel.limits());
+  const std::vector<Step> steps = state.complete_steps(&certificates, channel.limits().command_data);
   // In the transaction prepare() ran in, the application is selected and nobody else has had the card.
   if (state.connection != &channel.connection() || state.transaction != channel.connection().transaction() ||
       state.resumed) {
@@ -720,6 +750,10 @@ Status check_personalised(Channel& channel, const CardProfile& profile, const Ca
   for (const PinProfile& pin : profile.pins) {
     const PinStatus status = TRY(esign.pin_status(pin.kind));
     if (status.verified || status.tries_left != pin.tries) return differs("state of " + std::string(name_of(pin.kind)));
+  }
+  if (profile.identity) {
+    const Bytes access = TRY(read_file(channel, Path{kEfCardAccess}));
+    if (access != card_access_of(*profile.identity).encode()) return differs("EF.CardAccess");
   }
   const FileControl directory = TRY(select(channel, ByteView(kPkcs15Aid)));
   if (!directory.operational()) return differs("personalisation is not closed");

@@ -1,8 +1,9 @@
 // Personalisation: making a blank card a citizen's card, as a plan that can be shown before it runs.
 //
 // It goes in two phases, since a CA stands between them: prepare() sets PINs and PUK and generates the keys on the
-// card, and returns their public keys; complete() writes the certificates and the directory, and closes the card for
-// good. The Journal between and inside the phases is small and without secrets; an interrupted card goes on from it.
+// card, and returns their public keys; complete() writes the certificates, the identity application and the directory,
+// and closes the card for good. Both run inside the issuer's channel (issuer_channel.h). The Journal between and inside
+// the phases is small and without secrets; an interrupted card goes on from it.
 #pragma once
 
 #include <functional>
@@ -14,8 +15,11 @@
 
 #include "base/random.h"
 #include "card/channel.h"
+#include "card/cv_certificate.h"
 #include "card/esign.h"
+#include "card/identity_data.h"
 #include "card/profile.h"
+#include "card/security_infos.h"
 
 namespace karta::card {
 
@@ -29,18 +33,37 @@ struct CardSecrets {
   static CardSecrets generate(const CardProfile& profile, RandomSource& random);
 };
 
+/// What the card compares with when a terminal asks "born before?", "lives in?", "valid on?" (auxiliary data of
+/// TR-03110-3 A.6.5); empty: it answers "nothing to compare with".
+struct ComparisonData {
+  std::string birth_date;   ///< YYYYMMDD, an unknown part filled up to the latest day possible
+  std::string valid_until;  ///< YYYYMMDD
+  Bytes municipality;       ///< as in data group 18
+};
+
 /// What is individual about one card.
 struct CardData {
   CardSecrets secrets;
-  std::string label;                     ///< TokenInfo label; empty: the profile's
-  std::optional<Bytes> expected_serial;  ///< refuse any other chip
+  std::map<unsigned, Bytes> data_groups;  ///< whole files by number, from encode_data_groups()
+  ComparisonData comparison;
+  std::optional<std::uint64_t> status_index;  ///< for EF.CardSecurity
+  Bytes trust_anchor;                         ///< self-signed CVCA certificate, 7F21; only with [identity]
+  std::optional<CvDate> date;                 ///< the card's idea of today to begin with
+  std::string label;                          ///< TokenInfo label; empty: the profile's
+  std::optional<Bytes> expected_serial;       ///< refuse any other chip
 };
 
-/// Certificates for phase two.
+/// Certificates and signatures for phase two.
 struct CardCertificates {
   std::map<KeyRole, Bytes> by_role;          ///< DER
   std::map<std::string, Bytes> authorities;  ///< DER, by the profile's name
+  Bytes agreement;                           ///< DER: of the card's agreement key
+  Bytes card_security;                       ///< EF.CardSecurity; only with [identity]
 };
+
+/// The files of the data groups the profile names and `values` has, each with a fresh salt.
+Result<std::map<unsigned, Bytes>> encode_data_groups(const IdentityProfile& profile, const IdentityData& values,
+                                                     RandomSource& random);
 
 /// One step as --dry-run shows it. Figures are exact for short forms and extended lengths alike, unless `estimated`.
 struct PlanStep {
@@ -62,9 +85,10 @@ struct PersonalisationPlan {
 struct Journal {
   Bytes serial;
   std::string profile;
-  unsigned phase = 1;                    ///< 1 prepare, 2 complete, 3 done
-  unsigned next_step = 0;                ///< within the phase
-  std::map<KeyRole, Bytes> public_keys;  ///< DER SubjectPublicKeyInfo
+  unsigned phase = 1;                     ///< 1 prepare, 2 complete, 3 done
+  unsigned next_step = 0;                 ///< within the phase
+  std::map<KeyRole, Bytes> public_keys;   ///< DER SubjectPublicKeyInfo
+  std::map<std::uint16_t, Bytes> points;  ///< of the card's own keys by file: chip authentication 0041, agreement 00C5
 
   std::string to_text() const;
   static Result<Journal> from_text(std::string_view text);
@@ -83,7 +107,7 @@ class Personalisation {
   Personalisation& operator=(Personalisation&&) noexcept;
   ~Personalisation();
 
-  /// The steps, with `limits` deciding how often long content is cut.
+  /// The steps with what they cost inside SCP03; `limits` of the plain channel decide how often long content is cut.
   PersonalisationPlan plan(const ChannelLimits& limits) const;
 
   void on_progress(StepProgress progress);
@@ -94,6 +118,12 @@ class Personalisation {
   Result<std::map<KeyRole, Bytes>> prepare(Channel& channel);
   /// Phase two: certificates, directory, closing. check_personalised() reads it all back.
   Status complete(Channel& channel, const CardCertificates& certificates);
+
+  /// EF.CardAccess.
+  SecurityInfos card_access() const;
+  /// What EF.CardSecurity says besides, once prepare() has made the keys: to be signed by the document signer.
+  /// Fails with `configuration` where the profile has no [identity].
+  Result<SecurityInfos> card_security() const;
 
   /// Goes on where `journal` ends: the next prepare() or complete() starts there. Fails with `card_unknown` if it is
   /// of another profile; the card's serial is compared when the work starts.

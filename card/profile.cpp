@@ -9,6 +9,10 @@
 #include <set>
 #include <sstream>
 
+#include "card/domain_parameters.h"
+#include "card/global_platform.h"
+#include "card/identity_data.h"
+
 namespace karta::card {
 namespace {
 
@@ -268,12 +272,100 @@ Result<AuthorityProfile> read_authority(Table& table, std::size_t keys, std::siz
   return authority;
 }
 
+// A curve cards have for PACE and its companions, by name.
+Result<crypto::KeyType> read_curve(const Table& table, std::string_view key, const std::string& name) {
+  const auto curve = crypto::find_key_type(name);
+  if (curve && domain_parameters_of(*curve) != 0) return *curve;
+  std::string known;
+  for (const DomainParameters& row : kDomainParameters) {
+    known += (known.empty() ? "" : ", ") + std::string(crypto::row_of(row.curve).name);
+  }
+  return table.wrong_key(key, "must be one of " + known);
+}
+
+Result<CardManagerProfile> read_card_manager(Table& table) {
+  CardManagerProfile manager;
+  // Version 1 is the blank card's.
+  manager.key_version = static_cast<std::uint8_t>(TRY(table.number("key_version", manager.key_version, 2, 0x7F)));
+  const auto bits = TRY(table.number("key_bits", static_cast<std::int64_t>(manager.key_octets) * 8, 128, 256));
+  manager.key_octets = static_cast<std::size_t>(bits) / 8;
+  if (bits % 8 != 0 || !crypto::is_aes_key(manager.key_octets)) {
+    return table.wrong_key("key_bits", "must be 128, 192 or 256");
+  }
+  const std::string mode = TRY(table.text("mode")).value_or("S16");
+  if (mode != "S8" && mode != "S16") return table.wrong_key("mode", "must be \"S8\" or \"S16\"");
+  manager.mode = mode == "S8" ? Scp03Mode::s8 : Scp03Mode::s16;
+  const std::string curve = TRY(table.text("agreement_curve")).value_or("p256");
+  manager.agreement_curve = TRY(read_curve(table, "agreement_curve", curve));
+  TRY(table.finish());
+  return manager;
+}
+
+Result<IdentityProfile> read_identity(Table& table) {
+  IdentityProfile identity;
+  for (const std::string& name : TRY(table.texts("pace_curves"))) {
+    identity.pace_curves.push_back(TRY(read_curve(table, "pace_curves", name)));
+  }
+  if (identity.pace_curves.empty()) identity.pace_curves.push_back(crypto::KeyType::p256);
+  const auto bits = TRY(table.number("cipher_bits", 128, 128, 256));
+  identity.cipher_octets = static_cast<std::size_t>(bits) / 8;
+  if (bits % 8 != 0 || !crypto::is_aes_key(identity.cipher_octets)) {
+    return table.wrong_key("cipher_bits", "must be 128, 192 or 256");
+  }
+  const std::string chip = TRY(table.text("chip_authentication_curve")).value_or("p256");
+  identity.chip_authentication_curve = TRY(read_curve(table, "chip_authentication_curve", chip));
+  const std::string pseudonym = TRY(table.text("restricted_identification_curve")).value_or("brainpoolP256r1");
+  identity.restricted_identification_curve = TRY(read_curve(table, "restricted_identification_curve", pseudonym));
+  identity.issuing_state = TRY(table.text("issuing_state")).value_or("");
+  if (identity.issuing_state.size() > 3 || !std::all_of(identity.issuing_state.begin(), identity.issuing_state.end(),
+                                                        [](char c) { return c >= 'A' && c <= 'Z'; })) {
+    return table.wrong_key("issuing_state", "must be up to three capital letters (ICAO 9303-3)");
+  }
+  for (const std::string& name : TRY(table.texts("data_groups"))) {
+    const DataGroupRow* const row = find_data_group(name);
+    if (row == nullptr) return table.wrong_key("data_groups", "knows no \"" + name + "\"");
+    if (std::find(identity.data_groups.begin(), identity.data_groups.end(), row->number) !=
+        identity.data_groups.end()) {
+      return table.wrong_key("data_groups", "names \"" + name + "\" twice");
+    }
+    identity.data_groups.push_back(row->number);
+  }
+  if (identity.data_groups.empty()) return table.wrong("\"data_groups\" is missing");
+  identity.verify_age = TRY(table.boolean("verify_age", true));
+  identity.verify_place = TRY(table.boolean("verify_place", true));
+  TRY(table.finish());
+  return identity;
+}
+
+Result<DomainProfile> read_domain(Table& table) {
+  DomainProfile domain;
+  domain.name = TRY(table.required_text("name"));
+  const auto aid = TRY(table.hexadecimal("aid", 7, 7));
+  if (!aid || !is_domain_aid(*aid)) return table.wrong("\"aid\" must be F04B41525441 and an octet from 10 to 1F");
+  domain.aid = *aid;
+  TRY(table.finish());
+  return domain;
+}
+
 // What only the whole can break.
 Status check_whole(const Table& root, const CardProfile& profile) {
   if (profile.applications.empty()) return root.wrong("there is no [[application]]");
   const bool esign = std::any_of(profile.applications.begin(), profile.applications.end(),
                                  [](const auto& a) { return equal(a.aid, kPkcs15Aid); });
   if (!esign) return root.wrong("there is no [[application]] with the e-signature AID A000000063504B43532D3135");
+  const bool listed = std::any_of(profile.applications.begin(), profile.applications.end(),
+                                  [](const auto& a) { return equal(a.aid, kIdentityAid); });
+  if (listed != profile.identity.has_value()) {
+    return root.wrong("[identity] and an [[application]] with the AID E80704007F00070302 belong together");
+  }
+  for (std::size_t i = 0; i < profile.domains.size(); ++i) {
+    for (std::size_t other = 0; other < i; ++other) {
+      if (profile.domains[i].aid == profile.domains[other].aid ||
+          profile.domains[i].name == profile.domains[other].name) {
+        return root.wrong("there are two [[domain]]s " + profile.domains[i].name + " or of its AID");
+      }
+    }
+  }
   if (profile.keys.empty()) return root.wrong("there is no [[key]]");
   std::set<std::uint16_t> files{kEfOdf, kEfTokenInfo, 0x4401, 0x4402, 0x4403, 0x4404};
   std::set<Bytes> ids;
@@ -339,6 +431,9 @@ Result<CardProfile> read_root(Table& root) {
     const std::size_t index = profile.authorities.size();
     profile.authorities.push_back(TRY(read_authority(table, profile.keys.size(), index)));
   }
+  if (auto manager = TRY(root.table("card_manager"))) profile.card_manager = TRY(read_card_manager(*manager));
+  if (auto identity = TRY(root.table("identity"))) profile.identity = TRY(read_identity(*identity));
+  for (Table& table : TRY(root.tables("domain"))) profile.domains.push_back(TRY(read_domain(table)));
   TRY(root.finish());
   TRY(check_whole(root, profile));
   return profile;
@@ -354,6 +449,12 @@ const PinProfile* CardProfile::pin(PinKind kind) const {
 const KeyProfile* CardProfile::key(KeyRole role) const {
   const auto found = std::find_if(keys.begin(), keys.end(), [&](const KeyProfile& key) { return key.role == role; });
   return found == keys.end() ? nullptr : &*found;
+}
+
+const DomainProfile* CardProfile::domain(std::string_view domain_name) const {
+  const auto found = std::find_if(domains.begin(), domains.end(),
+                                  [&](const DomainProfile& domain) { return domain.name == domain_name; });
+  return found == domains.end() ? nullptr : &*found;
 }
 
 Result<CardProfile> parse_profile(std::string_view toml, std::string_view source) {

@@ -13,6 +13,9 @@
 #include "card/esign.h"
 #include "card/key_type.h"
 #include "card/pin.h"
+#include "card/scp03.h"
+#include "card/security_infos.h"
+#include "crypto/algorithm.h"
 
 namespace karta::card {
 
@@ -56,6 +59,31 @@ struct ApplicationProfile {
   std::optional<Path> path;
 };
 
+/// The keys under which the issuer administers the card, and the one departments agree on theirs with.
+struct CardManagerProfile {
+  std::uint8_t key_version = 2;
+  std::size_t key_octets = 32;
+  Scp03Mode mode = Scp03Mode::s16;
+  crypto::KeyType agreement_curve = crypto::KeyType::p256;
+};
+
+/// The identity application of TR-03110: its protocols and what it holds.
+struct IdentityProfile {
+  std::vector<crypto::KeyType> pace_curves;  ///< EF.CardAccess, the preferred one first
+  std::size_t cipher_octets = 16;            ///< AES of PACE and chip authentication
+  crypto::KeyType chip_authentication_curve = crypto::KeyType::p256;
+  crypto::KeyType restricted_identification_curve = crypto::KeyType::brainpool_p256r1;  ///< the sectors' curve
+  std::string issuing_state;                    ///< data group 2, ICAO 9303-3 §5: "RUS"
+  std::vector<unsigned> data_groups;            ///< those a card may have; what is not known of a citizen is left out
+  bool verify_age = true, verify_place = true;  ///< terminals may ask "born before", "lives in"
+};
+
+/// A department the issuer makes a domain for when asked.
+struct DomainProfile {
+  std::string name;
+  Bytes aid;
+};
+
 struct CardProfile {
   std::string name;  ///< "citizen"
   std::string description;
@@ -69,9 +97,13 @@ struct CardProfile {
   std::vector<AuthorityProfile> authorities;  ///< CA certificates stored on the card
   std::size_t certificate_slack = 0;          ///< octets kept free behind each certificate, for its renewal
   bool public_key_directory = false;          ///< write a PuKDF
+  CardManagerProfile card_manager;
+  std::optional<IdentityProfile> identity;
+  std::vector<DomainProfile> domains;
 
   const PinProfile* pin(PinKind kind) const;
   const KeyProfile* key(KeyRole role) const;
+  const DomainProfile* domain(std::string_view domain_name) const;
 };
 
 /// Reads a profile; `source` names it in messages: "citizen.toml:12: unknown key \"lable\" in [[key]]".

@@ -128,10 +128,10 @@ crypto::AesBlock Scp03Session::initial_vector(bool of_answer) const {
 // Amendment D §6.2.4: over the chaining value, the header with its new length, and the data; all sixteen octets chain
 // on, the first eight or sixteen are sent.
 Bytes Scp03Session::checksum_command(std::uint8_t cla, std::uint8_t ins, std::uint8_t p1, std::uint8_t p2,
-                                     ByteView data) {
+                                     ByteView data, bool extended) {
   Bytes header = {cla, ins, p1, p2};
   const std::size_t length = data.size() + octets_;
-  if (length > kShortData) {
+  if (extended || length > kShortData) {
     header.push_back(0x00);
     append_be16(header, static_cast<std::uint16_t>(length));
   } else {
@@ -146,13 +146,13 @@ CommandApdu Scp03Session::external_authenticate(std::uint8_t level) {
   KARTA_CHECK(is_security_level(level));
   Bytes data = host_cryptogram();
   const std::uint8_t cla = kClassGlobalPlatform | kClassScp;
-  const Bytes checksum = checksum_command(cla, kExternalAuthenticate, level, 0x00, data);
+  const Bytes checksum = checksum_command(cla, kExternalAuthenticate, level, 0x00, data, false);
   append(data, checksum);
   level_ = level;
   return {cla, kExternalAuthenticate, level, 0x00, std::move(data)};
 }
 
-Result<CommandApdu> Scp03Session::protect(const CommandApdu& plain) {
+Result<CommandApdu> Scp03Session::protect(const CommandApdu& plain, bool extended) {
   if (!alive()) return insecure("the secure channel to the card manager has ended");
   if (level_ == security_level::authenticated) return plain;
   ++counter_;  // also for commands without data (Amendment D §6.2.6)
@@ -169,7 +169,7 @@ Result<CommandApdu> Scp03Session::protect(const CommandApdu& plain) {
   }
   if (command.data.size() + octets_ > kExtendedData)
     return fail(ErrorKind::limit, "a command too long to be protected");
-  const Bytes checksum = checksum_command(command.cla, command.ins, command.p1, command.p2, command.data);
+  const Bytes checksum = checksum_command(command.cla, command.ins, command.p1, command.p2, command.data, extended);
   Bytes whole = concat({command.data, checksum});
   if (command.sensitive) wipe(command.data);
   command.data = std::move(whole);
@@ -256,9 +256,8 @@ Result<std::unique_ptr<Scp03Channel>> Scp03Channel::open(Channel& below, const R
 
 const ChannelLimits& Scp03Channel::limits() const {
   limits_ = below_.limits();
-  const Scp03Mode mode = session_.checksum_octets() == 8 ? Scp03Mode::s8 : Scp03Mode::s16;
-  limits_.command_data = scp03_room(limits_.command_data, session_.level(), mode, true);
-  limits_.response_data = scp03_room(limits_.response_data, session_.level(), mode, false);
+  limits_.command_data = scp03_room(limits_.command_data, session_.level(), mode(), true);
+  limits_.response_data = scp03_room(limits_.response_data, session_.level(), mode(), false);
   return limits_;
 }
 
@@ -272,15 +271,16 @@ Result<ResponseApdu> Scp03Channel::transmit(const CommandApdu& command) {
 }
 
 Result<ResponseApdu> Scp03Channel::transmit_protected(const CommandApdu& command) {
-  CommandApdu sent = TRY(session_.protect(command));
-  // The answer grows by its checksum and padding; without Le none would come, and R-MAC always does.
+  // The answer grows by its checksum and padding; without Le none would come, and R-MAC always does. Where the card
+  // can, an answer that may be too long for a short APDU is asked for in an extended one.
   const bool answered = (session_.level() & security_level::r_mac) != 0;
-  const bool extended = below_.limits().response_data > kShortResponse;
-  if (answered) {
-    const std::size_t asked = command.le.value_or(0);
-    const Scp03Mode mode = session_.checksum_octets() == 8 ? Scp03Mode::s8 : Scp03Mode::s16;
-    const bool fits = asked <= scp03_room(kShortResponse, session_.level(), mode, false);
-    sent.le = fits || !extended ? kShortResponse : kExtendedResponse;
+  const std::size_t fits = scp03_room(kShortResponse, session_.level(), mode(), false);
+  const bool extended = below_.limits().response_data > kShortResponse && command.le.value_or(0) > fits;
+  CommandApdu sent = TRY(session_.protect(command, extended));
+  if (extended) {
+    sent.le = kExtendedResponse;
+  } else if (answered) {
+    sent.le = kShortResponse;
   }
   const ResponseApdu answer = TRY(below_.transmit(sent));
   ResponseApdu opened = TRY(session_.unprotect(answer));

@@ -77,9 +77,10 @@ class Scp03Session {
   /// EXTERNAL AUTHENTICATE (84 82 level 00), its own checksum included; the session runs at `level` after it.
   CommandApdu external_authenticate(std::uint8_t level);
 
-  /// The command with class bit 04, encrypted and with its checksum as the level says. Fails with `limit` where it
-  /// fits no APDU.
-  Result<CommandApdu> protect(const CommandApdu& plain);
+  /// The command with class bit 04, encrypted and with its checksum as the level says. The checksum covers the length
+  /// field as it will be sent: in three octets where the data want it or `extended` says so. Fails with `limit` where
+  /// it fits no APDU.
+  Result<CommandApdu> protect(const CommandApdu& plain, bool extended = false);
   /// The answer to the last protected command. Fails with `card_insecure`.
   Result<ResponseApdu> unprotect(const ResponseApdu& answer);
 
@@ -96,7 +97,8 @@ class Scp03Session {
 
  private:
   Bytes cryptogram(std::uint8_t constant) const;
-  Bytes checksum_command(std::uint8_t cla, std::uint8_t ins, std::uint8_t p1, std::uint8_t p2, ByteView data);
+  Bytes checksum_command(std::uint8_t cla, std::uint8_t ins, std::uint8_t p1, std::uint8_t p2, ByteView data,
+                         bool extended);
   Result<ResponseApdu> open_answer(const ResponseApdu& answer);
   crypto::AesBlock initial_vector(bool of_answer) const;
 
@@ -149,6 +151,7 @@ class Scp03Channel final : public Channel {
         session_(std::move(session)),
         connection_session_(below.connection().session()) {}
   Result<ResponseApdu> transmit_protected(const CommandApdu& command);
+  Scp03Mode mode() const { return session_.checksum_octets() == 8 ? Scp03Mode::s8 : Scp03Mode::s16; }
 
   Channel& below_;
   Scp03Greeting greeting_;

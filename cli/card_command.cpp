@@ -7,6 +7,7 @@
 #include "card/card_type.h"
 #include "cli/card_session.h"
 #include "cli/commands.h"
+#include "cli/identity_command.h"
 #include "cli/json_output.h"
 #include "cli/operator.h"
 #include "cli/prompt_pins.h"
@@ -121,6 +122,7 @@ struct ReadArguments {
   std::string reader;
   std::string what;
   std::string out;
+  IdentityReadArguments identity;
 };
 
 bool names(const std::string& word, const card::CardCertificate& place, std::span<const card::CardKey> keys) {
@@ -131,6 +133,11 @@ bool names(const std::string& word, const card::CardCertificate& place, std::spa
 }
 
 Result<int> run_read(const ReadArguments& given) {
+  if (!given.identity.role.empty()) {
+    IdentityReadArguments identity = given.identity;
+    identity.reader = given.reader;
+    return run_identity_read(identity);
+  }
   auto session = TRY(CardSession::open_issued(given.reader));
   card::ESignApplication& esign = session->esign();
   const auto keys = TRY(esign.keys());
@@ -340,14 +347,14 @@ void show_step(unsigned step, unsigned steps, std::string_view words) {
   if (step == steps) clear_line();
 }
 
-Result<issuing::IssuedCard> issue_one(issuing::Centre& centre, crypto::Signer& ca, identity::CitizenId citizen,
+Result<issuing::IssuedCard> issue_one(issuing::Centre& centre, issuing::IssuingKeys& keys, identity::CitizenId citizen,
                                       const std::string& reader, const std::string& profile, const Clock& clock,
                                       RandomSource& random) {
   card::PcscOptions options;
   options.exclusive = true;  // nobody else talks to a card in the making
   const auto connection = TRY(connect_card(reader, options));
   const issuing::IssueRequest request{citizen, profile, operator_name()};
-  return issuing::issue_card(centre, ca, *connection, request, clock, random, show_step);
+  return issuing::issue_card(centre, keys, *connection, request, clock, random, show_step);
 }
 
 Result<int> run_issue(const IssueArguments& given) {
@@ -362,12 +369,12 @@ Result<int> run_issue(const IssueArguments& given) {
 
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes passphrase = TRY(input->ask({"To certify the cards' keys:", "passphrase of the issuing CA", ""}));
-  const auto ca = TRY(centre.unlock_issuing_ca(passphrase));
+  issuing::IssuingKeys keys = TRY(centre.unlock(passphrase));
   Json document = json_document("karta.card.issue/1");
   document["cards"] = Json::array();
   int code = 0;
   for (std::size_t i = 0; i < citizens.size(); ++i) {
-    const auto issued = issue_one(centre, *ca, citizens[i], readers[i], given.profile, clock, random);
+    const auto issued = issue_one(centre, keys, citizens[i], readers[i], given.profile, clock, random);
     if (!issued) {
       // A card at fault keeps nobody else from getting theirs.
       const int failed = citizens.size() == 1 ? report(issued.error()) : report(readers[i], issued.error());
@@ -424,10 +431,12 @@ void add_card(CLI::App& app, Run& chosen) {
   on_call(info, chosen, [reader, json] { return run_info(*reader, *json); });
 
   auto read = std::make_shared<ReadArguments>();
-  CLI::App& reading = *noun.add_subcommand("read", "Certificates from the card, as PEM");
+  CLI::App& reading =
+      *noun.add_subcommand("read", "Certificates from the card, as PEM; with --as, what a terminal of a role gets");
   reading.add_option("what", read->what, "AUT, SIG, QES, ENC or a label (default: all)");
   reading.add_option("--out", read->out, "write to this file, which must not exist");
   add_reader_option(reading, read->reader);
+  add_identity_read_options(reading, read->identity);
   on_call(reading, chosen, [read] { return run_read(*read); });
 
   add_pin_verb(noun, chosen, "change-pin", "Choose a PIN; the first time, in place of the letter's transport PIN",

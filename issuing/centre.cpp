@@ -7,7 +7,9 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "card/key_set_file.h"
 #include "card/profile.h"
+#include "card/terminal_store.h"
 #include "crypto/pem.h"
 #include "crypto/x509/issue.h"
 #include "issuing/default_profiles.h"
@@ -72,6 +74,9 @@ Status make_authorities(const CentreConfig& config, const CentreOptions& options
   TRY(write_key(config.root.key, root_key, passphrase, options.key_file_iterations));
   TRY(write_key(config.issuing.key, issuing_key, passphrase, options.key_file_iterations));
 
+  auto document_key = TRY(crypto::PrivateKey::generate(crypto::KeyType::p256));
+  TRY(write_key(config.document_signer.key, document_key, passphrase, options.key_file_iterations));
+
   const crypto::PublicKey issuing_public = issuing_key.public_key();
   crypto::SoftwareSigner root_signer(std::move(root_key));
   const auto request = [](crypto::Name subject, const crypto::PublicKey& key) {
@@ -84,9 +89,27 @@ Status make_authorities(const CentreConfig& config, const CentreOptions& options
   const auto issuing_request = request(TRY(authority_name(options, "Issuing CA")), issuing_public);
   const auto issuing =
       TRY(crypto::issue_certificate(issuing_profile, issuing_request, root, root_signer, clock, random));
+  // By the root itself: a terminal has the card's word and the root, and nothing in between.
+  const auto document_profile = TRY(default_certificate_profile("document-signer"));
+  const auto document_request = request(TRY(authority_name(options, "Documents")), document_key.public_key());
+  const auto document =
+      TRY(crypto::issue_certificate(document_profile, document_request, root, root_signer, clock, random));
+  TRY(write_new_file(config.document_signer.certificate, as_bytes(document.to_pem()), 0644));
   TRY(write_new_file(config.root.certificate, as_bytes(root.to_pem()), 0644));
   TRY(write_new_file(config.issuing.certificate, as_bytes(issuing.to_pem()), 0644));
   return {};
+}
+
+/// The cards' master key, and the authority of the terminals that read them.
+Status make_card_side(const CentreConfig& config, const CentreOptions& options, const SecretBytes& passphrase,
+                      const Clock& clock, RandomSource& random) {
+  const SecretBytes master = random.secret(card::kMasterKeyOctets);
+  const std::string sealed = TRY(card::seal_master_key(master, passphrase, options.key_file_iterations, random));
+  TRY(write_new_file(config.card_master, as_bytes(sealed), 0600));
+  return card::TerminalStore(config.terminals)
+      .create(options.country,
+              {.key = crypto::KeyType::p256, .days = 0, .key_file_iterations = options.key_file_iterations}, passphrase,
+              card::cv_date_of(clock.now()));
 }
 
 Status fill_centre(const fs::path& draft, const CentreOptions& options, const SecretBytes& passphrase,
@@ -96,7 +119,8 @@ Status fill_centre(const fs::path& draft, const CentreOptions& options, const Se
   const CentreConfig config = TRY(load_centre_config(draft));
   for (const fs::path& file :
        {config.root.key, config.root.certificate, config.issuing.key, config.issuing.certificate,
-        config.card_profiles / "x", config.certificate_profiles / "x", config.letters / "x", config.work / "x"}) {
+        config.document_signer.key, config.document_signer.certificate, config.card_master, config.card_profiles / "x",
+        config.certificate_profiles / "x", config.letters / "x", config.work / "x"}) {
     TRY(make_parents(draft, file));
   }
   for (const DefaultCertificateProfile& profile : default_certificate_profiles()) {
@@ -105,6 +129,7 @@ Status fill_centre(const fs::path& draft, const CentreOptions& options, const Se
   }
   TRY(write_new_file(config.card_profiles / "citizen.toml", as_bytes(card::citizen_profile_toml()), 0644));
   TRY(make_authorities(config, options, passphrase, clock, random));
+  TRY(make_card_side(config, options, passphrase, clock, random));
   TRY(identity::Registry::create(config.database.string(), clock, random));
   return {};
 }
@@ -141,7 +166,7 @@ Status check_new_centre(const fs::path& folder, const CentreOptions& options) {
   if (!is_country_code(options.country)) {
     return fail(ErrorKind::usage, "\"" + options.country + "\" is no country", "two capital letters, ISO 3166-1");
   }
-  for (const char* const what : {"Root CA", "Issuing CA"}) {
+  for (const char* const what : {"Root CA", "Issuing CA", "Documents"}) {
     if (options.name.empty() || !authority_name(options, what)) {
       return fail(ErrorKind::usage, "\"" + options.name + "\" cannot name a certificate authority",
                   "1 to 53 characters of UTF-8 without control characters: \"NAME Issuing CA\" has at most 64");
@@ -180,20 +205,48 @@ Result<Centre> Centre::open(const fs::path& folder, const Clock& clock, RandomSo
   return Centre(std::move(config), std::move(root), std::move(issuing), std::move(registry));
 }
 
-Result<std::unique_ptr<crypto::Signer>> Centre::unlock_issuing_ca(const SecretBytes& passphrase) const {
-  const Bytes pem = TRY(read_file(config_.issuing.key, kMostKeyFile));
+namespace {
+
+/// The hint of a passphrase that does not open `file`.
+Error wrong_passphrase(Error error, const fs::path& file) {
+  if (error.kind != ErrorKind::wrong_pin) return error;
+  return {ErrorKind::wrong_pin, "the passphrase does not open \"" + file.filename().string() + "\"",
+          "it was chosen at `karta init`; tries are not counted"};
+}
+
+Result<std::unique_ptr<crypto::Signer>> unlock_signer(const fs::path& file, const SecretBytes& passphrase,
+                                                      std::vector<Bytes> chain) {
+  const Bytes pem = TRY(read_file(file, kMostKeyFile));
   auto key = crypto::PrivateKey::from_encrypted_pem(as_text(pem), passphrase);
-  if (!key) {
-    Error error = std::move(key).error();
-    if (error.kind == ErrorKind::wrong_pin) {
-      error = {ErrorKind::wrong_pin, "the passphrase does not open \"" + config_.issuing.key.filename().string() + "\"",
-               "it was chosen at `karta init`; tries are not counted"};
-    }
-    return fail(std::move(error));
-  }
-  std::unique_ptr<crypto::Signer> signer =
-      std::make_unique<crypto::SoftwareSigner>(std::move(*key), std::vector<Bytes>{issuing_.der(), root_.der()});
+  if (!key) return fail(wrong_passphrase(std::move(key).error(), file));
+  std::unique_ptr<crypto::Signer> signer = std::make_unique<crypto::SoftwareSigner>(std::move(*key), std::move(chain));
   return signer;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<crypto::Signer>> Centre::unlock_issuing_ca(const SecretBytes& passphrase) const {
+  return unlock_signer(config_.issuing.key, passphrase, {issuing_.der(), root_.der()});
+}
+
+Result<SecretBytes> Centre::unlock_card_master(const SecretBytes& passphrase) const {
+  const Bytes pem = TRY(read_file(config_.card_master, kMostKeyFile));
+  auto master = card::open_master_key(as_text(pem), passphrase);
+  if (!master) return fail(wrong_passphrase(std::move(master).error(), config_.card_master));
+  return master;
+}
+
+Result<IssuingKeys> Centre::unlock(const SecretBytes& passphrase) const {
+  IssuingKeys keys;
+  keys.ca = TRY(unlock_issuing_ca(passphrase));
+  const auto document = TRY(load_certificate(config_.document_signer.certificate));
+  keys.document_signer = TRY(unlock_signer(config_.document_signer.key, passphrase, {document.der()}));
+  keys.card_master = TRY(unlock_card_master(passphrase));
+  return keys;
+}
+
+Result<Bytes> Centre::terminal_trust_anchor() const {
+  return TRY(card::TerminalStore(config_.terminals).authority()).octets();
 }
 
 Result<crypto::CertificateProfile> Centre::certificate_profile(std::string_view name) const {

@@ -29,11 +29,19 @@ struct CentreOptions {
 Status check_new_centre(const std::filesystem::path& folder, const CentreOptions& options);
 
 /// Makes a whole centre in `folder`, which must not exist or be empty: karta.toml, root and issuing CA, profiles,
-/// registry, a folder for letters. Everything is made beside `folder` first and moved there at once, so that a failure
-/// leaves nothing behind. `passphrase` (at least kShortestPassphrase octets) encrypts both CA keys.
+/// registry, document signer, master key of the cards, the terminals' authority, a folder for letters. Everything is
+/// made beside `folder` first and moved there at once, so that a failure leaves nothing behind. `passphrase` (at least
+/// kShortestPassphrase octets) encrypts every key.
 Status create_centre(const std::filesystem::path& folder, const CentreOptions& options, const SecretBytes& passphrase,
                      const Clock& clock, RandomSource& random);
 inline constexpr std::size_t kShortestPassphrase = 8;
+
+/// What issuing a card takes, unlocked: all under the one passphrase of `karta init`.
+struct IssuingKeys {
+  std::unique_ptr<crypto::Signer> ca;               ///< certifies the holder's keys
+  std::unique_ptr<crypto::Signer> document_signer;  ///< signs EF.CardSecurity
+  SecretBytes card_master;                          ///< card::diversify()
+};
 
 class Centre {
  public:
@@ -47,6 +55,12 @@ class Centre {
 
   /// The issuing CA's key, ready to sign; `wrong_pin` on a wrong passphrase.
   Result<std::unique_ptr<crypto::Signer>> unlock_issuing_ca(const SecretBytes& passphrase) const;
+  /// All three; `wrong_pin` on a wrong passphrase.
+  Result<IssuingKeys> unlock(const SecretBytes& passphrase) const;
+  /// The master key alone: to administer cards after issue.
+  Result<SecretBytes> unlock_card_master(const SecretBytes& passphrase) const;
+  /// The CVCA certificate new cards trust: 7F21.
+  Result<Bytes> terminal_trust_anchor() const;
   /// The file NAME.toml of the certificate profiles.
   Result<crypto::CertificateProfile> certificate_profile(std::string_view name) const;
   /// The file NAME.toml of the card profiles.

@@ -22,6 +22,9 @@ struct CentreConfig {
   std::filesystem::path database;
   CertificateAuthorityConfig root;
   CertificateAuthorityConfig issuing;
+  CertificateAuthorityConfig document_signer;
+  std::filesystem::path card_master;  ///< the master key of the cards' administration keys, encrypted
+  std::filesystem::path terminals;    ///< CV certificates of the terminals' authority, verifiers and terminals
   std::filesystem::path card_profiles;
   std::filesystem::path certificate_profiles;
   std::filesystem::path work;     ///< notes on cards in the making; empty when no card is

@@ -14,7 +14,11 @@
 
 #include "base/file.h"
 #include "card/card_type.h"
+#include "card/domain_keys.h"
+#include "card/issuer_channel.h"
+#include "card/passive_authentication.h"
 #include "crypto/x509/issue.h"
+#include "issuing/card_content.h"
 #include "issuing/letter.h"
 
 namespace karta::issuing {
@@ -23,6 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostNote = 256 * 1024;
+constexpr std::string_view kAgreementProfile = "card-agreement";
+constexpr std::string_view kAgreementSubject = "card ";  // and its serial number
 
 /// Characters, not octets: what the upper bounds of X.520 attributes count. `text` is valid UTF-8 (identity checks it).
 std::size_t characters(std::string_view text) {
@@ -153,6 +159,21 @@ Result<Certified> certify(Centre& centre, crypto::Signer& ca, const card::CardPr
   }
   certified.for_card.authorities = TRY(authorities_of(centre, profile));
   return certified;
+}
+
+/// The certificate of the card's own agreement key: what a department finds the card by when it loads its keys.
+Result<Bytes> certify_agreement_key(Centre& centre, crypto::Signer& ca, crypto::KeyType curve, ByteView point,
+                                    const identity::Card& order, const std::string& serial, const Clock& clock,
+                                    RandomSource& random) {
+  const auto profile = TRY(centre.certificate_profile(kAgreementProfile));
+  auto subject = TRY(crypto::NameBuilder()
+                         .add("C", centre.config().country)
+                         .add("CN", std::string(kAgreementSubject) + serial)
+                         .build());
+  auto key = TRY(crypto::PublicKey::from_point(curve, point));
+  crypto::CertificateRequest request{std::move(subject), std::move(key), {}, {}, {}, {}, {}};
+  request.status_index = order.status_index;
+  return TRY(crypto::issue_certificate(profile, request, centre.issuing(), ca, clock, random)).der();
 }
 
 Status register_certificates(Centre& centre, identity::CardId card, const Certified& certified,
@@ -333,8 +354,20 @@ Status revoke_abandoned(Centre& centre, identity::CardId card, const Certified& 
 
 std::string date_of(Time time) { return format_time(time).substr(0, 10); }
 
+identity::Date day_of(Time time) { return std::chrono::floor<std::chrono::days>(time); }
+
+/// Data groups of the greatest length the registry gives rise to, for plans.
+identity::Citizen sample_citizen() {
+  identity::Citizen citizen;
+  citizen.family = citizen.given = citizen.patronymic = std::string(24, 'x');
+  citizen.birth_date = std::chrono::year(1990) / 1 / 1;
+  citizen.sex = identity::Sex::female;
+  citizen.region = "00";
+  return citizen;
+}
+
 /// Letter, keys, certificates, directory: all that changes a blank card, closing it included.
-Result<Certified> make_card(Centre& centre, crypto::Signer& ca, card::Channel& channel,
+Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel& plain,
                             const card::CardProfile& profile, const IssueRequest& request, const std::string& serial,
                             const identity::Card& order, const WorkNote& note, const Clock& clock, RandomSource& random,
                             const card::StepProgress& progress) {
@@ -342,23 +375,48 @@ Result<Certified> make_card(Centre& centre, crypto::Signer& ca, card::Channel& c
   const identity::CitizenRecord holder = TRY(centre.registry().read_citizen(request.citizen, purpose));
   TRY(check_certifiable(centre, profile, holder.citizen));
   auto chip = TRY(from_hex(serial));
-  const card::CardData data{card::CardSecrets::generate(profile, random), {}, std::move(chip)};
+  const Time ends = TRY(end_of_validity(centre, profile, clock.now()));
+  card::CardData data;
+  data.secrets = card::CardSecrets::generate(profile, random);
+  data.expected_serial = chip;
+  data.status_index = order.status_index;
+  if (profile.identity) {
+    const identity::Date today = day_of(clock.now()), last = day_of(ends);
+    data.data_groups = TRY(card::encode_data_groups(
+        *profile.identity, identity_data_of(holder.citizen, *profile.identity, today, last), random));
+    data.comparison = comparison_data_of(holder.citizen, last);
+    data.trust_anchor = TRY(centre.terminal_trust_anchor());
+    data.date = card::cv_date_of(clock.now());
+  }
   auto work = TRY(card::Personalisation::make(profile, data));
   work.on_progress(progress);
 
   // The letter goes first: a card with PINs nobody knows is lost, a letter without a card is waste paper.
-  const std::string end = date_of(TRY(end_of_validity(centre, profile, clock.now())));
+  const std::string end = date_of(ends);
   const SecretBytes letter =
       compose_letter({centre.config().name, full_name(holder.citizen), serial, end}, data.secrets);
   std::error_code ignored;
   fs::remove(letter_path(centre, serial), ignored);  // of an interrupted attempt, whose PINs are erased
   TRY(write_new_file(letter_path(centre, serial), letter.expose_secret(), 0600));
 
-  const auto keys = TRY(work.prepare(channel));
-  Certified certified = TRY(certify(centre, ca, profile, keys, holder.citizen, order, clock, random));
+  card::IssuerChannelRequest request_channel;
+  request_channel.profile = &profile.card_manager;
+  request_channel.master = &issuing.card_master;
+  request_channel.serial = chip;
+  request_channel.take_blank = true;
+  const auto channel = TRY(card::open_issuer_channel(plain, request_channel, random));
+  const auto keys = TRY(work.prepare(*channel));
+  Certified certified = TRY(certify(centre, *issuing.ca, profile, keys, holder.citizen, order, clock, random));
+  certified.for_card.agreement =
+      TRY(certify_agreement_key(centre, *issuing.ca, profile.card_manager.agreement_curve,
+                                work.journal().points.at(card::kAgreementKeyFile), order, serial, clock, random));
+  if (profile.identity) {
+    const card::SecurityInfos infos = TRY(work.card_security());
+    certified.for_card.card_security = TRY(card::sign_card_security(infos, *issuing.document_signer, clock.now()));
+  }
   TRY(register_certificates(centre, order.id, certified, request.actor));
   TRY(note.write(order.id, certified.made));
-  TRY(work.complete(channel, certified.for_card));
+  TRY(work.complete(*channel, certified.for_card));
   return certified;
 }
 
@@ -368,12 +426,20 @@ Result<card::PersonalisationPlan> plan_issue(const Centre& centre, std::string_v
                                              const card::ChannelLimits& limits) {
   const card::CardProfile profile = TRY(centre.card_profile(profile_name));
   SeededRandom random(0);  // lengths matter to the plan, values do not
-  const card::CardData data{card::CardSecrets::generate(profile, random), {}, {}};
+  card::CardData data;
+  data.secrets = card::CardSecrets::generate(profile, random);
+  if (profile.identity) {
+    const identity::Citizen sample = sample_citizen();
+    const identity::Date day = sample.birth_date;
+    data.data_groups =
+        TRY(card::encode_data_groups(*profile.identity, identity_data_of(sample, *profile.identity, day, day), random));
+    data.comparison = comparison_data_of(sample, day);
+  }
   const auto work = TRY(card::Personalisation::make(profile, data));
   return work.plan(limits);
 }
 
-Result<IssuedCard> issue_card(Centre& centre, crypto::Signer& ca, card::CardConnection& connection,
+Result<IssuedCard> issue_card(Centre& centre, IssuingKeys& keys, card::CardConnection& connection,
                               const IssueRequest& request, const Clock& clock, RandomSource& random,
                               const card::StepProgress& progress) {
   identity::Registry& registry = centre.registry();
@@ -413,7 +479,7 @@ Result<IssuedCard> issue_card(Centre& centre, crypto::Signer& ca, card::CardConn
     const identity::Card& order = held->card;
     if (interrupted) TRY(card::erase_blank_card(channel));
     TRY(note.write(order.id, {}));
-    certified = TRY(make_card(centre, ca, channel, profile, request, serial, order, note, clock, random, progress));
+    certified = TRY(make_card(centre, keys, channel, profile, request, serial, order, note, clock, random, progress));
     issued.card.id = order.id;
     issued.letter = letter_path(centre, serial);
   }

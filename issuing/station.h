@@ -36,9 +36,9 @@ struct IssuedCard {
 Result<card::PersonalisationPlan> plan_issue(const Centre& centre, std::string_view profile,
                                              const card::ChannelLimits& limits);
 
-/// Issues the card behind `connection`. `ca` is the centre's issuing CA (Centre::unlock_issuing_ca).
+/// Issues the card behind `connection`, with the centre's keys of Centre::unlock.
 /// Fails with `card_refused` on a card that is issued already or holds foreign files.
-Result<IssuedCard> issue_card(Centre& centre, crypto::Signer& ca, card::CardConnection& connection,
+Result<IssuedCard> issue_card(Centre& centre, IssuingKeys& keys, card::CardConnection& connection,
                               const IssueRequest& request, const Clock& clock, RandomSource& random,
                               const card::StepProgress& progress);
 
