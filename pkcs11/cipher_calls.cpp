@@ -20,7 +20,7 @@ Outcome<Bytes> make_cryptogram(KeyOperation& operation) {
   const std::size_t octets = key.modulus().size();
   SystemRandom random;
   auto block = operation.mechanism->oaep
-                   ? crypto::eme_oaep_encode(*operation.hash, *operation.hash, operation.oaep_label,
+                   ? crypto::eme_oaep_encode(*operation.hash, *operation.mask_hash, operation.oaep_label,
                                              operation.collected, octets, random)
                    : crypto::eme_pkcs1_encode(operation.collected, octets, random);
   if (!block) return refuse(CKR_DATA_LEN_RANGE, block.error().message);
@@ -31,18 +31,19 @@ Outcome<Bytes> make_cryptogram(KeyOperation& operation) {
 }
 
 Outcome<SecretBytes> open_cryptogram(const Module::Entry& entry, KeyOperation& operation) {
-  const SecretBytes* const pin = TRY(pin_for(entry, operation));
+  const KeyUse use = TRY(use_for(entry, operation));
   const card::CardKey& key = *operation.key->key;
   if (operation.collected.size() != key.type->octets()) return refuse(CKR_ENCRYPTED_DATA_LEN_RANGE);
   const auto padding = operation.mechanism->oaep ? card::DecipherPadding::none : card::DecipherPadding::pkcs1;
-  auto plain = entry.slot().decipher(entry->index(), key, padding, operation.collected, pin);
+  auto plain = entry.slot().decipher(entry->index(), key, padding, operation.collected, use);
   if (!plain) {
     // The card's refusal of a cryptogram is the cryptogram's fault.
     const CK_RV rv = plain.error().rv == CKR_FUNCTION_FAILED ? CKR_ENCRYPTED_DATA_INVALID : plain.error().rv;
     return refuse(rv, plain.error().message);
   }
   if (!operation.mechanism->oaep) return std::move(*plain);
-  auto opened = crypto::eme_oaep_decode(*operation.hash, *operation.hash, operation.oaep_label, plain->expose_secret());
+  auto opened =
+      crypto::eme_oaep_decode(*operation.hash, *operation.mask_hash, operation.oaep_label, plain->expose_secret());
   if (!opened) return refuse(CKR_ENCRYPTED_DATA_INVALID);
   return std::move(*opened);
 }

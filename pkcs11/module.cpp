@@ -272,6 +272,7 @@ void Module::close(const std::shared_ptr<Session>& session) {
   }
   session->objects.clear();
   session->login_pin.reset();
+  session->login_at_pad = false;
   session->search.reset();
   session->digest.reset();
   session->sign.reset();

@@ -49,6 +49,9 @@ constexpr auto kDeferred = std::to_array<DeferredRow>({
 constexpr auto kWithheld = std::to_array<CK_ATTRIBUTE_TYPE>(
     {CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT});
 
+constexpr auto kOnlyTold = std::to_array<CK_ATTRIBUTE_TYPE>(
+    {CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE, CKA_KEY_GEN_MECHANISM, kUniqueId});
+
 std::string unique_id(std::string_view kind, ByteView id, std::uint16_t file_id) {
   return std::string(kind) + '-' + to_hex(id) + '-' + std::to_string(file_id);
 }
@@ -127,6 +130,10 @@ bool Object::withheld(CK_ATTRIBUTE_TYPE type) const {
   return false;
 }
 
+bool only_told(CK_ATTRIBUTE_TYPE type) {
+  return std::find(kOnlyTold.begin(), kOnlyTold.end(), type) != kOnlyTold.end();
+}
+
 std::vector<CK_MECHANISM_TYPE> mechanisms_of(const card::CardKey& key) {
   std::vector<CK_MECHANISM_TYPE> allowed;
   if (key.type == nullptr) return allowed;
@@ -147,6 +154,7 @@ std::shared_ptr<Object> make_private_key(const card::CardKey& key) {
   set_key_basics(*object, key);
   object->set(CKA_PRIVATE, bool_value(true));
   object->set(kUniqueId, text_value(unique_id("private", key.id, key.file_id)));
+  object->set(CKA_DESTROYABLE, bool_value(key.modifiable));
   object->set(CKA_SENSITIVE, bool_value(true));
   object->set(CKA_ALWAYS_SENSITIVE, bool_value(true));
   object->set(CKA_EXTRACTABLE, bool_value(false));
@@ -185,7 +193,7 @@ std::shared_ptr<Object> make_certificate(const card::CardCertificate& certificat
   object->set(CKA_PRIVATE, bool_value(false));
   object->set(CKA_MODIFIABLE, bool_value(false));
   object->set(CKA_COPYABLE, bool_value(false));
-  object->set(CKA_DESTROYABLE, bool_value(!certificate.authority));
+  object->set(CKA_DESTROYABLE, bool_value(certificate.modifiable));
   object->set(kUniqueId, text_value(unique_id("certificate", certificate.id, certificate.file_id)));
   object->set(CKA_CERTIFICATE_TYPE, ulong_value(CKC_X_509));
   object->set(CKA_CERTIFICATE_CATEGORY, ulong_value(certificate.authority ? 2 : 1));  // authority, token user
@@ -207,7 +215,8 @@ std::shared_ptr<Object> make_data(const card::DataObject& data, std::size_t numb
               bool_value((data.head.flags & card::object_flag::is_private) != 0 || !data.head.auth_id.empty()));
   object->set(CKA_MODIFIABLE, bool_value(false));
   object->set(CKA_COPYABLE, bool_value(false));
-  object->set(CKA_DESTROYABLE, bool_value(false));
+  object->set(CKA_DESTROYABLE,
+              bool_value((data.head.flags & card::object_flag::modifiable) != 0 && data.location.has_value()));
   object->set(kUniqueId, text_value("data-" + std::to_string(number)));
   return object;
 }
@@ -256,6 +265,7 @@ void complete_key(Object& object, const card::CardPublicKey& key) {
 
 void complete_key(Object& object, const crypto::PublicKey& key) {
   const bool rsa = key.family() == crypto::KeyFamily::rsa;
+  if (rsa) object.set(CKA_MODULUS_BITS, ulong_value(key.bits()));
   set_key_octets(object, key.spki(), key.modulus(), key.exponent(), rsa ? ByteView() : key.key_octets());
 }
 

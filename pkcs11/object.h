@@ -64,6 +64,9 @@ class Object {
   std::map<CK_ATTRIBUTE_TYPE, Bytes> attributes_;
 };
 
+/// True for what only the module says of an object: no program gives it (PKCS #11 v3.0 §4.1.1, notes 2 and 4).
+bool only_told(CK_ATTRIBUTE_TYPE type);
+
 std::shared_ptr<Object> make_private_key(const card::CardKey& key);
 std::shared_ptr<Object> make_public_key(const card::CardKey& key);
 std::shared_ptr<Object> make_certificate(const card::CardCertificate& certificate);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/der.h"
+#include "crypto/digest.h"
 #include "crypto/x509/certificate.h"
 #include "pkcs11/calls.h"
 #include "pkcs11/operation.h"
@@ -46,36 +47,94 @@ Done change(Object& object, const CK_ATTRIBUTE& attribute) {
   return {};
 }
 
-// Renewal: a certificate for a key of the card takes the old one's place.
-Outcome<std::shared_ptr<Object>> create_on_card(const Module::Entry& entry, std::span<const CK_ATTRIBUTE> wanted) {
+std::string text_of(std::span<const CK_ATTRIBUTE> wanted, CK_ATTRIBUTE_TYPE type) {
+  const CK_ATTRIBUTE* const attribute = find(wanted, type);
+  return attribute == nullptr ? std::string() : std::string(as_text(value_of(*attribute)));
+}
+
+// The object that lies in file `id` of the card.
+Outcome<std::shared_ptr<Object>> object_in_file(const Module::Entry& entry, CK_OBJECT_CLASS object_class,
+                                                std::uint16_t id) {
+  TRY(entry.slot().list(entry->index(), kUnavailable));
+  for (const auto& object : TRY(entry.token())->objects) {
+    if (object->object_class() != object_class) continue;
+    if (object->certificate && object->certificate->file_id == id) return object;
+    if (object->data && object->data->location && object->data->location->path.file_id() == id) return object;
+  }
+  return refuse(CKR_FUNCTION_FAILED, "the object is written, and not to be found");
+}
+
+// A certificate goes to its key: in the old one's place, or into a file of its own on a card that takes new files.
+// Those of authorities, and of keys elsewhere, are kept on such cards too.
+Outcome<std::shared_ptr<Object>> create_certificate(const Module::Entry& entry, std::span<const CK_ATTRIBUTE> wanted) {
   const CK_ATTRIBUTE* const value = find(wanted, CKA_VALUE);
   const CK_ATTRIBUTE* const id = find(wanted, CKA_ID);
   if (value == nullptr) return refuse(CKR_TEMPLATE_INCOMPLETE);
-  const Token& token = *TRY(entry.token());
-  if (!token.user_logged_in) return refuse(CKR_USER_NOT_LOGGED_IN);
+  if (const CK_ATTRIBUTE* const type = find(wanted, CKA_CERTIFICATE_TYPE)) {
+    if (TRY(number_of(*type)) != CKC_X_509) return refuse(CKR_ATTRIBUTE_VALUE_INVALID, "not an X.509 certificate");
+  }
+  if (!TRY(entry.token())->user_logged_in) return refuse(CKR_USER_NOT_LOGGED_IN);
   const auto certificate = crypto::Certificate::from_der(value_of(*value));
   if (!certificate) return refuse(CKR_ATTRIBUTE_VALUE_INVALID, certificate.error().message);
   // Without CKA_ID the certificate's own key says where it belongs; with it, the two must agree.
   TRY(entry.slot().list(entry->index(), CKO_PUBLIC_KEY));
   std::optional<Bytes> key_id;
-  for (const auto& object : std::vector(token.objects)) {
+  bool id_taken = false;
+  for (const auto& object : std::vector(TRY(entry.token())->objects)) {
     if (object->object_class() != CKO_PUBLIC_KEY) continue;
     if (id != nullptr && !equal(object->key->id, value_of(*id))) continue;
+    id_taken = id != nullptr;
     const card::CardKey key = *object->key;
     auto known = public_key_of(entry, *object);
     if (known && equal(known->spki(), certificate->spki())) key_id = key.id;
   }
-  if (!key_id) return refuse(CKR_TEMPLATE_INCONSISTENT, "no key of this token belongs to the certificate");
-  for (const card::CardCertificate& place : TRY(entry.slot().certificates(entry->index()))) {
-    if (place.authority || place.id != *key_id) continue;
-    TRY(entry.slot().write_certificate(entry->index(), place, value_of(*value)));
-    TRY(entry.slot().list(entry->index(), CKO_CERTIFICATE));
-    for (const auto& object : TRY(entry.token())->objects) {
-      if (object->certificate && object->certificate->file_id == place.file_id) return object;
-    }
-    return refuse(CKR_FUNCTION_FAILED, "the certificate is written, and not to be found");
+  if (!key_id && id_taken) return refuse(CKR_TEMPLATE_INCONSISTENT, "the certificate is another key's");
+
+  card::NewCertificate fresh;
+  fresh.label = text_of(wanted, CKA_LABEL);
+  fresh.der = to_bytes(value_of(*value));
+  if (const CK_ATTRIBUTE* const category = find(wanted, CKA_CERTIFICATE_CATEGORY)) {
+    fresh.authority = TRY(number_of(*category)) == 2;
   }
-  return refuse(CKR_DEVICE_MEMORY, "the card has no place for this key's certificate");
+  if (key_id) {
+    fresh.id = *key_id;
+  } else {
+    fresh.id = id != nullptr ? to_bytes(value_of(*id)) : crypto::digest(crypto::Hash::sha1, certificate->spki());
+  }
+  if (key_id) {
+    for (const card::CardCertificate& place : TRY(entry.slot().certificates(entry->index()))) {
+      if (place.authority || place.id != *key_id) continue;
+      const Done written = entry.slot().write_certificate(entry->index(), place, fresh.der);
+      if (written) return object_in_file(entry, CKO_CERTIFICATE, place.file_id);
+      // Too long for the old one's file: on a card that lets it go, a new file.
+      if (written.error().rv != CKR_DEVICE_MEMORY || !place.modifiable) return tl::unexpected<Fault>(written.error());
+      const auto old = TRY(object_in_file(entry, CKO_CERTIFICATE, place.file_id));
+      TRY(entry.slot().remove(entry->index(), *old));
+      break;
+    }
+  }
+  const std::uint16_t file = TRY(entry.slot().add_certificate(entry->index(), fresh));
+  return object_in_file(entry, CKO_CERTIFICATE, file);
+}
+
+Outcome<std::shared_ptr<Object>> create_data(const Module::Entry& entry, std::span<const CK_ATTRIBUTE> wanted) {
+  const CK_ATTRIBUTE* const value = find(wanted, CKA_VALUE);
+  if (value == nullptr || value->ulValueLen == 0) return refuse(CKR_TEMPLATE_INCOMPLETE, "a data object has content");
+  if (value->ulValueLen > card::kMaxFileOctets) return refuse(CKR_DEVICE_MEMORY);
+  if (!TRY(entry.token())->user_logged_in) return refuse(CKR_USER_NOT_LOGGED_IN);
+  card::NewData fresh;
+  fresh.label = text_of(wanted, CKA_LABEL);
+  fresh.application = text_of(wanted, CKA_APPLICATION);
+  fresh.value = to_bytes(value_of(*value));
+  if (const CK_ATTRIBUTE* const is_private = find(wanted, CKA_PRIVATE)) fresh.is_private = TRY(flag_of(*is_private));
+  if (const CK_ATTRIBUTE* const oid = find(wanted, CKA_OBJECT_ID); oid != nullptr && oid->ulValueLen != 0) {
+    der::Reader reader(value_of(*oid));
+    const auto octets = reader.oid();
+    if (!octets || !reader.done()) return refuse(CKR_ATTRIBUTE_VALUE_INVALID);
+    fresh.application_oid = der::oid_to_text(*octets);
+  }
+  const std::uint16_t file = TRY(entry.slot().add_data(entry->index(), fresh));
+  return object_in_file(entry, CKO_DATA, file);
 }
 
 // The public half of a session key, as SubjectPublicKeyInfo.
@@ -116,6 +175,9 @@ Outcome<std::shared_ptr<Object>> create_in_session(std::span<const CK_ATTRIBUTE>
   }
   for (const CK_ATTRIBUTE& attribute : wanted) {
     if (attribute.type == CKA_CLASS || attribute.type == CKA_TOKEN) continue;
+    if (only_told(attribute.type)) return refuse(CKR_ATTRIBUTE_READ_ONLY);
+    // Trust is given by a security officer's act, of which this module has none.
+    if (attribute.type == CKA_TRUSTED && TRY(flag_of(attribute))) return refuse(CKR_ATTRIBUTE_READ_ONLY);
     if (attribute.ulValueLen > kLongestAttribute) return refuse(CKR_ATTRIBUTE_VALUE_INVALID);
     object->set(attribute.type, to_bytes(value_of(attribute)));
   }
@@ -182,10 +244,11 @@ Done C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE_PTR attributes, CK_UL
   if (token_wanted != nullptr) on_token = TRY(flag_of(*token_wanted));
   if (on_token) {
     if (!entry->may_write()) return refuse(CKR_SESSION_READ_ONLY);
-    if (object_class != CKO_CERTIFICATE) {
-      return refuse(CKR_TOKEN_WRITE_PROTECTED, "only certificates are written to an issued card");
+    if (object_class != CKO_CERTIFICATE && object_class != CKO_DATA) {
+      return refuse(CKR_TEMPLATE_INCONSISTENT, "keys come to a card by being made on it");
     }
-    *created = TRY(create_on_card(entry, wanted))->handle;
+    const auto object = TRY(object_class == CKO_DATA ? create_data(entry, wanted) : create_certificate(entry, wanted));
+    *created = object->handle;
     return {};
   }
   return add_to_session(entry, TRY(create_in_session(wanted, object_class)), created);
@@ -216,7 +279,12 @@ Done C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE doomed) {
   const auto object = TRY(find_object(entry, doomed, CKR_OBJECT_HANDLE_INVALID));
   if (object->on_token()) {
     if (!entry->may_write()) return refuse(CKR_SESSION_READ_ONLY);
-    return refuse(CKR_ACTION_PROHIBITED, "objects of an issued card are replaced, not deleted");
+    if (!object->flag(CKA_DESTROYABLE)) {
+      return refuse(CKR_ACTION_PROHIBITED,
+                    "what an issuer wrote is replaced, not deleted; a public key goes with its private one");
+    }
+    if (!TRY(entry.token())->user_logged_in) return refuse(CKR_USER_NOT_LOGGED_IN);
+    return entry.slot().remove(entry->index(), *object);
   }
   for (const auto& session : entry.module->sessions_with(entry.slot(), entry->index())) {
     std::erase(session->objects, object);

@@ -103,21 +103,33 @@ Outcome<crypto::Hash> hash_of(CK_MECHANISM_TYPE mechanism) {
   }
   return refuse(CKR_MECHANISM_PARAM_INVALID);
 }
-bool mgf_fits(CK_ULONG mgf, crypto::Hash hash) { return mgf == crypto::row_of(hash).pkcs11_mgf; }
+Outcome<crypto::Hash> mask_of(CK_ULONG mgf) {
+  for (const crypto::HashRow& row : crypto::kHashes) {
+    if (row.pkcs11_mgf == mgf && row.id != crypto::Hash::md5) return row.id;
+  }
+  return refuse(CKR_MECHANISM_PARAM_INVALID);
+}
 
-// §2.1.8: hash, mask and salt as cards and validators take them: one hash, a salt as long as it.
-Outcome<crypto::Hash> pss_hash(const Mechanism& row, const CK_MECHANISM& mechanism) {
+// §2.1.8: any hash, mask and salt; the block is made here, so the card sets no bounds but its modulus.
+Done read_pss(KeyOperation& operation, const CK_MECHANISM& mechanism) {
   CK_RSA_PKCS_PSS_PARAMS parameters = {};
   if (mechanism.pParameter == nullptr || mechanism.ulParameterLen != sizeof parameters) {
     return refuse(CKR_MECHANISM_PARAM_INVALID);
   }
   std::memcpy(&parameters, mechanism.pParameter, sizeof parameters);
   const crypto::Hash hash = TRY(hash_of(parameters.hashAlg));
-  if ((row.hash && *row.hash != hash) || !mgf_fits(parameters.mgf, hash) ||
-      parameters.sLen != crypto::row_of(hash).octets) {
-    return refuse(CKR_MECHANISM_PARAM_INVALID);
+  if (operation.mechanism->hash && *operation.mechanism->hash != hash) return refuse(CKR_MECHANISM_PARAM_INVALID);
+  operation.mask_hash = TRY(mask_of(parameters.mgf));
+  operation.hash = hash;
+  const std::size_t octets =
+      operation.key->number(CKA_MODULUS_BITS) == kUnavailable ? 0 : (operation.key->number(CKA_MODULUS_BITS) + 6) / 8;
+  const std::size_t hash_octets = crypto::row_of(hash).octets;
+  // §9.1.1 of RFC 8017: hash, salt and two octets must fit.
+  if (parameters.sLen > octets || octets - parameters.sLen < hash_octets + 2) {
+    return refuse(CKR_MECHANISM_PARAM_INVALID, "the key is too short for this salt");
   }
-  return hash;
+  operation.salt_octets = parameters.sLen;
+  return {};
 }
 
 }  // namespace
@@ -148,31 +160,46 @@ Outcome<KeyOperation> begin(const Module::Entry& entry, const CK_MECHANISM* mech
     }
     std::memcpy(&parameters, mechanism->pParameter, sizeof parameters);
     const crypto::Hash hash = TRY(hash_of(parameters.hashAlg));
+    constexpr CK_ULONG kLongestLabel = 64 * 1024;
     const bool label_there = parameters.ulSourceDataLen == 0 || parameters.pSourceData != nullptr;
-    if (!mgf_fits(parameters.mgf, hash) || !label_there) return refuse(CKR_MECHANISM_PARAM_INVALID);
+    if (!label_there || parameters.source != CKZ_DATA_SPECIFIED || parameters.ulSourceDataLen > kLongestLabel) {
+      return refuse(CKR_MECHANISM_PARAM_INVALID);
+    }
+    operation.mask_hash = TRY(mask_of(parameters.mgf));
     operation.hash = hash;
     if (parameters.ulSourceDataLen != 0) {
       operation.oaep_label =
           to_bytes({static_cast<const std::uint8_t*>(parameters.pSourceData), parameters.ulSourceDataLen});
     }
   } else if (kind.padding == crypto::Padding::pss) {
-    operation.hash = TRY(pss_hash(kind, *mechanism));
+    TRY(read_pss(operation, *mechanism));
   } else if (mechanism->ulParameterLen != 0) {
     return refuse(CKR_MECHANISM_PARAM_INVALID);
   }
   if (kind.hash) operation.hasher.emplace(*kind.hash);
+  operation.content = entry.slot().content();
   if (deed == CKF_VERIFY || deed == CKF_ENCRYPT) operation.public_key = TRY(public_key_of(entry, *operation.key));
   return operation;
 }
 
-Outcome<const SecretBytes*> pin_for(const Module::Entry& entry, KeyOperation& operation) {
-  if (!operation.key->flag(CKA_ALWAYS_AUTHENTICATE)) return nullptr;
+Outcome<KeyUse> use_for(const Module::Entry& entry, KeyOperation& operation) {
+  KeyUse use;
+  use.content = operation.content;
+  if (!operation.key->flag(CKA_ALWAYS_AUTHENTICATE)) return use;
   if (!operation.pin && entry->login_pin) {
     operation.pin.emplace(std::move(*entry->login_pin));
     entry->login_pin.reset();
   }
-  if (!operation.pin) return refuse(CKR_USER_NOT_LOGGED_IN, "a context-specific login is due");
-  return &*operation.pin;
+  if (!operation.pin && entry->login_at_pad) {
+    operation.pin_at_pad = true;
+    entry->login_at_pad = false;
+  }
+  if (!operation.pin && !operation.pin_at_pad) {
+    return refuse(CKR_USER_NOT_LOGGED_IN, "a context-specific login is due");
+  }
+  use.pin = operation.pin ? &*operation.pin : nullptr;
+  use.pad = !operation.pin;
+  return use;
 }
 
 }  // namespace karta::pkcs11

@@ -33,7 +33,8 @@ Outcome<crypto::PublicKey> public_key_of(const Module::Entry& entry, Object& obj
 /// `deed` is one of CKF_SIGN, CKF_VERIFY, CKF_ENCRYPT, CKF_DECRYPT.
 Outcome<KeyOperation> begin(const Module::Entry& entry, const CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key,
                             CK_FLAGS deed);
-/// The PIN of a context-specific login (or of the login itself, once), for keys that need one; nullptr else.
-Outcome<const SecretBytes*> pin_for(const Module::Entry& entry, KeyOperation& operation);
+/// What the key is used with: the PIN of a context-specific login (or of the login itself, once) for keys that need
+/// one.
+Outcome<KeyUse> use_for(const Module::Entry& entry, KeyOperation& operation);
 
 }  // namespace karta::pkcs11

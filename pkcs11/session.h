@@ -20,11 +20,15 @@ struct KeyOperation {
   std::shared_ptr<Object> key;
   std::optional<crypto::PublicKey> public_key;  ///< verify and encrypt
   std::optional<crypto::Hash> hash;             ///< of the mechanism, or of its PSS or OAEP parameters
+  std::optional<crypto::Hash> mask_hash;        ///< of the parameters' mask generation function
+  std::size_t salt_octets = 0;                  ///< PSS
   std::optional<crypto::Hasher> hasher;         ///< where the mechanism hashes
   Bytes collected;                              ///< where it does not; wiped with the operation
   Bytes oaep_label;
   bool several_parts = false;
   std::optional<SecretBytes> pin;     ///< of a context-specific login
+  bool pin_at_pad = false;            ///< ... which is to be typed at the reader
+  std::uint16_t content = 0;          ///< Slot::content() at the beginning: that key and no other
   std::optional<SecretBytes> result;  ///< made, and too long for the program's buffer
   KeyOperation() = default;
   KeyOperation(KeyOperation&&) = default;
@@ -61,6 +65,8 @@ class Session {
   /// The PIN of a user's login to a token whose keys want it each time: good for one use of a key in this session, for
   /// programs (OpenSSH) which take the login for that one. Then, and at logout, it is gone.
   std::optional<SecretBytes> login_pin;
+  /// The same where the holder typed at the reader, and will type again for that use.
+  bool login_at_pad = false;
   std::optional<Search> search;
   std::optional<DigestOperation> digest;
   std::optional<KeyOperation> sign, verify, encrypt, decrypt;

@@ -9,16 +9,25 @@ namespace {
 constexpr CK_ULONG kLongestPin = 64;
 
 Outcome<SecretBytes> pin_in(const CK_UTF8CHAR* pin, CK_ULONG count) {
-  // There is no pad or window of ours to ask at: a PIN has to be given.
-  if (pin == nullptr) return refuse(CKR_ARGUMENTS_BAD, "no PIN given, and no PIN pad to ask at");
+  if (pin == nullptr) return refuse(CKR_ARGUMENTS_BAD, "no PIN given");
   if (count == 0 || count > kLongestPin) return refuse(CKR_PIN_LEN_RANGE);
   return SecretBytes::copy_of(ByteView(pin, count));
 }
 
 // A PIN in a form the card would not even look at was wrong all the same, and costs no try.
 Done wrong_rather_than_invalid(Done done) {
-  if (!done && done.error().rv == CKR_PIN_INVALID) return refuse(CKR_PIN_INCORRECT, done.error().message);
+  if (!done && (done.error().rv == CKR_PIN_INVALID || done.error().rv == CKR_PIN_LEN_RANGE)) {
+    return refuse(CKR_PIN_INCORRECT, done.error().message);
+  }
   return done;
+}
+
+// §5.6.8: without a PIN in the call, the holder types it at the reader, where the reader can.
+enum class AtPad : std::uint8_t { present, change };
+Done need_pad(const Module::Entry& entry, AtPad what) {
+  const card::CardConnection::PinPad pad = TRY(entry.slot().pad());
+  if (what == AtPad::present ? pad.verify : pad.modify) return {};
+  return refuse(CKR_ARGUMENTS_BAD, "no PIN given, and no PIN pad to ask at");
 }
 
 Done open_checks(const Module::SlotPlace& place, CK_FLAGS flags) {
@@ -84,6 +93,57 @@ Done C_SessionCancel(CK_SESSION_HANDLE handle, CK_FLAGS flags) {
   return {};
 }
 
+namespace {
+
+// A context-specific login: for the one operation that waits for it.
+Done log_in_to_use(const Module::Entry& entry, KeyOperation& waiting, const CK_UTF8CHAR* pin, CK_ULONG pin_octets) {
+  if (pin == nullptr) {
+    // Typed in the same transaction as the signature, so that no right lies open in between.
+    TRY(need_pad(entry, AtPad::present));
+    waiting.pin.reset();
+    waiting.pin_at_pad = true;
+  } else {
+    auto secret = pin_in(pin, pin_octets);
+    if (!secret) return wrong_rather_than_invalid(tl::unexpected<Fault>(secret.error()));
+    TRY(wrong_rather_than_invalid(entry.slot().check_pin(entry->index(), *secret)));
+    waiting.pin.emplace(std::move(*secret));
+  }
+  entry->login_pin.reset();
+  entry->login_at_pad = false;
+  return {};
+}
+
+Done log_in_user(const Module::Entry& entry, const CK_UTF8CHAR* pin, CK_ULONG pin_octets) {
+  if (pin == nullptr) TRY(need_pad(entry, AtPad::present));
+  if (!TRY(entry.slot().pin_set(entry->index()))) return refuse(CKR_USER_PIN_NOT_INITIALIZED);
+  if (pin == nullptr) {
+    TRY(wrong_rather_than_invalid(entry.slot().log_in_by_pad(entry->index())));
+    entry->login_at_pad = TRY(entry.token())->per_signature;
+    return {};
+  }
+  const auto secret = pin_in(pin, pin_octets);
+  if (!secret) return wrong_rather_than_invalid(tl::unexpected<Fault>(secret.error()));
+  TRY(wrong_rather_than_invalid(entry.slot().log_in(entry->index(), *secret)));
+  if (TRY(entry.token())->per_signature) entry->login_pin = secret->clone();
+  return {};
+}
+
+// The officer is whoever holds the PUK.
+Done log_in_officer(const Module::Entry& entry, const CK_UTF8CHAR* pin, CK_ULONG pin_octets) {
+  for (const auto& session : entry.module->sessions_with(entry.slot(), entry->index())) {
+    if (!session->may_write()) return refuse(CKR_SESSION_READ_ONLY_EXISTS);
+  }
+  if (pin == nullptr) {
+    TRY(need_pad(entry, AtPad::change));
+    return entry.slot().log_in_officer_by_pad(entry->index());
+  }
+  const auto secret = pin_in(pin, pin_octets);
+  if (!secret) return wrong_rather_than_invalid(tl::unexpected<Fault>(secret.error()));
+  return entry.slot().log_in_officer(entry->index(), *secret);
+}
+
+}  // namespace
+
 Done C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG pin_octets) {
   const auto entry = TRY(Module::enter(handle));
   Token& token = *TRY(entry.token());
@@ -93,25 +153,12 @@ Done C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, C
       if (*operation && (*operation)->key->flag(CKA_ALWAYS_AUTHENTICATE)) waiting = &**operation;
     }
     if (waiting == nullptr) return refuse(CKR_OPERATION_NOT_INITIALIZED);
-    SecretBytes secret = TRY(pin_in(pin, pin_octets));
-    TRY(wrong_rather_than_invalid(entry.slot().check_pin(entry->index(), secret)));
-    waiting->pin.emplace(std::move(secret));
-    entry->login_pin.reset();
-    return {};
+    return log_in_to_use(entry, *waiting, pin, pin_octets);
   }
   if (user != CKU_USER && user != CKU_SO) return refuse(CKR_USER_TYPE_INVALID);
   if (user == CKU_USER ? token.user_logged_in : token.officer_logged_in) return refuse(CKR_USER_ALREADY_LOGGED_IN);
   if (token.user_logged_in || token.officer_logged_in) return refuse(CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
-  const SecretBytes secret = TRY(pin_in(pin, pin_octets));
-  if (user == CKU_USER) {
-    TRY(wrong_rather_than_invalid(entry.slot().log_in(entry->index(), secret)));
-    if (TRY(entry.token())->per_signature) entry->login_pin = secret.clone();
-    return {};
-  }
-  for (const auto& session : entry.module->sessions_with(entry.slot(), entry->index())) {
-    if (!session->may_write()) return refuse(CKR_SESSION_READ_ONLY_EXISTS);
-  }
-  return entry.slot().log_in_officer(entry->index(), secret);
+  return user == CKU_USER ? log_in_user(entry, pin, pin_octets) : log_in_officer(entry, pin, pin_octets);
 }
 
 // v3.0 §5.6.9: cards have users without names.
@@ -134,6 +181,7 @@ Done C_Logout(CK_SESSION_HANDLE handle) {
     session->decrypt.reset();
     session->search.reset();
     session->login_pin.reset();
+    session->login_at_pad = false;
     std::erase_if(session->objects, [](const auto& object) { return object->is_private(); });
   }
   entry.slot().log_out(entry->index());
@@ -147,7 +195,11 @@ Done C_SetPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR_PTR old_pin, CK_ULONG old_oc
   const auto entry = TRY(Module::enter(handle));
   const Token& token = *TRY(entry.token());
   if (!entry->may_write()) return refuse(CKR_SESSION_READ_ONLY);
-  if (token.officer_logged_in) return refuse(CKR_FUNCTION_NOT_SUPPORTED, "the card's PUK does not change");
+  if (token.officer_logged_in) return refuse(CKR_TOKEN_WRITE_PROTECTED, "the card's PUK does not change");
+  if (old_pin == nullptr && new_pin == nullptr) {
+    TRY(need_pad(entry, AtPad::change));
+    return entry.slot().change_pin_by_pad(entry->index());
+  }
   const SecretBytes before = TRY(pin_in(old_pin, old_octets));
   const SecretBytes after = TRY(pin_in(new_pin, new_octets));
   return entry.slot().change_pin(entry->index(), before, after);
@@ -159,19 +211,30 @@ Done C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR_PTR pin, CK_ULONG pin_octet
   const Token& token = *TRY(entry.token());
   if (!entry->may_write()) return refuse(CKR_SESSION_READ_ONLY);
   if (!token.officer_logged_in) return refuse(CKR_USER_NOT_LOGGED_IN);
+  // PUK and new PIN go to the card in one command: both come from the program, or both from the reader.
+  if ((pin == nullptr) != token.officer_by_pad) {
+    return refuse(CKR_ARGUMENTS_BAD, "the PUK and the new PIN are typed at the reader, or neither is");
+  }
+  if (pin == nullptr) return entry.slot().unblock_pin_by_pad(entry->index());
   const SecretBytes secret = TRY(pin_in(pin, pin_octets));
   return entry.slot().unblock_pin(entry->index(), secret);
 }
 
-Done C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR_PTR pin, CK_ULONG, CK_UTF8CHAR_PTR label) {
+// §5.5.7: a card that is not an issued one is wiped and begun anew; the officer's PIN becomes its PUK.
+Done C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR_PTR pin, CK_ULONG pin_octets, CK_UTF8CHAR_PTR label) {
   const auto module = TRY(Module::get());
   TRY(need(pin));
   TRY(need(label));
   const auto place = TRY(module->slot(id));
   const std::lock_guard lock(place.slot->mutex());
   TRY(place.slot->token(place.index));
-  if (!module->sessions_with(*place.slot, place.index).empty()) return refuse(CKR_SESSION_EXISTS);
-  return refuse(CKR_TOKEN_WRITE_PROTECTED, "a card is personalised by its issuer: karta card issue");
+  // Its other token goes with it.
+  if (!module->sessions_with(*place.slot, {}).empty()) return refuse(CKR_SESSION_EXISTS);
+  const auto secret = pin_in(pin, pin_octets);
+  if (!secret) return wrong_rather_than_invalid(tl::unexpected<Fault>(secret.error()));
+  std::string_view name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
+  while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
+  return wrong_rather_than_invalid(place.slot->begin_anew(place.index, name, *secret));
 }
 
 }  // namespace karta::pkcs11::call

@@ -7,6 +7,7 @@
 #include "crypto/rsa.h"
 #include "pkcs11/calls.h"
 #include "pkcs11/operation.h"
+#include "pkcs11/pss.h"
 
 namespace karta::pkcs11::call {
 namespace {
@@ -57,27 +58,28 @@ Outcome<Bytes> raw_of(ByteView der_signature, std::size_t octets) {
 }
 
 Outcome<Bytes> make_signature(const Module::Entry& entry, KeyOperation& operation) {
-  const SecretBytes* const pin = TRY(pin_for(entry, operation));
+  const KeyUse use = TRY(use_for(entry, operation));
   const Bytes input = operation.hasher ? operation.hasher->finish() : operation.collected;
   const card::CardKey& key = *operation.key->key;
   const std::size_t octets = key.type->octets();
   switch (operation.mechanism->padding) {
     case crypto::Padding::none: {
       if (input.empty()) return refuse(CKR_DATA_LEN_RANGE);
-      const Bytes signature = TRY(entry.slot().sign(entry->index(), key, card::SignatureScheme::ecdsa, input, pin));
+      const Bytes signature = TRY(entry.slot().sign(entry->index(), key, card::SignatureScheme::ecdsa, input, use));
       return raw_of(signature, octets);
     }
     case crypto::Padding::pkcs1: {
       const Bytes block = operation.mechanism->hash ? card::digest_info(*operation.mechanism->hash, input) : input;
       if (block.empty() || block.size() + 11 > octets) return refuse(CKR_DATA_LEN_RANGE);
-      return entry.slot().sign(entry->index(), key, card::SignatureScheme::rsa_pkcs1, block, pin);
+      return entry.slot().sign(entry->index(), key, card::SignatureScheme::rsa_pkcs1, block, use);
     }
     case crypto::Padding::pss: {
       if (input.size() != crypto::row_of(*operation.hash).octets) return refuse(CKR_DATA_LEN_RANGE);
       SystemRandom random;
-      const auto block = card::emsa_pss_encode(*operation.hash, input, key.type->bits, random);
+      const auto block =
+          pss_encode({*operation.hash, *operation.mask_hash, operation.salt_octets}, input, key.type->bits, random);
       if (!block) return refuse(CKR_KEY_SIZE_RANGE, block.error().message);
-      return entry.slot().sign(entry->index(), key, card::SignatureScheme::rsa_raw, *block, pin);
+      return entry.slot().sign(entry->index(), key, card::SignatureScheme::rsa_raw, *block, use);
     }
   }
   return refuse(CKR_MECHANISM_INVALID);
@@ -96,8 +98,11 @@ Done finish(const Module::Entry& entry, std::optional<ByteView> data, CK_BYTE_PT
     return refuse(CKR_BUFFER_TOO_SMALL);
   }
   if (data) TRY(add(operation, *data));
-  const Bytes made = TRY(make_signature(entry, operation));
-  give(made, signature, length);
+  auto made = make_signature(entry, operation);
+  // §5.11.2: at a reader's PIN pad the holder may say no to this one signature.
+  if (!made && made.error().rv == CKR_FUNCTION_CANCELED) return refuse(CKR_FUNCTION_REJECTED, made.error().message);
+  const Bytes octets_made = TRY(std::move(made));
+  give(octets_made, signature, length);
   return {};
 }
 
@@ -113,6 +118,15 @@ Done check_signature(KeyOperation& operation, ByteView signature) {
     if (!expected) return refuse(CKR_DATA_LEN_RANGE);
     const auto opened = crypto::rsa_public_operation(key, signature);
     if (!opened || !equal(*opened, *expected)) return refuse(CKR_SIGNATURE_INVALID);
+    return {};
+  }
+  if (operation.mechanism->padding == crypto::Padding::pss) {
+    if (input.size() != crypto::row_of(*operation.hash).octets) return refuse(CKR_DATA_LEN_RANGE);
+    const auto opened = crypto::rsa_public_operation(key, signature);
+    if (!opened || !pss_fits({*operation.hash, *operation.mask_hash, operation.salt_octets}, input,
+                             static_cast<unsigned>(key.bits()), *opened)) {
+      return refuse(CKR_SIGNATURE_INVALID);
+    }
     return {};
   }
   // A digest handed over bare: its length says which hash the table is asked for.

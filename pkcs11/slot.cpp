@@ -110,15 +110,19 @@ Done Slot::load_layout() {
 Done Slot::load_layout(Use& app) {
   if (laid_out_) return {};
   initialised_ = TRY(taken(app->initialised()));
-  shown_ = {};
+  shown_ = pin_set_ = {};
+  auth_ids_ = {};
   all_keys_.clear();
   if (initialised_) {
     TRY(taken(app->token_info()));
     const auto pins = TRY(taken(app->pins()));
-    for (std::size_t i = 0; i < kTokensPerReader; ++i) {
-      shown_[i] = std::any_of(pins.begin(), pins.end(), [&](const card::PinObject& pin) {
-        return pin.reference == reference_of(i) && (pin.flags & card::pin_flag::unblocking_pin) == 0;
-      });
+    for (const card::PinObject& pin : pins) {
+      for (std::size_t i = 0; i < kTokensPerReader; ++i) {
+        if (pin.reference != reference_of(i) || (pin.flags & card::pin_flag::unblocking_pin) != 0) continue;
+        shown_[i] = true;
+        pin_set_[i] = (pin.flags & card::pin_flag::initialized) != 0;
+        auth_ids_[i] = pin.id;
+      }
     }
     const auto keys = TRY(taken(app->keys()));
     all_keys_.assign(keys.begin(), keys.end());
@@ -166,7 +170,7 @@ Outcome<CK_TOKEN_INFO> Slot::token_info(std::size_t index) {
     info.flags |= CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED;
     const card::PinStatus status = TRY(taken(app->pin_status(token.pin_kind)));
     const bool transport = !status.verified && !status.blocked && !status.tries_left;
-    info.flags |= CKF_USER_PIN_INITIALIZED;
+    if (TRY(pin_set(index))) info.flags |= CKF_USER_PIN_INITIALIZED;
     if (transport) info.flags |= CKF_USER_PIN_TO_BE_CHANGED;
     if (status.blocked) info.flags |= CKF_USER_PIN_LOCKED;
     if (status.tries_left == 1u) info.flags |= CKF_USER_PIN_FINAL_TRY;
@@ -193,6 +197,7 @@ Outcome<CK_TOKEN_INFO> Slot::token_info(std::size_t index) {
   const std::string serial = app->info().serial_hex();
   fill(info.serialNumber, std::string_view(serial).substr(serial.size() > 16 ? serial.size() - 16 : 0));
   fill(info.utcTime, "");
+  if (TRY(pad()).verify) info.flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
   info.ulTotalPublicMemory = info.ulFreePublicMemory = kUnavailable;
   info.ulTotalPrivateMemory = info.ulFreePrivateMemory = kUnavailable;
   info.hardwareVersion = {app->info().version_major, app->info().version_minor};
@@ -201,6 +206,16 @@ Outcome<CK_TOKEN_INFO> Slot::token_info(std::size_t index) {
 }
 
 // Logins ----------------------------------------------------------------------------------------
+
+Outcome<card::CardConnection::PinPad> Slot::pad() {
+  Use app = TRY(use());
+  return connection_->pin_pad();
+}
+
+Outcome<bool> Slot::pin_set(std::size_t index) {
+  TRY(load_layout());
+  return pin_set_[index];
+}
 
 Done Slot::log_in(std::size_t index, const SecretBytes& pin) {
   Token& token = *TRY(this->token(index));
@@ -217,6 +232,26 @@ Done Slot::log_in(std::size_t index, const SecretBytes& pin) {
   } else {
     token.pin = pin.clone();
   }
+  token.by_pad = false;
+  return {};
+}
+
+Done Slot::log_in_by_pad(std::size_t index) {
+  Token& token = *TRY(this->token(index));
+  Use app = TRY(use());
+  TRY(list(index, CKO_PRIVATE_KEY));
+  token.per_signature = std::any_of(token.objects.begin(), token.objects.end(),
+                                    [](const auto& object) { return object->key && object->key->pin_each_time; });
+  TRY(taken(app->verify_pin_by_pad(token.pin_kind)));
+  compare_content();
+  if (token.per_signature && !app->log_out(token.pin_kind)) (void)app->log_out();
+  token.user_logged_in = token.by_pad = true;
+  return {};
+}
+
+Done Slot::log_in_officer_by_pad(std::size_t index) {
+  Token& token = *TRY(this->token(index));
+  token.officer_logged_in = token.officer_by_pad = true;
   return {};
 }
 
@@ -242,7 +277,7 @@ Done Slot::log_in_officer(std::size_t index, const SecretBytes& puk) {
 void Slot::log_out(std::size_t index) {
   Token& token = tokens_[index];
   const bool on_card = token.user_logged_in && !token.per_signature && application_.has_value();
-  token.user_logged_in = token.officer_logged_in = false;
+  token.user_logged_in = token.officer_logged_in = token.by_pad = token.officer_by_pad = false;
   token.pin = SecretBytes();
   token.puk = SecretBytes();
   if (!on_card) return;
@@ -264,8 +299,51 @@ Done Slot::unblock_pin(std::size_t index, const SecretBytes& new_pin) {
   Token& token = *TRY(this->token(index));
   Use app = TRY(use());
   TRY(taken(app->unblock_pin(token.pin_kind, token.puk, new_pin)));
+  if (!TRY(pin_set(index))) {
+    // The first PIN of a card that C_InitToken has begun: from now on its directory says so.
+    TRY(taken(app->verify_pin(token.pin_kind, new_pin)));
+    const Status noted = app->update(card::mark_pin_initialised);
+    if (!app->log_out(token.pin_kind)) (void)app->log_out();
+    TRY(taken(noted));
+    TRY(taken(app->refresh()));
+  }
   compare_content();
   return {};
+}
+
+Done Slot::change_pin_by_pad(std::size_t index) {
+  Token& token = *TRY(this->token(index));
+  Use app = TRY(use());
+  TRY(taken(app->change_pin_by_pad(token.pin_kind)));
+  // What was kept is the old one.
+  if (!token.pin.empty()) token.by_pad = true;
+  token.pin = SecretBytes();
+  compare_content();
+  return {};
+}
+
+Done Slot::unblock_pin_by_pad(std::size_t index) {
+  Token& token = *TRY(this->token(index));
+  Use app = TRY(use());
+  TRY(taken(app->unblock_pin_by_pad(token.pin_kind)));
+  compare_content();
+  return {};
+}
+
+Done Slot::begin_anew(std::size_t index, std::string_view label, const SecretBytes& puk) {
+  TRY(token(index));
+  Use app = TRY(use());
+  SystemRandom random;
+  const Status done =
+      app->update([&](card::Channel& channel) -> Status { return card::begin_anew(channel, label, puk, random); });
+  if (!done && done.error().kind == ErrorKind::not_permitted) {
+    return refuse(CKR_TOKEN_WRITE_PROTECTED, done.error().message);
+  }
+  Done outcome = taken(done);
+  if (!application_) return outcome;
+  TRY(taken(app->refresh()));
+  compare_content();
+  return outcome;
 }
 
 // Objects ---------------------------------------------------------------------------------------
@@ -349,7 +427,16 @@ Done Slot::complete(Object& object) {
     return {};
   }
   if (object.data) {
-    object.set(CKA_VALUE, TRY(taken(app->read_data(*object.data))));
+    // Under a PIN, it is read by whoever is logged in.
+    const bool secret = object.is_private();
+    Outcome<Bytes> read =
+        secret ? with_login<Bytes>(shown_[0] ? 0 : 1, nullptr, {},
+                                   [&](card::ESignApplication& one, const SecretBytes* pin) -> Result<Bytes> {
+                                     if (pin != nullptr) TRY(one.verify_pin(tokens_[shown_[0] ? 0 : 1].pin_kind, *pin));
+                                     return one.read_data(*object.data);
+                                   })
+               : taken(app->read_data(*object.data));
+    object.set(CKA_VALUE, TRY(std::move(read)));
     object.complete = true;
     return {};
   }
@@ -372,14 +459,32 @@ Done Slot::complete(Object& object) {
 
 // Keys at work ----------------------------------------------------------------------------------
 
+// The counter is read once in a transaction: asking here costs no command the operation does not need anyway.
+Done Slot::unchanged_since(Use& app, std::uint16_t content) {
+  TRY(taken(app->refresh()));
+  const bool same = app->info().change_counter == content;
+  compare_content();
+  if (!same) return refuse(CKR_FUNCTION_FAILED, "the card's content has changed since the key was found");
+  return {};
+}
+
 template <class T, class Act>
-Outcome<T> Slot::with_login(std::size_t index, const card::CardKey* key, const SecretBytes* pin, Act act) {
+Outcome<T> Slot::with_login(std::size_t index, const card::CardKey* key, const KeyUse& use_of_key, Act act) {
   Token& token = *TRY(this->token(index));
   Use app = TRY(use());
   const bool free_key = key != nullptr && !key->pin && key->pin_reference == 0;
+  if (key != nullptr) {
+    // Whoever is not logged in hears that first.
+    if (!token.user_logged_in && !free_key) return refuse(CKR_USER_NOT_LOGGED_IN);
+    TRY(unchanged_since(app, use_of_key.content));
+  }
   if (key != nullptr && key->pin_each_time) {
-    if (pin == nullptr) return refuse(CKR_USER_NOT_LOGGED_IN, "this key wants its PIN for each use");
-    auto done = taken<T>(act(*app, pin));
+    if (use_of_key.pad) TRY(taken(app->verify_pin_by_pad(token.pin_kind)));
+    if (use_of_key.pin == nullptr && !use_of_key.pad) {
+      return refuse(CKR_USER_NOT_LOGGED_IN, "this key wants its PIN for each use");
+    }
+    auto done = taken<T>(act(*app, use_of_key.pin));
+    if (!done && use_of_key.pad && application_ && !app->log_out(token.pin_kind)) (void)app->log_out();
     compare_content();
     return done;
   }
@@ -395,29 +500,65 @@ Outcome<T> Slot::with_login(std::size_t index, const card::CardKey* key, const S
       token.pin = SecretBytes();
       return refuse(CKR_USER_NOT_LOGGED_IN, first.error().message);
     }
+  } else if (!first && first.error().kind == ErrorKind::not_permitted && token.by_pad && !token.per_signature) {
+    // The same where the holder typed the PIN: nobody is made to type again who has not been told what for.
+    const auto status = app->pin_status(token.pin_kind);
+    if (status && !status->verified) token.user_logged_in = token.by_pad = false;
   }
   auto done = taken<T>(std::move(first));
   compare_content();
   return done;
 }
 
+template <class T, class Act>
+Outcome<T> Slot::manage(std::size_t index, Act act) {
+  auto done = with_login<T>(index, nullptr, {}, [&](card::ESignApplication& app, const SecretBytes* pin) -> Result<T> {
+    if (pin != nullptr) TRY(app.verify_pin(tokens_[index].pin_kind, *pin));
+    return act(app);
+  });
+  // Whatever was written, ours is not another program's doing.
+  if (application_) {
+    TRY(taken(application_->refresh()));
+    compare_content();
+  }
+  if (!done && done.error().rv == CKR_USER_NOT_LOGGED_IN && tokens_[index].user_logged_in &&
+      !tokens_[index].per_signature) {
+    return refuse(CKR_TOKEN_WRITE_PROTECTED, done.error().message);
+  }
+  return done;
+}
+
+namespace {
+
+// The PIN of a key that wants it each time has just been typed at the reader, in the same transaction.
+card::CardKey shown_at_pad(const card::CardKey& key, const KeyUse& use) {
+  card::CardKey shown = key;
+  if (use.pad) shown.pin_each_time = false;
+  return shown;
+}
+
+}  // namespace
+
 Outcome<Bytes> Slot::sign(std::size_t index, const card::CardKey& key, card::SignatureScheme scheme, ByteView input,
-                          const SecretBytes* pin) {
-  return with_login<Bytes>(index, &key, pin, [&](card::ESignApplication& app, const SecretBytes* shown) {
-    return app.sign(key, scheme, input, shown);
+                          const KeyUse& use) {
+  const card::CardKey used = shown_at_pad(key, use);
+  return with_login<Bytes>(index, &key, use, [&](card::ESignApplication& app, const SecretBytes* shown) {
+    return app.sign(used, scheme, input, shown);
   });
 }
 
 Outcome<SecretBytes> Slot::decipher(std::size_t index, const card::CardKey& key, card::DecipherPadding padding,
-                                    ByteView cryptogram, const SecretBytes* pin) {
-  return with_login<SecretBytes>(index, &key, pin, [&](card::ESignApplication& app, const SecretBytes* shown) {
-    return app.decipher(key, padding, cryptogram, shown);
+                                    ByteView cryptogram, const KeyUse& use) {
+  const card::CardKey used = shown_at_pad(key, use);
+  return with_login<SecretBytes>(index, &key, use, [&](card::ESignApplication& app, const SecretBytes* shown) {
+    return app.decipher(used, padding, cryptogram, shown);
   });
 }
 
-Outcome<SecretBytes> Slot::agree(std::size_t index, const card::CardKey& key, ByteView point, const SecretBytes* pin) {
-  return with_login<SecretBytes>(index, &key, pin, [&](card::ESignApplication& app, const SecretBytes* shown) {
-    return app.agree(key, point, shown);
+Outcome<SecretBytes> Slot::agree(std::size_t index, const card::CardKey& key, ByteView point, const KeyUse& use) {
+  const card::CardKey used = shown_at_pad(key, use);
+  return with_login<SecretBytes>(index, &key, use, [&](card::ESignApplication& app, const SecretBytes* shown) {
+    return app.agree(used, point, shown);
   });
 }
 
@@ -427,34 +568,96 @@ Outcome<Bytes> Slot::random(std::size_t count) {
   return octets;
 }
 
+// Writing to the card ---------------------------------------------------------------------------
+
 Done Slot::generate(std::size_t index, const card::CardKey& key) {
-  // The card wants the key's PIN in the same session; a qualified login has left none behind.
-  const auto made = with_login<card::CardPublicKey>(index, nullptr, nullptr,
-                                                    [&](card::ESignApplication& app, const SecretBytes* pin) {
-                                                      return [&]() -> Result<card::CardPublicKey> {
-                                                        if (pin != nullptr)
-                                                          TRY(app.verify_pin(tokens_[index].pin_kind, *pin));
-                                                        return app.generate_key(key);
-                                                      }();
-                                                    });
+  const auto made =
+      manage<card::CardPublicKey>(index, [&](card::ESignApplication& app) { return app.generate_key(key); });
   if (!made) return tl::unexpected<Fault>(made.error());
-  if (application_) TRY(taken(application_->refresh()));
-  compare_content();
   return {};
 }
 
 Done Slot::write_certificate(std::size_t index, const card::CardCertificate& place, ByteView der) {
-  const auto written =
-      with_login<bool>(index, nullptr, nullptr, [&](card::ESignApplication& app, const SecretBytes* pin) {
-        return [&]() -> Result<bool> {
-          if (pin != nullptr) TRY(app.verify_pin(tokens_[index].pin_kind, *pin));
-          TRY(app.write_certificate(place, der));
-          return true;
-        }();
-      });
+  const auto written = manage<bool>(index, [&](card::ESignApplication& app) -> Result<bool> {
+    TRY(app.write_certificate(place, der));
+    return true;
+  });
   if (!written) return tl::unexpected<Fault>(written.error());
-  if (application_) TRY(taken(application_->refresh()));
-  compare_content();
+  return {};
+}
+
+Outcome<card::ObjectOwner> Slot::owner(std::size_t index) {
+  TRY(load_layout());
+  if (auth_ids_[index].empty()) return refuse(CKR_USER_PIN_NOT_INITIALIZED, "the token has no PIN to guard an object");
+  return card::ObjectOwner{reference_of(index), auth_ids_[index]};
+}
+
+Outcome<std::uint16_t> Slot::write(
+    std::size_t index,
+    const std::function<Result<std::uint16_t>(card::ObjectWriter&, const card::ObjectOwner&)>& deed) {
+  const card::ObjectOwner guard = TRY(owner(index));
+  return manage<std::uint16_t>(index, [&](card::ESignApplication& app) -> Result<std::uint16_t> {
+    std::uint16_t file = 0;
+    TRY(app.update([&](card::Channel& channel) -> Status {
+      card::ObjectWriter writer = TRY(card::ObjectWriter::open(channel));
+      file = TRY(deed(writer, guard));
+      return {};
+    }));
+    return file;
+  });
+}
+
+Outcome<std::uint16_t> Slot::create_key(std::size_t index, const card::NewKey& key) {
+  const card::ObjectOwner guard = TRY(owner(index));
+  return manage<std::uint16_t>(index, [&](card::ESignApplication& app) -> Result<std::uint16_t> {
+    std::uint16_t file = 0;
+    const auto write_with = [&](const std::function<Status(card::ObjectWriter&)>& deed) {
+      return app.update([&](card::Channel& channel) -> Status {
+        card::ObjectWriter writer = TRY(card::ObjectWriter::open(channel));
+        return deed(writer);
+      });
+    };
+    TRY(write_with([&](card::ObjectWriter& writer) -> Status {
+      file = TRY(writer.create_key_file(key, guard));
+      return {};
+    }));
+    card::CardKey place;
+    place.label = key.label;
+    place.type = key.type;
+    place.file_id = file;
+    const auto made = app.generate_key(place);
+    Status entered =
+        made ? write_with([&](card::ObjectWriter& writer) { return writer.add_key(key, guard, file, *made); })
+             : fail(made.error());
+    if (!entered) {
+      (void)write_with([&](card::ObjectWriter& writer) { return writer.remove_file(file); });
+      return fail(std::move(entered).error());
+    }
+    return file;
+  });
+}
+
+Outcome<std::uint16_t> Slot::add_certificate(std::size_t index, const card::NewCertificate& certificate) {
+  return write(index, [&](card::ObjectWriter& writer, const card::ObjectOwner& guard) {
+    return writer.add_certificate(certificate, guard);
+  });
+}
+
+Outcome<std::uint16_t> Slot::add_data(std::size_t index, const card::NewData& data) {
+  return write(
+      index, [&](card::ObjectWriter& writer, const card::ObjectOwner& guard) { return writer.add_data(data, guard); });
+}
+
+Done Slot::remove(std::size_t index, const Object& object) {
+  // What the directory calls fixed is so, whatever the card would let happen.
+  if (!object.flag(CKA_DESTROYABLE))
+    return refuse(CKR_ACTION_PROHIBITED, "the card's directory says this object stays");
+  TRY(write(index, [&](card::ObjectWriter& writer, const card::ObjectOwner&) -> Result<std::uint16_t> {
+    if (object.certificate) TRY(writer.remove_certificate(object.certificate->file_id));
+    if (object.key) TRY(writer.remove_key(object.key->file_id));
+    if (object.data && object.data->location) TRY(writer.remove_data(object.data->location->path.file_id()));
+    return std::uint16_t{0};
+  }));
   return {};
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "card/esign.h"
+#include "card/object_writer.h"
 #include "pkcs11/object.h"
 
 namespace karta::pkcs11 {
@@ -31,10 +32,19 @@ struct Token {
   bool officer_logged_in = false;
   bool per_signature = false;  ///< all its keys want their PIN each time: nothing is kept
   SecretBytes pin;             ///< the user's, to renew a login; never PIN2
-  SecretBytes puk;             ///< the officer's, who is whoever holds the PUK
+  bool by_pad = false;         ///< the user typed at the reader: there is no `pin` to renew a login with
+  bool officer_by_pad = false;
+  SecretBytes puk;  ///< the officer's, who is whoever holds the PUK
 
   bool keys_listed = false, others_listed = false;
   std::vector<std::shared_ptr<Object>> objects;
+};
+
+/// What a program brings to the use of a key.
+struct KeyUse {
+  const SecretBytes* pin = nullptr;  ///< for keys that want it each time
+  bool pad = false;                  ///< ... or it is to be typed at the reader
+  std::uint16_t content = 0;         ///< Slot::content() when the program was given the key
 };
 
 class Slot {
@@ -75,6 +85,11 @@ class Slot {
   Outcome<CK_TOKEN_INFO> token_info(std::size_t index);
   Outcome<std::string> token_label(std::size_t index);
 
+  /// Whether PINs for token `index` can be typed at the reader.
+  Outcome<card::CardConnection::PinPad> pad();
+  /// Whether the token has a PIN its holder knows; false between C_InitToken and C_InitPIN.
+  Outcome<bool> pin_set(std::size_t index);
+
   Done log_in(std::size_t index, const SecretBytes& pin);
   Done log_in_officer(std::size_t index, const SecretBytes& puk);
   /// Forgets the login here and on the card.
@@ -83,22 +98,38 @@ class Slot {
   Done check_pin(std::size_t index, const SecretBytes& pin);
   Done change_pin(std::size_t index, const SecretBytes& old_pin, const SecretBytes& new_pin);
   Done unblock_pin(std::size_t index, const SecretBytes& new_pin);
+  /// The same with everything typed at the reader.
+  Done log_in_by_pad(std::size_t index);
+  Done log_in_officer_by_pad(std::size_t index);
+  Done change_pin_by_pad(std::size_t index);
+  Done unblock_pin_by_pad(std::size_t index);
+  /// §5.5.7 C_InitToken, where the card is not an issued one: wiped, and begun anew with the PUK of the caller.
+  Done begin_anew(std::size_t index, std::string_view label, const SecretBytes& puk);
 
   /// Lists what the card's directory tells of a class; kUnavailable: of all.
   Done list(std::size_t index, CK_OBJECT_CLASS object_class);
   /// Fetches the deferred attributes.
   Done complete(Object& object);
 
-  /// Key operations. `pin` for keys that want it each time.
+  /// Stands for what is on the card; another number, other content.
+  std::uint16_t content() const { return counter_; }
+  /// Key operations. CKR_FUNCTION_FAILED where the card's content has changed since `use.content`: the key may be
+  /// another one now, and the objects are listed anew.
   Outcome<Bytes> sign(std::size_t index, const card::CardKey& key, card::SignatureScheme scheme, ByteView input,
-                      const SecretBytes* pin);
+                      const KeyUse& use);
   Outcome<SecretBytes> decipher(std::size_t index, const card::CardKey& key, card::DecipherPadding padding,
-                                ByteView cryptogram, const SecretBytes* pin);
-  Outcome<SecretBytes> agree(std::size_t index, const card::CardKey& key, ByteView point, const SecretBytes* pin);
+                                ByteView cryptogram, const KeyUse& use);
+  Outcome<SecretBytes> agree(std::size_t index, const card::CardKey& key, ByteView point, const KeyUse& use);
   Outcome<Bytes> random(std::size_t count);
   /// A new key pair in the file of `key`, which is gone.
   Done generate(std::size_t index, const card::CardKey& key);
   Done write_certificate(std::size_t index, const card::CardCertificate& place, ByteView der);
+  /// New objects, and their end, on cards that take CREATE and DELETE; CKR_TOKEN_WRITE_PROTECTED on all others.
+  /// Each gives the file of the new object.
+  Outcome<std::uint16_t> create_key(std::size_t index, const card::NewKey& key);
+  Outcome<std::uint16_t> add_certificate(std::size_t index, const card::NewCertificate& certificate);
+  Outcome<std::uint16_t> add_data(std::size_t index, const card::NewData& data);
+  Done remove(std::size_t index, const Object& object);
   Outcome<std::vector<card::CardKey>> keys(std::size_t index);
   Outcome<std::vector<card::CardCertificate>> certificates(std::size_t index);
 
@@ -116,7 +147,15 @@ class Slot {
   }
   // Runs `deed`, renewing the login once where another program has undone it.
   template <class T, class Act>
-  Outcome<T> with_login(std::size_t index, const card::CardKey* key, const SecretBytes* pin, Act act);
+  Outcome<T> with_login(std::size_t index, const card::CardKey* key, const KeyUse& use, Act act);
+  // The same for what writes to the card: its refusal is the card's, not a missing login's.
+  template <class T, class Act>
+  Outcome<T> manage(std::size_t index, Act act);
+  Outcome<std::uint16_t> write(
+      std::size_t index,
+      const std::function<Result<std::uint16_t>(card::ObjectWriter&, const card::ObjectOwner&)>& deed);
+  Done unchanged_since(Use& app, std::uint16_t content);
+  Outcome<card::ObjectOwner> owner(std::size_t index);
   Done load_layout();
   Done load_layout(Use& card);
   // Objects are thrown away where the card's content has changed since they were listed.
@@ -143,7 +182,9 @@ class Slot {
   bool laid_out_ = false;
   bool initialised_ = false;
   std::array<bool, kTokensPerReader> shown_{};
-  std::vector<card::CardKey> all_keys_;  // as the directory says, with the layout
+  std::array<bool, kTokensPerReader> pin_set_{};
+  std::array<Bytes, kTokensPerReader> auth_ids_;  // of the tokens' PINs
+  std::vector<card::CardKey> all_keys_;           // as the directory says, with the layout
   std::array<Token, kTokensPerReader> tokens_;
   std::uint16_t counter_ = 0;
   std::chrono::steady_clock::time_point looked_{};  // at the counter, for the directory's sake
