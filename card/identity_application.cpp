@@ -47,7 +47,8 @@ Result<IdentityApplication> IdentityApplication::open(Channel& below, const Iden
   const crypto::EcKeyPair ephemeral =
       TRY(authenticate_terminal(*channel, *request.terminal, *pace, domain, request.compare, random));
   const Bytes signed_infos = TRY(read_card_security(*channel));
-  CardSecurity security = TRY(verify_card_security(signed_infos, request.issuers, request.at));
+  const ByteView signed_object = TRY(only_object(signed_infos));
+  CardSecurity security = TRY(verify_card_security(signed_object, request.issuers, request.at));
   TRY(check_same_protocols(access, security.infos));
   const ChipAuthenticationChoice choice = TRY(choose_chip_authentication(security.infos));
   TRY(authenticate_chip(*channel, choice, ephemeral));
@@ -134,8 +135,8 @@ Status IdentityApplication::write(unsigned number, const DataGroupValue& value) 
       TRY(channel_->run(select_file(data_group_file(number), SelectReturn::control_parameters), "select " + what));
   const FileControl file = TRY(FileControl::parse(answer));
   if (content.size() > file.size) {
-    return fail(ErrorKind::limit, what + " has room for " + std::to_string(file.size) + " octets, not " +
-                                      std::to_string(content.size()));
+    return fail(ErrorKind::limit,
+                what + " has room for " + std::to_string(file.size) + " octets, not " + std::to_string(content.size()));
   }
   // Files keep the size they were made with: zeros, which readers skip, cover what was there before.
   content.resize(file.size);

@@ -219,7 +219,8 @@ Result<SecurityInfos> read_card_access(Channel& channel) {
     return fail(ErrorKind::unsupported, "this card has no EF.CardAccess: it does not speak PACE",
                 "a citizen card made by an earlier release, or a card of another kind; use it in a contact reader");
   }
-  return SecurityInfos::parse(*content);
+  const ByteView infos = TRY(only_object(*content));
+  return SecurityInfos::parse(infos);
 }
 
 Result<PaceOutcome> open_pace(SecureMessagingChannel& channel, const PaceRequest& request, RandomSource& random) {

@@ -1,5 +1,6 @@
 #include "card/whole_file.h"
 
+#include "base/tlv.h"
 #include "card/iso7816.h"
 
 namespace karta::card {
@@ -38,6 +39,13 @@ Result<Bytes> read_whole_file(Channel& channel, std::uint8_t short_id, std::size
 Result<Bytes> read_whole_file(Channel& channel, const Path& path, std::size_t most, std::string_view what) {
   TRY(channel.run(select_path_from_master(path.from_master(), SelectReturn::nothing), "select " + std::string(what)));
   return read_rest(channel, {}, most, what);
+}
+
+Result<ByteView> only_object(ByteView file) {
+  TlvCursor cursor(file);
+  const Tlv object = TRY(cursor.next());
+  TRY(cursor.finish());
+  return object.whole;
 }
 
 }  // namespace karta::card

@@ -14,4 +14,8 @@ Result<Bytes> read_whole_file(Channel& channel, std::uint8_t short_id, std::size
 /// The same by path from the MF, for where another DF is selected.
 Result<Bytes> read_whole_file(Channel& channel, const Path& path, std::size_t most, std::string_view what);
 
+/// The one data object a file holds, without the 00 and FF that fill the file behind it. Fails with `malformed` where
+/// something else follows.
+Result<ByteView> only_object(ByteView file);
+
 }  // namespace karta::card
