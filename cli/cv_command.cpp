@@ -87,7 +87,7 @@ void show(const card::CvCertificate& certificate) {
   print("authority   " + content.authority + (certificate.self_signed() ? " (itself)" : ""));
   print("kind        " + std::string(certificate.link() ? "link to a new cvca" : name_of(content.chat.role)) + ", " +
         std::string(row_of(content.chat.type).name));
-  print("valid       " + to_string(content.effective) + " to " + to_string(content.expiration));
+  print("valid       " + card::to_string(content.effective) + " to " + card::to_string(content.expiration));
   print("key         " + key_text(content.public_key));
   print("rights      " + joined(card::names_of(content.chat.type, content.chat.rights)));
   for (const card::CvExtension& extension : content.extensions) {
@@ -105,8 +105,8 @@ Json json_of(const card::CvCertificate& certificate) {
            {"role", name_of(content.chat.role)},
            {"type", row_of(content.chat.type).name},
            {"link", certificate.link()},
-           {"effective", to_string(content.effective)},
-           {"expiration", to_string(content.expiration)},
+           {"effective", card::to_string(content.effective)},
+           {"expiration", card::to_string(content.expiration)},
            {"algorithm", content.public_key.algorithm->name}};
   one["curve"] = content.public_key.curve ? Json(row_of(*content.public_key.curve).name) : Json();
   one["rights"] = card::names_of(content.chat.type, content.chat.rights);
@@ -181,7 +181,7 @@ Result<int> run_issue(const IssueArguments& given) {
       TRY(role == nullptr ? store.issue_verifier(options, passphrase, today)
           : request       ? store.issue_terminal(*request, *role, rights, options, passphrase, today)
                           : store.issue_terminal(*role, rights, options, passphrase, today));
-  say("issued \"" + made.holder() + "\", valid to " + to_string(made.content().expiration));
+  say("issued \"" + made.holder() + "\", valid to " + card::to_string(made.content().expiration));
   print((store.folder() / (made.holder() + std::string(card::kCvSuffix))).string());
   return 0;
 }
@@ -251,7 +251,7 @@ Result<int> run_verify(const VerifyArguments& given) {
   if (given.json) {
     Json document = json_document("karta.cv.verify/1");
     document["valid"] = trust.has_value();
-    document["at"] = to_string(date);
+    document["at"] = card::to_string(date);
     document["holder"] = chain.back().holder();
     document["chain"] = Json::array();
     for (const card::CvCertificate& one : chain) document["chain"].push_back(one.holder());
