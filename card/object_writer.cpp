@@ -486,9 +486,10 @@ Status begin_anew(Channel& channel, std::string_view label, const SecretBytes& p
   const Bytes info = TRY(channel.run(get_data(kObjectCardInfo, kShortResponse), "read the card's serial number"));
   if (info.size() != 20) return fail(ErrorKind::card_unknown, "this card does not speak the MyEID command profile");
 
-  // Wiped by PIN1 from now on; files in DF 5015 are made under PIN1, DFs nowhere.
+  // Wiped by PIN1 from now on; whatever is in DF 5015 is made under PIN1. (OpenSC takes the first nibble, for DFs, to
+  // be the one for files.)
   const Bytes master = {0xFF, static_cast<std::uint8_t>(kPin1 << 4 | kNever), 0xFF};
-  const Bytes application = {static_cast<std::uint8_t>(kNever << 4 | kPin1), 0xFF, 0xFF};
+  const Bytes application = {static_cast<std::uint8_t>(kPin1 << 4 | kPin1), 0xFF, 0xFF};
   TRY(run_writing(channel, put_data(kObjectWipe, concat({Bytes{0xFF, 0xFF}, master, application}), false),
                   "wipe the card"));
   TRY(select_esign(channel));

@@ -133,9 +133,10 @@ run cmp "$work/new.der" "$work/back.der"
 run pkcs15-tool --read-certificate 01 --output "$work/back.pem"
 openssl x509 -in "$work/back.pem" -outform DER | cmp - "$work/new.der" || no "OpenSC reads another certificate"
 
-step "a key under a new identifier is refused, and nothing is changed by trying"
+step "a key under a new identifier: made where the card takes new files, refused on an issued one, and nothing else is changed"
 mechanism=ECDSA-SHA256 more=(--signature-format openssl)
 [ "$(key_kind 01)" = ec ] || mechanism=SHA256-RSA-PKCS more=()
-refuse timeout 60 pkcs11-tool --module "$module" --login --pin "$pin" --token-label "$everyday" --keypairgen --key-type EC:prime256v1 --id 60
+keygen=(timeout 60 pkcs11-tool --module "$module" --login --pin "$pin" --token-label "$everyday" --keypairgen --key-type EC:prime256v1 --id 60)
+if [ "$kind" = pkcs15-init ]; then run "${keygen[@]}" --usage-sign; else refuse "${keygen[@]}"; fi
 sign_and_verify 01 "$pin" "$everyday" $mechanism sha256 "${more[@]}"
 echo "passed: $kind"
