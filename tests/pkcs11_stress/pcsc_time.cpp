@@ -26,22 +26,17 @@ Clock& clock() {
 
 class Inside {
  public:
-  explicit Inside(bool waits_for_pcscd = true) : counts_(waits_for_pcscd) {
+  Inside() {
     ++clock().calls;
-    if (!counts_) return;
     const std::lock_guard lock(clock().mutex);
     if (clock().inside++ == 0) clock().since = steady_now();
   }
   ~Inside() {
-    if (!counts_) return;
     const std::lock_guard lock(clock().mutex);
     if (--clock().inside == 0) clock().before += steady_now() - clock().since;
   }
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
-
- private:
-  const bool counts_;
 };
 
 template <class Function>
@@ -94,7 +89,7 @@ LONG SCardListReaders(SCARDCONTEXT context, LPCSTR groups, LPSTR readers, LPDWOR
 }
 LONG SCardGetStatusChange(SCARDCONTEXT context, DWORD timeout, SCARD_READERSTATE* states, DWORD count) {
   REAL(SCardGetStatusChange);
-  const karta::pkcs11_stress::Inside inside(timeout == 0);
+  const karta::pkcs11_stress::Inside inside;
   return next(context, timeout, states, count);
 }
 LONG SCardConnect(SCARDCONTEXT context, LPCSTR reader, DWORD share, DWORD protocols, LPSCARDHANDLE card,

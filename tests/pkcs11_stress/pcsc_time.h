@@ -1,8 +1,7 @@
 // How long a module under stress waits for pcscd, so that its own waits can be told from pcscd's and the machine's.
 //
 // The stress program stands before the PC/SC library: the module's calls of SCardTransmit and its like come here first,
-// are timed and counted, and go on to the real ones. (A module that fetches them by dlsym itself passes by.) A
-// SCardGetStatusChange with a timeout is the module's own decision to wait, and is not counted as pcscd's time.
+// are timed and counted, and go on to the real ones. (A module that fetches them by dlsym itself passes by.)
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,7 +16,8 @@ namespace karta::pkcs11_stress {
 /// How long a call may last, counted from its start or, if that is later, from the last event (card out, card in, pcscd
 /// back).
 struct Limits {
-  std::chrono::milliseconds own{2'000};     ///< without the time in which pcscd was being waited for
+  /// Without the time in which an answer of pcscd was being waited for, or a thread for a processor.
+  std::chrono::milliseconds own{2'000};
   std::chrono::milliseconds whole{10'000};  ///< all of it, by the clock on the wall
 };
 
@@ -41,11 +43,12 @@ class Watchdog {
   std::string longest() const;
 
  private:
-  // A moment: microseconds of the steady clock, and of pcscd's time until then.
+  // A moment: microseconds of the steady clock, of pcscd's time until then, and of the time threads of this process
+  // stood in line for a processor.
   struct Moment {
-    std::int64_t clock = 0, pcscd = 0;
-    static Moment now();
+    std::int64_t clock = 0, pcscd = 0, in_line = 0;
   };
+  Moment now() const;
   struct Lane {
     std::optional<Moment> since;  // empty: not in a call
     const char* what = "";
@@ -57,11 +60,14 @@ class Watchdog {
   void end(std::size_t lane);
   Time lasted(const Moment& since, const Moment& now) const;
   void run();
+  void note_waits();
 
   std::vector<Lane> lanes_;
   const Limits limits_;
   Moment event_;
   Time longest_{0, 0};
+  std::map<std::string, std::int64_t> waited_;  // nanoseconds in line, by thread, when last looked
+  std::int64_t in_line_ = 0, looked_ = 0;
   mutable std::mutex lanes_mutex_;
   std::mutex mutex_;
   std::condition_variable woken_;
