@@ -162,7 +162,9 @@ Outcome<KeyOperation> begin(const Module::Entry& entry, const CK_MECHANISM* mech
     const crypto::Hash hash = TRY(hash_of(parameters.hashAlg));
     constexpr CK_ULONG kLongestLabel = 64 * 1024;
     const bool label_there = parameters.ulSourceDataLen == 0 || parameters.pSourceData != nullptr;
-    if (!label_there || parameters.source != CKZ_DATA_SPECIFIED || parameters.ulSourceDataLen > kLongestLabel) {
+    // Programs without a label leave the source 0, too (OpenSC's tools).
+    const bool source_fits = parameters.source == CKZ_DATA_SPECIFIED || parameters.ulSourceDataLen == 0;
+    if (!label_there || !source_fits || parameters.ulSourceDataLen > kLongestLabel) {
       return refuse(CKR_MECHANISM_PARAM_INVALID);
     }
     operation.mask_hash = TRY(mask_of(parameters.mgf));

@@ -208,6 +208,12 @@ TEST_F(MechanismTest, RsaOaepWithEveryHashMaskAndLabel) {
         CK_ULONG length = plain.size();
         ASSERT_EQ(C_Decrypt(session_, cryptogram.data(), cryptogram.size(), plain.data(), &length), CKR_OK);
         EXPECT_TRUE(equal(ByteView(plain).first(length), message_));
+        if (label.empty()) {
+          parameters.source = 0;
+          ASSERT_EQ(C_DecryptInit(session_, &mechanism, enc_), CKR_OK);
+          ASSERT_EQ(C_SessionCancel(session_, CKF_DECRYPT), CKR_OK);
+          parameters.source = CKZ_DATA_SPECIFIED;
+        }
         // The wrong label opens nothing.
         Bytes other = to_bytes(as_bytes("another label"));
         parameters.pSourceData = other.data(), parameters.ulSourceDataLen = other.size();
