@@ -12,7 +12,6 @@ constexpr u8 kAtrContact[] = {0x3B, 0x8A, 0x80, 0x01, 'K', 'a', 'r', 't', 'a', '
 constexpr u8 kAtrContactless[] = {0x3B, 0x88, 0x80, 0x01, 'K', 'a', 'r', 't', 'a', 'S', 'i', 'm', 0x13};
 
 constexpr u8 kGetResponse = 0xC0;
-constexpr u8 kExternalAuthenticate = 0x82;
 constexpr u8 kSecurityBits = 0x0C;
 constexpr u8 kGlobalPlatformSecured = 0x04;
 constexpr u8 kIsoSecured = 0x0C;
@@ -71,7 +70,8 @@ constexpr CommandRow kCommands[] = {
     {.cls = CommandClass::global_platform,
      .ins = 0x82,
      .handler = external_authenticate_scp03,
-     .last_life = CardLife::locked},
+     .last_life = CardLife::locked,
+     .plain_over_air = true},
     {.cls = CommandClass::global_platform, .ins = 0xCA, .handler = get_data, .last_life = CardLife::terminated},
     {.cls = CommandClass::global_platform, .ins = 0xD8, .handler = put_key},
     {.cls = CommandClass::global_platform, .ins = 0xE2, .handler = store_data},
@@ -117,6 +117,19 @@ Sw find_row(const Command& command, const CommandRow*& row) {
 
 bool is_external_authenticate(const Command& command) {
   return (command.cla & ~kGlobalPlatformSecured) == 0x80 && command.ins == 0x82;
+}
+
+// Terminals that act for a server ask for the challenge first and bring their certificates afterwards.
+bool belongs_to_terminal_authentication(const Command& command) {
+  switch (static_cast<u32>(command.ins) << 16 | command.p1_p2()) {
+    case 0x2281B6:
+    case 0x2281A4:
+    case 0x2A00BE:
+    case 0x820000:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // What is executed although it came in plain in the middle of a session, which it ends: another program begins with
@@ -243,6 +256,10 @@ std::size_t Card::process(ByteView command, ByteSpan response) {
   Exchange exchange;
   Sw sw = system_.journal.faulted() ? Sw::memory_failure : dispatch(command, memory, exchange);
   if (system_.journal.faulted()) sw = Sw::memory_failure;
+  if (exchange.foreign) {
+    write_u16(memory.data(), static_cast<u16>(sw));
+    return 2;
+  }
   if (!reply_.ok()) sw = Sw::no_diagnosis;  // an answer longer than the buffer is the card's own fault
   if (!keeps_data(sw)) drop_reply();
   wipe(memory);  // opened data, or a PIN in plain
@@ -294,7 +311,10 @@ Sw Card::dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange) {
   if (apdu.size() >= 4) {
     // A class that is not the card's changes nothing, not even an answer or a session under way (behaviour 15): a
     // reader's own commands, class FF, come through now and then.
-    KARTA_OS_TRY(check_class(command.cla));
+    if (const Sw sw = check_class(command.cla); sw != Sw::ok) {
+      exchange.foreign = true;
+      return sw;
+    }
   }
 
   // 7816-4 section 11.7.1, GET RESPONSE. As transport of an answer it is plain in a session, too.
@@ -307,7 +327,7 @@ Sw Card::dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange) {
   drop_reply();
   // Challenges die with any other command (behaviour 19).
   if (!formed || !is_external_authenticate(command)) system_.channel.drop_prepared();
-  if (command.ins != kExternalAuthenticate) system_.terminal.drop_challenge();
+  if (!belongs_to_terminal_authentication(command)) system_.terminal.drop_challenge();
 
   exchange.ne = command.ne;
   exchange.odd = (command.ins & 1) != 0;
@@ -330,7 +350,7 @@ Sw Card::enter_channel(bool formed, Command& command, ByteSpan memory, Exchange&
   if (channel.protects()) {
     const bool scp03 = channel.kind() == ChannelKind::scp03;
     if (formed && security == (scp03 ? kGlobalPlatformSecured : kIsoSecured)) {
-      if (!scp03) KARTA_OS_TRY(add_fragment(command, memory));
+      KARTA_OS_TRY(add_fragment(scp03, command, memory));
       const Sw sw =
           scp03 ? open_scp03(system_.hal, channel.session(), command, memory) : channel.open_command(command, memory);
       if (sw != Sw::ok) {
@@ -342,8 +362,16 @@ Sw Card::enter_channel(bool formed, Command& command, ByteSpan memory, Exchange&
       reply_.limit(kMaxPlainAnswer);
       return Sw::ok;
     }
-    end_session();
-    if (!formed || security != 0 || !begins_anew(command)) return Sw::secure_messaging_expected;
+    if (formed && is_external_authenticate(command) && channel.prepared().key_bytes != 0) {
+      // INITIALIZE UPDATE came through this channel, as it must over contactless; here the one session ends and the
+      // other begins.
+      const ChannelSession prepared = channel.prepared();
+      end_session();
+      channel.prepared() = prepared;
+    } else {
+      end_session();
+      if (!formed || security != 0 || !begins_anew(command)) return Sw::secure_messaging_expected;
+    }
   }
   if (!formed) return Sw::wrong_length;
   if (security == 0 || (is_external_authenticate(command) && security == kGlobalPlatformSecured)) {
@@ -354,12 +382,13 @@ Sw Card::enter_channel(bool formed, Command& command, ByteSpan memory, Exchange&
   return Sw::secure_messaging_not_supported;
 }
 
-// A protected data field that comes in parts: 9000 when `command` is whole, 61xx when there is more to come.
-Sw Card::add_fragment(Command& command, ByteSpan memory) {
+// A protected data field that comes in parts: 9000 when `command` is whole, 61xx when there is more to come. SCP03
+// protects the whole command always; ISO secure messaging perhaps each part by itself, with objects that are whole.
+Sw Card::add_fragment(bool scp03, Command& command, ByteSpan memory) {
   const bool more = command.more();
   const u8 cla = static_cast<u8>(command.cla & ~kChainingBit);
   const bool continues = chain_fragments_ && continues_chain(command);
-  if (!continues && (!more || !cut_within_object(command.data))) {
+  if (!continues && (!more || (!scp03 && !cut_within_object(command.data)))) {
     if (chain_fragments_) drop_chain();
     return Sw::ok;
   }
@@ -371,6 +400,17 @@ Sw Card::add_fragment(Command& command, ByteSpan memory) {
   if (more) return Sw::bytes_remaining;
   command.cla = cla;
   command.data = take_chain(memory);
+  // The header of the whole, as the C-MAC was made over it.
+  Writer head{ByteSpan(chain_head_)};
+  const std::size_t n = command.data.size();
+  for (const u8 octet : {cla, command.ins, command.p1, command.p2}) head.byte(octet);
+  if (n > 0xFF) {
+    head.byte(0);
+    head.u16_be(static_cast<u16>(n));
+  } else {
+    head.byte(static_cast<u8>(n));
+  }
+  command.head = head.written();
   return Sw::ok;
 }
 

@@ -67,11 +67,12 @@ class Card {
     std::size_t ne = 0;    // octets the terminal takes, of the APDU itself
     bool secured = false;  // the answer goes back through the channel
     bool odd = false;      // instruction
+    bool foreign = false;  // a class that is not the card's
   };
   Sw dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange);
   // The channel's part: a protected command is opened, a plain one in a session ends it.
   Sw enter_channel(bool formed, Command& command, ByteSpan memory, Exchange& exchange);
-  Sw add_fragment(Command& command, ByteSpan memory);
+  Sw add_fragment(bool scp03, Command& command, ByteSpan memory);
   Sw chain(const CommandRow& row, Command& command, ByteSpan memory);
   Sw execute(const CommandRow& row, const Command& command);
   Sw seal(Sw sw, const Exchange& exchange, Writer& out);
@@ -94,6 +95,7 @@ class Card {
   u8 chain_ins_ = 0;
   u16 chain_p1_p2_ = 0;
   std::size_t chain_bytes_ = 0;
+  u8 chain_head_[7] = {};
 
   // The answer under way, in the working memory, and how much of it has been fetched.
   Writer reply_{ByteSpan(system_.work).first(kMaxData)};

@@ -453,11 +453,11 @@ Sw write_card_number(System& card, Writer& reply) {
 // Amendment D section 7.1.1. The counter is used up durably before anything is answered: no challenge comes twice
 // (behaviours 19 and 23).
 Sw initialize_update(System& card, const Command& command, Writer& reply) {
-  if (card.channel.protects()) return Sw::conditions_not_satisfied;  // protected by another session
+  if (card.channel.kind() == ChannelKind::scp03 && command.secured) return Sw::conditions_not_satisfied;
   if (command.p2 != 0 || command.p1 > kHighestVersion) return Sw::incorrect_p1_p2;
   const std::size_t n = command.data.size();
   if (n != 8 && n != 16) return Sw::wrong_length;
-  if (card.channel.active()) card.end_channel();
+  if (card.channel.active() && !command.secured) card.end_channel();
   const u8 owner = selected_owner(card);
   KeySet set;
   u8 index = 0;

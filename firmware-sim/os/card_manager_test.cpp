@@ -187,11 +187,24 @@ TEST_F(CardManagerTest, ChainsUnderTheSession) {
   auto host = session(initial_keys(), 0x33);
   EXPECT_EQ(secured(*host, std::string("00A404000C") + kEsignAid), 0x9000);
   EXPECT_EQ(secured(*host, create("80020200 820101 83024301 8603000FFF 8A0100")), 0x9000);
-  EXPECT_EQ(host->exchange(*card, hex("10D60000C8") + Memory(200, 0xA1)).sw, 0x9000);
-  EXPECT_EQ(host->exchange(*card, hex("10D60000C8") + Memory(200, 0xA2)).sw, 0x9000);
-  EXPECT_EQ(host->exchange(*card, hex("00D6000064") + Memory(100, 0xA3)).sw, 0x9000);
-  EXPECT_EQ(to_hex(host->exchange(*card, hex("00B000000001F4")).data),
-            to_hex(Memory(200, 0xA1) + Memory(200, 0xA2) + Memory(100, 0xA3)));
+  Memory content(500);
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<u8>(i * 3);
+  for (const u8 level : kLevels) {
+    host = session(initial_keys(), level);
+    content[0] = level;
+    EXPECT_EQ(secured(*host, "00A4080C0450154301"), 0x9000);
+    EXPECT_EQ(host->exchange_in_parts(*card, hex("00D600000001F4") + content).sw, 0x9000);
+    EXPECT_EQ(to_hex(host->exchange(*card, hex("00B000000001F4")).data), to_hex(content));
+    // A part that is lost, and one from elsewhere.
+    const PlainCommand whole = take_apart(host->protect(hex("00D600000001F4") + content));
+    EXPECT_EQ(run(hex("14D60000FF") + slice(whole.data, 0, 255)).sw, 0x9000);
+    EXPECT_EQ(run(hex("04D6000080") + slice(whole.data, 270, 128)).sw, 0x6982);
+    host = session(initial_keys(), level);
+    const PlainCommand other = take_apart(host->protect(hex("00D600000001F4") + content));
+    EXPECT_EQ(run(hex("14D60000FF") + slice(other.data, 0, 255)).sw, 0x9000);
+    EXPECT_EQ(run("00B0000000").sw, 0x6987) << "plain between the parts";
+    EXPECT_EQ(run(hex("04D60000FF") + slice(other.data, 255, 255)).sw, 0x6882);
+  }
 }
 
 // Card-security 23.

@@ -2,6 +2,7 @@
 // card's own code, with OpenSSL's AES underneath. Nothing here checks politely: a wrong answer is an exception.
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 
 #include "firmware-sim/host/coprocessor.h"
@@ -138,6 +139,11 @@ class SmTerminal {
     }
     return open(answer);
   }
+  // As a terminal with short APDUs does it: the whole is protected, then cut and chained.
+  Answer exchange_in_parts(Card& card, const Memory& apdu) {
+    const PlainCommand whole = take_apart(protect(apdu));
+    return open(transmit(card, to_hex(whole.header), whole.data));
+  }
   Answer exchange(Card& card, const std::string& apdu) { return exchange(card, hex(apdu)); }
 
   Memory counter = Memory(16, 0);
@@ -203,12 +209,14 @@ class Scp03Host {
     return slice(out, 0, octets);
   }
 
-  // INITIALIZE UPDATE; the answer's cryptogram is checked.
+  // INITIALIZE UPDATE, perhaps through another channel; the answer's cryptogram is checked.
   Answer initialize(Card& card, u8 version = 0) {
+    return initialize([&card](const Memory& command) { return send(card, command); }, version);
+  }
+  Answer initialize(const std::function<Answer(const Memory&)>& exchange, u8 version = 0) {
     host_challenge = Memory(n_, 0xA5);
     for (std::size_t i = 0; i < n_; ++i) host_challenge[i] = static_cast<u8>(++salt_ * 29 + i);
-    const Answer answer =
-        send(card, hex("8050") + Memory{version, 0, static_cast<u8>(n_)} + host_challenge + Memory{0});
+    const Answer answer = exchange(hex("8050") + Memory{version, 0, static_cast<u8>(n_)} + host_challenge + Memory{0});
     if (answer.sw == 0x9000) accept(answer.data);
     return answer;
   }
@@ -263,6 +271,11 @@ class Scp03Host {
       answer = {.sw = more.sw, .data = answer.data + more.data};
     }
     return open_answer(answer);
+  }
+  // As a terminal with short APDUs does it: the whole is protected, then cut and chained.
+  Answer exchange_in_parts(Card& card, const Memory& apdu) {
+    const PlainCommand whole = take_apart(protect(apdu));
+    return open_answer(transmit(card, to_hex(whole.header), whole.data));
   }
   Answer exchange(Card& card, const std::string& apdu) { return exchange(card, hex(apdu)); }
 
