@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "card/identity_data.h"
 #include "crypto/cms/sign.h"
 #include "crypto/cms/signed_data.h"
 #include "crypto/digest.h"
@@ -69,7 +70,11 @@ Result<CardSecurity> verify_card_security(ByteView file, const std::vector<crypt
 
 DataGroupHashes hash_data_groups(const std::map<unsigned, Bytes>& files, crypto::Hash hash) {
   DataGroupHashes hashes{hash, {}};
-  for (const auto& [number, file] : files) hashes.by_number.emplace(number, crypto::digest(hash, file));
+  for (const auto& [number, file] : files) {
+    const DataGroupRow* const row = find_data_group(number);
+    // What terminals may write after issue would not fit its hash any more.
+    if (row != nullptr && !row->writable) hashes.by_number.emplace(number, crypto::digest(hash, file));
+  }
   return hashes;
 }
 

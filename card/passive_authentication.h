@@ -36,7 +36,7 @@ struct CardSecurity {
 /// signer), `invalid_signature`, `malformed`.
 Result<CardSecurity> verify_card_security(ByteView file, const std::vector<crypto::Certificate>& anchors, Time at);
 
-/// Hashes of whole data-group files by number: for EF.CardSecurity.
+/// Hashes of whole data-group files by number, without those that terminals may write: for EF.CardSecurity.
 DataGroupHashes hash_data_groups(const std::map<unsigned, Bytes>& files, crypto::Hash hash);
 
 enum class DataGroupCheck : std::uint8_t {

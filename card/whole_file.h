@@ -7,8 +7,8 @@
 namespace karta::card {
 
 /// The content of the EF with `short_id` (1 to 30) in the current DF: one READ BINARY for each answer's worth, and no
-/// SELECT. The end is where the card gives less than asked for, or says so (6282, 6B00). Fails as error_of says, with
-/// `limit` beyond `most` octets.
+/// SELECT. The end is where the card says so (6282, 6B00), or gives less than asked for and the data object is whole.
+/// Fails as error_of says, with `limit` beyond `most` octets.
 Result<Bytes> read_whole_file(Channel& channel, std::uint8_t short_id, std::size_t most, std::string_view what);
 
 /// The same by path from the MF, for where another DF is selected.

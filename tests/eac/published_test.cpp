@@ -13,10 +13,10 @@
 #include "card/pace.h"
 #include "card/terminal_authentication.h"
 #include "card/transports.h"
-#include "card/vectors_testing.h"
 #include "card/whole_file.h"
 #include "crypto/cms/signed_data.h"
 #include "crypto/digest.h"
+#include "tests/eac/published.h"
 
 namespace karta::card {
 namespace {
@@ -538,9 +538,22 @@ TEST(Vectors, EacApduTrace) {
   }
   const auto security_object = only_object(security_file);
   ASSERT_TRUE(security_object) << security_object.error().message;
-  const auto data = crypto::SignedData::parse(*security_object);
-  ASSERT_TRUE(data) << data.error().message;
-  const auto infos = SecurityInfos::parse(data->content.front());
+  // That card's CMS has an empty set of unsigned attributes, which our reader refuses (RFC 5652 §5.3: 1..MAX): the
+  // content is taken out by hand.
+  der::Reader content_info(*security_object);
+  auto outer_sequence = content_info.enter(der::kSequence);
+  ASSERT_TRUE(outer_sequence && outer_sequence->oid());
+  auto explicit_content = outer_sequence->enter(der::context(0));
+  ASSERT_TRUE(explicit_content);
+  auto signed_data = explicit_content->enter(der::kSequence);
+  ASSERT_TRUE(signed_data && signed_data->small_integer() && signed_data->expect(der::kSet));
+  auto encapsulated = signed_data->enter(der::kSequence);
+  ASSERT_TRUE(encapsulated && encapsulated->oid());
+  auto octets_inside = encapsulated->enter(der::context(0));
+  ASSERT_TRUE(octets_inside);
+  const auto content = octets_inside->octet_string();
+  ASSERT_TRUE(content);
+  const auto infos = SecurityInfos::parse(*content);
   ASSERT_TRUE(infos) << infos.error().message;
   EXPECT_TRUE(check_same_protocols(*access, *infos)) << check_same_protocols(*access, *infos).error().message;
   const auto choice = choose_chip_authentication(*infos);
