@@ -162,7 +162,7 @@ Sw get_challenge(System& card, const Command& command, Writer& reply) {
   if (!command.data.empty() || command.ne == 0) return Sw::wrong_length;
   const ByteSpan challenge = reply.claim(command.ne < 256 ? command.ne : 256);
   if (card.hal.random(challenge) != HalStatus::ok) return Sw::no_diagnosis;
-  if (challenge.size() == kTerminalChallengeBytes && card.terminal.awaits_challenge()) {
+  if (challenge.size() == kTerminalChallengeBytes && card.channel_is(ChannelKind::pace)) {
     copy(card.terminal.challenge, challenge);
     card.terminal.challenged = true;
   }

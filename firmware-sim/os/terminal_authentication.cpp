@@ -179,6 +179,11 @@ bool satisfied(Comparison comparison, ByteView reference, ByteView asked) {
   return true;
 }
 
+bool same(const CertifiedKey& a, const CertifiedKey& b) {
+  return a.type == b.type && a.curve == b.curve && a.algorithm == b.algorithm && a.rights == b.rights &&
+         equal(a.reference(), b.reference()) && equal(a.expires, b.expires) && equal(a.point, b.point);
+}
+
 }  // namespace
 
 // TR-03110-3 B.11.4, MSE SET DST, P1-P2 81B6 {83 authority}: the key that verifies the next certificate. Anchors of
@@ -238,7 +243,6 @@ Sw verify_certificate(System& card, const Command& command) {
 Sw announce_terminal(System& card, ByteView data) {
   TerminalAuthentication& state = card.terminal;
   state.ephemeral_bytes = 0;
-  state.challenged = false;
   KARTA_OS_TRY(require_announced_terminal(card));
   Request request;
   Protocol protocol;
@@ -266,7 +270,7 @@ Sw external_authenticate(System& card, const Command& command, Writer&) {
   state.challenged = false;
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   KARTA_OS_TRY(require_announced_terminal(card));
-  if (!challenged || !state.awaits_challenge()) return Sw::conditions_not_satisfied;
+  if (!challenged || state.ephemeral_bytes == 0) return Sw::conditions_not_satisfied;
   u8 header[4];
   Writer auxiliary_header{ByteSpan(header)};
   if (state.auxiliary_bytes != 0) auxiliary_header.header(0x67, state.auxiliary_bytes);
@@ -335,13 +339,19 @@ Sw put_trust_anchor(System& card, ByteView data) {
     return Sw::incorrect_data;
   }
   if (certificate.chat.role != CertificateRole::cvca || !certificate.has_domain ||
-      !equal(certificate.authority, certificate.holder) || card.anchors.knows(certificate.holder) ||
+      !equal(certificate.authority, certificate.holder) ||
       card.hal.ec_check_point(certificate.domain, certificate.point) != HalStatus::ok) {
     return Sw::incorrect_data;
   }
   const CertifiedKey key = key_of(certificate, certificate.domain);
   const ByteView body[] = {certificate.body};
   if (verify_signature(card.hal, key, body, certificate.signature) != Sw::ok) return Sw::incorrect_data;
+  if (card.anchors.knows(certificate.holder)) {
+    // The same once more: an issue that was interrupted begins again. Another one of the same name never.
+    CertifiedKey present;
+    if (card.anchors.find(key.type, certificate.holder, present) != Sw::ok) return Sw::incorrect_data;
+    return same(present, key) ? Sw::ok : Sw::incorrect_data;
+  }
   return store_trust(card, &key, certificate.effective);
 }
 

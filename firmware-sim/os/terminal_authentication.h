@@ -33,9 +33,8 @@ struct TerminalAuthentication {
   u8 challenge[kTerminalChallengeBytes] = {};
 
   void clear() { *this = {}; }
-  // A challenge dies with any other command than the one that answers it (behaviour 19).
+  // A challenge dies with any command that is not of this protocol, and with the one that answers it (behaviour 19).
   void drop_challenge() { challenged = false; }
-  bool awaits_challenge() const { return ephemeral_bytes != 0; }
 };
 
 }  // namespace karta::os

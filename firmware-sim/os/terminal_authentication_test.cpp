@@ -470,7 +470,7 @@ TEST_F(TerminalTest, SignatureMustBeTheIssuers) {
   EXPECT_EQ(present("ZZCVCA00001", none), 0x6300);
 }
 
-// Card-security 19: a challenge is answered by the next command or not at all, and once.
+// Card-security 19: a challenge lives through the commands of its protocol only, and is answered once.
 TEST_F(TerminalTest, Behaviour19_ChallengeIsSingleUse) {
   const auto prepare = [&] {
     open();
@@ -496,15 +496,28 @@ TEST_F(TerminalTest, Behaviour19_ChallengeIsSingleUse) {
   wrong.back() ^= 1;
   EXPECT_EQ(card.run(wrong).sw, 0x6300);
   EXPECT_EQ(card.run(proof()).sw, 0x6985);
-  prepare();
-  EXPECT_EQ(terminal.announce(card.exchange()), 0x9000);
-  EXPECT_EQ(card.run(proof()).sw, 0x6985);
-  // Without a challenge at all, and with one asked for before the terminal was announced.
+  // Without a challenge at all, with one of another length, and with one of an earlier channel.
   open();
   ASSERT_EQ(terminal.present_chain(card.exchange()), 0x9000);
-  terminal.challenge = card.run("0084000008").data;
   ASSERT_EQ(terminal.announce(card.exchange()), 0x9000);
   EXPECT_EQ(card.run(proof()).sw, 0x6985);
+  terminal.challenge = card.run("0084000010").data;
+  EXPECT_EQ(card.run(proof()).sw, 0x6985);
+  terminal.challenge = card.run("0084000008").data;
+  ASSERT_EQ(card.open(3, "123456", chat(kAuthenticationTerminal, 0, kAllRights)), 0x9000);
+  ASSERT_EQ(terminal.present_chain(card.exchange()), 0x9000);
+  ASSERT_EQ(terminal.announce(card.exchange()), 0x9000);
+  EXPECT_EQ(card.run(proof()).sw, 0x6985);
+}
+
+// Terminals that act for a server ask for the challenge before they have the certificates.
+TEST_F(TerminalTest, ChallengeMayComeBeforeTheCertificates) {
+  open();
+  terminal.challenge = card.run("0084000008").data;
+  ASSERT_EQ(terminal.present_chain(card.exchange()), 0x9000);
+  ASSERT_EQ(terminal.announce(card.exchange()), 0x9000);
+  const Memory proof = chain().terminal.signer.sign(terminal.to_sign(card.pace.card_identity()));
+  EXPECT_EQ(card.run(apdu("00820000", proof)).sw, 0x9000);
 }
 
 TEST_F(TerminalTest, WhatIsSignedBindsTheChannel) {
@@ -592,7 +605,13 @@ TEST(TrustAnchorTest, ImportOnABlankCardIsChecked) {
   EXPECT_EQ(import(twisted), 0x6A80);
   EXPECT_EQ(import(chain().root.bytes + Memory{0}), 0x6A80);
   EXPECT_EQ(import(chain().root.bytes), 0x9000);
-  EXPECT_EQ(import(chain().root.bytes), 0x6A80);  // there already
+  EXPECT_EQ(import(chain().root.bytes), 0x9000);  // there already, and the same
+  CertificateText namesake = chain().root.text;
+  namesake.key = KeyPair::make(Curve::brainpool_p256r1);
+  EXPECT_EQ(import(self_certify(namesake).bytes), 0x6A80);
+  namesake.type = 3;
+  namesake.rights = 3;
+  EXPECT_EQ(import(self_certify(namesake).bytes), 0x6A80);
   CertificateText signature_root = other.root.text;
   signature_root.holder = "ZZCVCA00009";
   signature_root.type = 3;

@@ -398,9 +398,9 @@ class EacCard {
   static constexpr u8 kSerial[kSerialBytes] = {0xF0, 0x4B, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08};
 
   explicit EacCard(Chain chain_, Curve chip_curve = Curve::brainpool_p256r1, std::size_t pages = 160,
-                   const std::string& pin1 = "123456")
+                   const std::string& pin1 = "123456", const Memory& chip_scalar = {})
       : chip(pages), card(std::make_unique<Card>(chip, kDefaultConfig)), chain(std::move(chain_)) {
-    personalise(chip_curve, pin1);
+    personalise(chip_curve, pin1, chip_scalar);
     restart(Interface::contactless);
   }
 
@@ -486,7 +486,7 @@ class EacCard {
     return 0;
   }
 
-  void personalise(Curve chip_curve, const std::string& pin1) {
+  void personalise(Curve chip_curve, const std::string& pin1, const Memory& chip_scalar) {
     if (!card->format(kSerial) || !card->boot(Interface::contact)) throw std::runtime_error("blank");
     must("00DA0110", text("123456"));
     must("00DA010F", text("9081726354") + Memory{3});
@@ -515,6 +515,7 @@ class EacCard {
     put_file("0203", text("20361231"), "A108 81020FFF 82028FFF", "");
     const u16 bits = static_cast<u16>(field_bytes(chip_curve) * 8);
     const std::string id = to_hex(Memory{domain_of(chip_curve)});
+    if (!chip_scalar.empty()) chip.draws = {chip_scalar};
     chip_key = make_key("0041", bits, "0008" + id);
     sector_key[0x42] = make_key("0042", bits, "0030" + id);
     sector_key[0x43] = make_key("0043", bits, "0010" + id);
