@@ -1,6 +1,6 @@
 #!/bin/bash
 # Cross-compiles the card operating system for a Cortex-M33, checks that nothing in it allocates or throws, and prints
-# RAM, code and non-volatile memory against their budgets. Exit status 1 when one is exceeded.
+# RAM, code, non-volatile memory and the deepest stack against their budgets. Exit status 1 when one is exceeded.
 # usage: size.sh [BUILD-FOLDER]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +28,10 @@ section() { arm-none-eabi-size -A "$elf" | awk -v name="$1" '$1 == name { print 
 code=$(($(section .text) + $(section .data)))
 ram=$(($(section .data) + $(section .bss)))
 stack=$(section .stack)
-frame=$(find "$build" -name '*.su' -exec cat {} + | awk -F '\t' '$2 > largest { largest = $2 } END { print largest + 0 }')
+arm-none-eabi-nm "$elf" >"$build/symbols"
+mapfile -t graphs < <(find "$build/CMakeFiles/karta_card.dir" -name '*.ci' | sort)
+awk -f "$here/stack.awk" "$build/symbols" "${graphs[@]}" >"$build/stack.txt" || exit 1
+read -r deepest <"$build/stack.txt"
 nvm=$((384 * 256))
 
 status=0
@@ -40,5 +43,6 @@ row() { # name, used, budget
 row "code and constants" "$code" $((192 * 1024))
 row "RAM: static and stack" $((ram + stack)) $((16 * 1024))
 row "non-volatile memory" "$nvm" $((96 * 1024))
-printf '%-26s %8d bytes static, %d bytes stack reserved, largest frame %d bytes\n' "  RAM of this" "$ram" "$stack" "$frame"
+row "stack: deepest call" "$deepest" "$stack"
+printf '%-26s %8d bytes static, %d bytes stack; the deepest call is in %s\n' "  RAM of this" "$ram" "$stack" "$build/stack.txt"
 exit "$status"
