@@ -87,12 +87,12 @@ class OneReader final : public card::ReaderList {
       return {reader_.pad->can_verify, reader_.pad->can_modify};
     }
     Result<Bytes> enter_pin(PadEntry entry, ByteView structure) override {
-      SimulatedPad& pad = *reader_.pad;
-      ++pad.entries;
+      SimulatedPad& keypad = *reader_.pad;
+      ++keypad.entries;
       const auto own = [](std::uint16_t status) {
         return Bytes{static_cast<std::uint8_t>(status >> 8), static_cast<std::uint8_t>(status)};
       };
-      if (pad.says) return own(*pad.says);
+      if (keypad.says) return own(*keypad.says);
       // PIN_VERIFY_STRUCTURE is 19 octets and the command, PIN_MODIFY_STRUCTURE 24.
       const bool modify = entry == PadEntry::modify;
       Bytes command = to_bytes(structure.subspan(modify ? 24 : 19));
@@ -100,9 +100,9 @@ class OneReader final : public card::ReaderList {
       if (command.size() != 5 + 8 * fields) return own(0x6403);
       std::vector<std::string> words;
       for (std::size_t i = 0; i < (modify ? 3u : 1u); ++i) {
-        if (pad.typed.empty()) return own(0x6401);
-        words.push_back(pad.typed.front());
-        pad.typed.pop_front();
+        if (keypad.typed.empty()) return own(0x6401);
+        words.push_back(keypad.typed.front());
+        keypad.typed.pop_front();
       }
       if (modify && words[1] != words[2]) return own(0x6402);
       for (std::size_t i = 0; i < fields; ++i) {
