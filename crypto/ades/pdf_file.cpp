@@ -15,4 +15,13 @@ Result<PdfFile> PdfFile::open(Bytes octets, const SecretBytes& password) {
   return out;
 }
 
+Result<PdfFile> PdfFile::reopen(Bytes octets, const PdfFile& before) {
+  PdfFile out;
+  out.octets_ = std::make_unique<Bytes>(std::move(octets));
+  out.document_ = std::make_unique<pdf::Document>(TRY(pdf::Document::open(*out.octets_)));
+  out.cipher_ = before.cipher_;
+  out.document_->set_cipher(out.cipher_);
+  return out;
+}
+
 }  // namespace karta::crypto

@@ -14,6 +14,9 @@ class PdfFile {
   /// open_cipher.
   static Result<PdfFile> open(Bytes octets, const SecretBytes& password = {});
 
+  /// The same document with updates behind it: `octets` begin with those of `before`, whose cipher goes on.
+  static Result<PdfFile> reopen(Bytes octets, const PdfFile& before);
+
   const pdf::Document& document() const { return *document_; }
   const pdf::ObjectCipher* cipher() const { return cipher_.get(); }
   const Bytes& octets() const { return *octets_; }

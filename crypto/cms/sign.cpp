@@ -70,11 +70,11 @@ Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOpti
   const Bytes content_type_content = TRY(der::oid_from_text(content_type));
   const Bytes content_type_oid = der::oid(ByteView(content_type_content));
   std::vector<Bytes> list = {
-      attribute(cms::kContentTypeOid, content_type_oid),
       attribute(cms::kMessageDigestOid, der::octet_string(content_digest)),
       attribute(cms::kSigningCertificateV2Oid, signing_certificate_v2(certificate, hash)),
       attribute(cms::kAlgorithmProtectionOid, algorithm_protection(digest_algorithm, signature_algorithm)),
   };
+  if (!options.counter_signature) list.push_back(attribute(cms::kContentTypeOid, content_type_oid));
   if (options.signing_time) list.push_back(attribute(cms::kSigningTimeOid, der::time(*options.signing_time)));
   const Bytes attributes = der::set_of(std::move(list));
   const Bytes signature = TRY(signer.sign_message(algorithm, attributes));

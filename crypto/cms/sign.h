@@ -20,6 +20,7 @@ struct CmsSignOptions {
   std::optional<Time> signing_time = {};      ///< claimed; absent: no signing-time attribute (PAdES has /M instead)
   std::string content_type = {};              ///< dotted; empty: id-data
   std::optional<AlgorithmId> algorithm = {};  ///< absent: the signer's first one
+  bool counter_signature = false;             ///< no content-type attribute (RFC 5652 §11.4)
   bool include_chain = true;                  ///< all of the signer's chain; false: its own certificate only
   std::size_t most_enveloped_octets = std::size_t{1} << 30;
 };

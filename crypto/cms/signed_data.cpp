@@ -153,6 +153,7 @@ Result<CmsSigner> read_signer(Context& context, BerReader& reader) {
   const BerValue signature = TRY(inner.next());
   out.signature_offset = signature.offset;
   out.signature = TRY(octets_of(context, context.see(signature)));
+  out.fields = whole.content.first(signature.offset + signature.whole.size() - whole.content_offset);
   if (const auto attributes = TRY(inner.next_if(der::context(1)))) {
     out.unsigned_attributes = TRY(read_attributes(context, inner, *attributes));
   }
@@ -209,10 +210,11 @@ Status read_signed_data(Context& context, BerReader& reader, SignedData& out) {
   if (const auto set = TRY(reader.next_if(der::context(1)))) {
     BerReader entries = TRY(reader.into(context.see(*set)));
     while (!entries.done()) {
-      if (++out.revocation_entries > context.limits.certificates) {
+      if (out.revocation.size() == context.limits.certificates) {
         return bad(entries.offset(), "too many revocation entries", ErrorKind::limit);
       }
-      (void)TRY(entries.next());
+      const BerValue one = TRY(entries.next());
+      out.revocation.push_back({.offset = one.offset, .whole = one.whole});
     }
   }
   BerReader signers = TRY(enter(context, reader, der::kSet));
@@ -232,6 +234,14 @@ std::vector<const CmsAttribute*> CmsAttributes::find(std::string_view dotted_oid
   for (const CmsAttribute& attribute : list) {
     if (attribute.oid == dotted_oid) out.push_back(&attribute);
   }
+  return out;
+}
+
+Result<CmsSigner> parse_signer_info(ByteView der, const CmsLimits& limits) {
+  Context context{.limits = limits};
+  BerReader reader(der, 0, limits.depth);
+  CmsSigner out = TRY(read_signer(context, reader));
+  TRY(reader.finish());
   return out;
 }
 

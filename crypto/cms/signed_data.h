@@ -51,6 +51,8 @@ struct CmsAttributes {
 
 struct CmsSigner {
   std::size_t offset = 0;
+  /// version to signature as they stand: what an archive time-stamp covers (EN 319 122-1 §5.5.3).
+  ByteView fields;
   unsigned version = 0;
   Bytes issuer;          ///< Name, DER; empty if the signer is named by key identifier
   Bytes serial;          ///< INTEGER content octets
@@ -69,6 +71,12 @@ struct CmsCertificate {
   bool x509 = false;  ///< a plain Certificate, not one of the other choices
 };
 
+/// An entry of crls: a CRL, or other revocation data.
+struct CmsRevocation {
+  std::size_t offset = 0;
+  ByteView whole;  ///< the TLV as it stands: a CertificateList, or [1] OtherRevocationInfoFormat
+};
+
 struct SignedData {
   unsigned version = 0;
   std::vector<FoundAlgorithm> digest_algorithms;
@@ -77,12 +85,15 @@ struct SignedData {
   bool has_content = false;
   std::vector<ByteView> content;  ///< the pieces of the encapsulated content, in order
   std::vector<CmsCertificate> certificates;
-  std::size_t revocation_entries = 0;  ///< CRLs and other revocation data in the file
+  std::vector<CmsRevocation> revocation;
   std::vector<CmsSigner> signers;
   bool was_der = true;  ///< no BER liberty was taken outside the attributes and certificates
 
   /// The whole file, DER or BER, no PEM; nothing may follow. Errors name the offset at fault.
   static Result<SignedData> parse(ByteView file, const CmsLimits& limits = {});
 };
+
+/// A SignerInfo alone, as a counter-signature has it (RFC 5652 §11.4). `der` must outlive it.
+Result<CmsSigner> parse_signer_info(ByteView der, const CmsLimits& limits = {});
 
 }  // namespace karta::crypto

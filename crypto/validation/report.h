@@ -32,6 +32,10 @@ enum class SubIndication : std::uint8_t {
   not_yet_valid,
   out_of_bounds_no_poe,
   signed_data_not_found,
+  revoked_no_poe,
+  revoked_ca_no_poe,
+  try_later,
+  timestamp_order_failure,
 };
 /// "HASH_FAILURE"; empty for none.
 std::string_view name_of(SubIndication sub);
@@ -58,6 +62,29 @@ struct Finding {
   std::optional<std::size_t> offset;  ///< octet of the signature file (after PEM is unwrapped)
 };
 
+/// What happened to the document behind a signature (PDF).
+enum class ChangesAfter : std::uint8_t {
+  none,
+  allowed,      ///< signing again, validation data, forms and annotations where the author allows them
+  not_allowed,  ///< something else: the reader may see another document than the one signed
+};
+std::string_view name_of(ChangesAfter changes);
+
+struct ChangedObject {
+  std::string object;  ///< "12 0"
+  std::string kind;    ///< stable: "signature", "form", "other"
+  std::string what;    ///< in words
+  std::size_t revision = 0;
+  bool allowed = false;
+};
+
+enum class SignatureRole : std::uint8_t {
+  signature,
+  timestamp,          ///< a document time-stamp
+  counter_signature,  ///< over another signature
+};
+std::string_view name_of(SignatureRole role);
+
 struct SignatureReport {
   Verdict verdict = Verdict::indeterminate;
   SubIndication sub_indication = SubIndication::none;
@@ -69,8 +96,13 @@ struct SignatureReport {
   std::string digest;          ///< row name, or the OID
   std::string key;             ///< "p256"
   std::optional<Time> claimed_signing_time;
-  std::vector<Certificate> chain;  ///< as far as it was built
-  std::vector<Finding> findings;   ///< faults first
+  std::optional<Time> best_signature_time;  ///< proven by a time-stamp that holds; empty: nothing proves it
+  SignatureRole role = SignatureRole::signature;
+  std::string field;                          ///< of a PDF
+  std::optional<ChangesAfter> changes_after;  ///< of a PDF
+  std::vector<ChangedObject> changes;         ///< the disallowed ones first; at most kMostListedChanges
+  std::vector<Certificate> chain;             ///< as far as it was built
+  std::vector<Finding> findings;              ///< faults first
 
   bool passed() const { return verdict == Verdict::total_passed; }
   const Finding* first_fault() const;
@@ -78,11 +110,16 @@ struct SignatureReport {
 
 struct Report {
   Verdict verdict = Verdict::total_failed;  ///< the worst of its signatures
+  std::string format = "CMS";               ///< "CMS" or "PDF"
   bool enveloping = false;
   std::optional<Bytes> content;             ///< the enveloped content, if it was asked for
   std::vector<SignatureReport> signatures;  ///< at least one: a file that does not parse yields one that says so
 
   bool passed() const { return verdict == Verdict::total_passed; }
+  /// Intact only if every signature is, and nothing was changed or smuggled in beside what is signed.
+  Integrity integrity() const;
 };
+
+inline constexpr std::size_t kMostListedChanges = 100;
 
 }  // namespace karta::crypto

@@ -2,23 +2,32 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+#include <set>
 
 #include "base/der.h"
 #include "crypto/algorithm_identifier.h"
 #include "crypto/cms/attributes.h"
 #include "crypto/cms/signed_data.h"
+#include "crypto/cms/timestamp.h"
 #include "crypto/digest.h"
 #include "crypto/x509/path.h"
 
 namespace karta::crypto {
 namespace {
 
-int year_of(Time time) {
-  return static_cast<int>(std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(time)).year());
-}
+const ValidationPolicy kDefaultPolicy;
 
-bool past(std::uint16_t sunset_year, Time at) { return sunset_year != 0 && year_of(at) > sunset_year; }
+/// The attributes whose values are time-stamp tokens of a signer.
+std::vector<TimeStampToken> tokens_of(const CmsSigner& signer, std::string_view oid) {
+  std::vector<TimeStampToken> out;
+  if (!signer.unsigned_attributes) return out;
+  for (const CmsAttribute* const attribute : signer.unsigned_attributes->find(oid)) {
+    for (const Bytes& value : attribute->values) {
+      if (auto token = TimeStampToken::from_der(value)) out.push_back(std::move(*token));
+    }
+  }
+  return out;
+}
 
 /// Digests of the content under every hash the signers ask for.
 using ContentDigests = std::array<std::optional<Bytes>, kHashes.size()>;
@@ -28,6 +37,10 @@ std::vector<Hash> hashes_wanted(const SignedData& data) {
   for (const CmsSigner& signer : data.signers) {
     const auto hash = hash_of(signer.digest_algorithm.oid, signer.digest_algorithm.parameters);
     if (hash && std::find(out.begin(), out.end(), *hash) == out.end()) out.push_back(*hash);
+    for (const TimeStampToken& token : tokens_of(signer, cms::kArchiveTimestampV3Oid)) {
+      const Hash stamped = token.info().imprint.hash;
+      if (std::find(out.begin(), out.end(), stamped) == out.end()) out.push_back(stamped);
+    }
   }
   return out;
 }
@@ -82,13 +95,19 @@ bool is_attribute_set(ByteView octets) {
 /// The content, wherever it is, hashed once.
 class Content {
  public:
-  Content(const SignedData& data, ContentSource* detached) : data_(data), detached_(detached) {}
+  Content(const SignedData& data, ContentSource* detached, const DigestOf* digest_of = nullptr)
+      : data_(data), detached_(detached), digest_of_(digest_of) {}
 
-  bool twice() const { return data_.has_content && detached_ != nullptr; }
-  bool missing() const { return !data_.has_content && detached_ == nullptr; }
+  bool beside() const { return detached_ != nullptr || digest_of_ != nullptr; }
+  bool twice() const { return data_.has_content && beside(); }
+  bool missing() const { return !data_.has_content && !beside(); }
 
   Status hash() {
     if (twice() || missing()) return {};
+    if (digest_of_ != nullptr) {
+      for (const Hash hash : hashes_wanted(data_)) digests_[static_cast<std::size_t>(hash)] = TRY((*digest_of_)(hash));
+      return {};
+    }
     std::vector<std::pair<Hash, Hasher>> hashers;
     for (const Hash hash : hashes_wanted(data_)) hashers.emplace_back(hash, Hasher(hash));
     const bool keep_head = std::any_of(data_.signers.begin(), data_.signers.end(),
@@ -102,7 +121,9 @@ class Content {
   }
   const std::optional<Bytes>& digest(Hash hash) const { return digests_[static_cast<std::size_t>(hash)]; }
   /// The whole content is a set of signed attributes.
-  bool is_signed_attributes() const { return head_.size() <= kHeadOctets && is_attribute_set(head_); }
+  bool is_signed_attributes() const {
+    return digest_of_ == nullptr && head_.size() <= kHeadOctets && is_attribute_set(head_);
+  }
 
   /// The digest of a detached plain text with CR LF line ends, read a second time; empty if it is no such text.
   std::optional<Bytes> text_digest(Hash hash) {
@@ -136,6 +157,7 @@ class Content {
 
   const SignedData& data_;
   ContentSource* detached_;
+  const DigestOf* digest_of_;
   ContentDigests digests_;
   Bytes head_;  // for signers without attributes: as much of the content as attributes can be long, and an octet more
 };
@@ -222,8 +244,15 @@ Result<CertificateReference> read_reference(ByteView value, bool v2) {
 class SignerValidation {
  public:
   SignerValidation(const SignedData& data, const CmsSigner& signer, Content& content, const std::vector<BagEntry>& bag,
-                   const TrustMaterial& trust, const ValidateOptions& options)
-      : data_(data), signer_(signer), content_(content), bag_(bag), trust_(trust), options_(options) {
+                   const TrustMaterial& trust, const ValidateOptions& options, const PathVerifier& paths)
+      : data_(data),
+        signer_(signer),
+        content_(content),
+        bag_(bag),
+        trust_(trust),
+        options_(options),
+        policy_(options.policy != nullptr ? *options.policy : kDefaultPolicy),
+        paths_(paths) {
     report_.verdict = Verdict::total_passed;
   }
 
@@ -233,14 +262,23 @@ class SignerValidation {
     check_content(content_status);
     find_certificate();
     check_signature_value();
+    collect_evidence();
+    collect_proofs();
     check_strength();
     if (certificate_) check_path();
-    report_.level = reference_ && has_signing_time_ ? "CAdES-B-B" : "CMS";
+    name_level();
     report_.integrity = hash_right_ == std::optional(false) || value_right_ == std::optional(false) ? Integrity::broken
                         : hash_right_ && value_right_                                               ? Integrity::intact
                                                       : Integrity::unchecked;
     add_remarks();
     return std::move(report_);
+  }
+
+  /// A counter-signature (RFC 5652 §11.4): `signer` signs the signature value of another.
+  SignatureReport run_counter(const Status& content_status) {
+    counter_ = true;
+    report_.role = SignatureRole::counter_signature;
+    return run(content_status);
   }
 
  private:
@@ -276,8 +314,9 @@ class SignerValidation {
     } else {
       algorithm_fault(hash.error(), "digestAlgorithm", digest_found.offset);
     }
-    const bool announced = std::any_of(data_.digest_algorithms.begin(), data_.digest_algorithms.end(),
-                                       [&](const FoundAlgorithm& one) { return one.oid == digest_found.oid; });
+    const bool announced =
+        counter_ || std::any_of(data_.digest_algorithms.begin(), data_.digest_algorithms.end(),
+                                [&](const FoundAlgorithm& one) { return one.oid == digest_found.oid; });
     if (!announced) {
       broken_format("digest-not-announced", "digestAlgorithms does not list the signer's " + report_.digest,
                     digest_found.offset);
@@ -388,6 +427,13 @@ class SignerValidation {
   }
 
   void check_content_type(const CmsAttributes& attributes) {
+    if (counter_) {
+      // RFC 5652 §11.4: a counter-signature has no content-type.
+      if (!attributes.find(cms::kContentTypeOid).empty()) {
+        broken_format("content-type", "a counter-signature has a content-type", attributes.offset);
+      }
+      return;
+    }
     const CmsAttribute* const one = single(attributes, cms::kContentTypeOid, "content-type", true);
     if (one == nullptr) return;
     der::Reader reader(one->values.front());
@@ -507,7 +553,9 @@ class SignerValidation {
     for (const BagEntry& entry : bag_) {
       if (entry.certificate && names(*entry.certificate)) named.emplace_back(*entry.certificate, entry.offset);
     }
-    for (const auto* list : {&trust_.intermediates, &trust_.anchors}) {
+    static const std::vector<Certificate> kNone;
+    for (const auto* list : {&trust_.intermediates, &trust_.anchors,
+                             options_.in_document != nullptr ? &options_.in_document->certificates : &kNone}) {
       for (const Certificate& one : *list) {
         if (names(one)) named.emplace_back(one, std::nullopt);
       }
@@ -603,20 +651,206 @@ class SignerValidation {
   // --- constraints and path ---
 
   void check_strength() {
+    const Time at = report_.best_signature_time.value_or(options_.at);
     const auto weak = [&](const std::string& what, std::size_t offset) {
       fault(Verdict::indeterminate, SubIndication::crypto_constraints_failure_no_poe, "weak-algorithm",
             what + " is no longer accepted", offset);
     };
-    if (hash_ && past(row_of(*hash_).sunset_year, options_.at)) {
+    if (hash_ && policy_.past(row_of(*hash_).name, row_of(*hash_).sunset_year, at)) {
       weak(std::string(row_of(*hash_).name), signer_.digest_algorithm.offset);
     }
+    if (algorithm_ && policy_.past(row_of(algorithm_->id).name, 0, at)) {
+      weak(report_.algorithm, signer_.signature_algorithm.offset);
+    }
     if (!key_) return;
-    if (key_->family() == KeyFamily::rsa && key_->bits() < 2048) {
+    if (key_->family() == KeyFamily::rsa && key_->bits() < policy_.least_rsa_bits) {
       weak("an RSA key of " + std::to_string(key_->bits()) + " bits", signer_.offset);
     }
-    if (key_->type() && past(row_of(*key_->type()).sunset_year, options_.at)) {
+    if (key_->type() && policy_.past(row_of(*key_->type()).name, row_of(*key_->type()).sunset_year, at)) {
       weak("a key of type " + key_->type_name(), signer_.offset);
     }
+  }
+
+  // --- evidence and proofs of existence (EN 319 102-1 §5.5, §5.6.2) ---
+
+  static void add_all(RevocationData& data, std::vector<Certificate>& certificates, const ValidationEvidence& from) {
+    for (const Crl& one : from.crls) data.add(one);
+    for (const OcspResponse& one : from.ocsp) data.add(one);
+    certificates.insert(certificates.end(), from.certificates.begin(), from.certificates.end());
+  }
+
+  /// Certificates and revocation data of the file, of the document around it, and of the caller.
+  void collect_evidence() {
+    for (const BagEntry& entry : bag_) {
+      if (entry.certificate) certificates_.push_back(*entry.certificate);
+    }
+    ValidationEvidence in_file;
+    for (const CmsRevocation& one : data_.revocation) {
+      if (const auto read = read_revocation(one.whole, in_file); !read) {
+        find(Severity::note, "revocation-data-unreadable", "revocation data was left out: " + read.error().message,
+             one.offset);
+      }
+    }
+    has_own_evidence_ = !in_file.crls.empty() || !in_file.ocsp.empty();
+    if (options_.in_document != nullptr) {
+      has_own_evidence_ =
+          has_own_evidence_ || !options_.in_document->crls.empty() || !options_.in_document->ocsp.empty();
+      add_all(revocation_, certificates_, *options_.in_document);
+    }
+    add_all(revocation_, certificates_, in_file);
+    if (options_.evidence != nullptr) add_all(revocation_, certificates_, *options_.evidence);
+    certificates_.insert(certificates_.end(), trust_.intermediates.begin(), trust_.intermediates.end());
+  }
+
+  // CertificateList, or [1] { otherRevInfoFormat OBJECT IDENTIFIER, otherRevInfo ANY } with an OCSPResponse (RFC 5940).
+  static Status read_revocation(ByteView whole, ValidationEvidence& out) {
+    if (whole[0] == der::kSequence) {
+      out.crls.push_back(TRY(Crl::from_der(whole)));
+      return {};
+    }
+    der::Reader outer(whole);
+    der::Reader reader = TRY(outer.enter(der::context(1)));
+    const std::string oid = der::oid_to_text(TRY(reader.oid()));
+    if (oid != cms::kOcspRevocationInfoOid) return fail(ErrorKind::unsupported, "revocation data of type " + oid);
+    const Tlv answer = TRY(reader.any());
+    out.ocsp.push_back(TRY(OcspResponse::from_der(answer.whole)));
+    return {};
+  }
+
+  PathOptions path_options(Time at, Purpose purpose) const {
+    PathOptions out;
+    out.at = at;
+    out.purpose = purpose;
+    out.revocation = policy_.revocation;
+    out.revocation_data = &revocation_;
+    return out;
+  }
+
+  /// True if `token` holds over `imprint`. What is wrong with it is a finding, not a fault: without it the signature is
+  /// what it would be without it.
+  bool token_holds(const TimeStampToken& token, const MessageImprint& imprint, Time at, const std::string& what,
+                   std::size_t offset) {
+    if (policy_.past(row_of(imprint.hash).name, row_of(imprint.hash).sunset_year, at)) {
+      find(Severity::warning, "timestamp-weak-algorithm", what + " rests on " + std::string(row_of(imprint.hash).name),
+           offset);
+      return false;
+    }
+    PathOptions options = path_options(at, Purpose::time_stamp);
+    if (options.revocation == RevocationMode::required) options.revocation = RevocationMode::if_known;
+    // A token brings its own certificates; the authority's issuers may stand in the signature around it.
+    const PathVerifier with_bag(trust_.anchors, certificates_);
+    const auto verdict = verify_time_stamp(token, imprint, with_bag, options);
+    if (verdict) return true;
+    find(Severity::warning, verdict.error().kind == ErrorKind::untrusted ? "timestamp-not-trusted" : "timestamp-broken",
+         what + " proves nothing: " + verdict.error().message, offset);
+    return false;
+  }
+
+  void collect_proofs() {
+    Time proven = options_.existed_at.value_or(options_.at);
+    if (options_.existed_at) report_.best_signature_time = proven;
+    if (value_right_ != std::optional(true) || !signer_.unsigned_attributes) return;
+    std::vector<std::pair<TimeStampToken, std::size_t>> archive, signature;
+    for (const CmsAttribute& attribute : signer_.unsigned_attributes->list) {
+      const bool is_archive = attribute.oid == cms::kArchiveTimestampV3Oid;
+      if (!is_archive && attribute.oid != cms::kSignatureTimestampOid) continue;
+      for (const Bytes& value : attribute.values) {
+        if (auto token = TimeStampToken::from_der(value)) {
+          (is_archive ? archive : signature).emplace_back(std::move(*token), attribute.offset);
+        } else {
+          find(Severity::warning, "timestamp-broken", "a time-stamp does not parse: " + token.error().message,
+               attribute.offset);
+        }
+      }
+    }
+    // Archive time-stamps, the last one first: each lets those before it be judged as of its own time.
+    const auto later = [](const auto& a, const auto& b) { return a.first.info().time > b.first.info().time; };
+    std::stable_sort(archive.begin(), archive.end(), later);
+    std::stable_sort(signature.begin(), signature.end(), later);
+    for (const auto& [token, offset] : archive) {
+      const auto imprint = archive_imprint(token);
+      if (!imprint) {
+        find(Severity::warning, "archive-timestamp-broken",
+             "an archive time-stamp proves nothing: " + imprint.error().message, offset);
+        continue;
+      }
+      if (!token_holds(token, *imprint, proven, "an archive time-stamp", offset)) continue;
+      proven = token.info().time;
+      report_.best_signature_time = proven;
+      ++archive_timestamps_;
+    }
+    for (const auto& [token, offset] : signature) {
+      const Hash hash = token.info().imprint.hash;
+      if (!token_holds(token, imprint_of(hash, signer_.signature), proven, "the signature time-stamp", offset))
+        continue;
+      if (archive_timestamps_ != 0 && token.info().time > proven) {
+        find(Severity::warning, "timestamp-order", "a signature time-stamp is later than the archive's", offset);
+        continue;
+      }
+      ++signature_timestamps_;
+      report_.best_signature_time =
+          std::min(report_.best_signature_time.value_or(token.info().time), token.info().time);
+    }
+  }
+
+  // EN 319 122-1 §5.5.3: content type, digest of the content, version to signature, the hash index.
+  Result<MessageImprint> archive_imprint(const TimeStampToken& token) {
+    const Hash hash = token.info().imprint.hash;
+    const auto& content = content_.digest(hash);
+    if (!content)
+      return fail(ErrorKind::not_found, "the content was not hashed with " + std::string(row_of(hash).name));
+    const SignedData inner = TRY(SignedData::parse(token.der()));
+    const auto& attributes = inner.signers.front().unsigned_attributes;
+    const auto found = attributes ? attributes->find(cms::kAtsHashIndexV3Oid) : std::vector<const CmsAttribute*>{};
+    if (found.size() != 1 || found.front()->values.size() != 1) {
+      return fail(ErrorKind::malformed, "it has no index of what it covers (ats-hash-index-v3)");
+    }
+    const Bytes& index = found.front()->values.front();
+    TRY(check_hash_index(index));
+    return imprint_of(hash, concat({der::oid(std::string_view(data_.content_type)), *content, signer_.fields, index}));
+  }
+
+  // ATSHashIndexV3 ::= SEQUENCE { hashIndAlgorithm AlgorithmIdentifier, certificatesHashIndex SEQUENCE OF OCTET STRING,
+  //     crlsHashIndex SEQUENCE OF OCTET STRING, unsignedAttrValuesHashIndex SEQUENCE OF OCTET STRING }
+  // Everything the index lists must still be there; what it does not list came later and is not covered.
+  Status check_hash_index(ByteView index) {
+    der::Reader outer(index);
+    der::Reader reader = TRY(outer.enter(der::kSequence));
+    TRY(outer.finish());
+    const auto algorithm = TRY(read_algorithm_identifier(reader));
+    const Hash hash = TRY(hash_of(algorithm.oid, algorithm.parameters));
+    std::set<Bytes> certificates, crls, attributes;
+    for (const CmsCertificate& one : data_.certificates) certificates.insert(digest(hash, one.whole));
+    for (const CmsRevocation& one : data_.revocation) crls.insert(digest(hash, one.whole));
+    for (const CmsAttribute& one : signer_.unsigned_attributes->list) {
+      for (const Bytes& value : one.values) {
+        attributes.insert(digest(hash, concat({der::oid(std::string_view(one.oid)), value})));
+      }
+    }
+    const std::pair<const char*, const std::set<Bytes>*> parts[] = {
+        {"certificate", &certificates}, {"revocation entry", &crls}, {"unsigned attribute", &attributes}};
+    for (const auto& [what, present] : parts) {
+      der::Reader list = TRY(reader.enter(der::kSequence));
+      while (!list.done()) {
+        const ByteView wanted = TRY(list.octet_string());
+        if (!present->contains(to_bytes(wanted))) {
+          return fail(ErrorKind::invalid_signature, std::string("a ") + what + " it covers is missing or changed");
+        }
+      }
+    }
+    return reader.finish();
+  }
+
+  void name_level() {
+    const bool basic = reference_ && (has_signing_time_ || options_.pades);
+    const std::string family = options_.pades ? "PAdES-" : "CAdES-";
+    const bool stamped = signature_timestamps_ != 0 || (options_.pades && options_.existed_at);
+    const bool long_term = stamped && has_own_evidence_ && revocation_known_;
+    report_.level = !basic                                                           ? "CMS"
+                    : long_term && (archive_timestamps_ != 0 || options_.existed_at) ? family + "B-LTA"
+                    : long_term                                                      ? family + "B-LT"
+                    : stamped                                                        ? family + "B-T"
+                                                                                     : family + "B-B";
   }
 
   struct PathFaultRow {
@@ -639,18 +873,33 @@ class SignerValidation {
         {PathFault::limit, SubIndication::certificate_chain_general_failure},
         {PathFault::name_constraints, SubIndication::chain_constraints_failure},
         {PathFault::policy, SubIndication::chain_constraints_failure},
+        {PathFault::revoked, SubIndication::revoked_no_poe},
+        {PathFault::revocation_unknown, SubIndication::try_later},
     });
-    std::vector<Certificate> intermediates;
-    for (const BagEntry& entry : bag_) {
-      if (entry.certificate) intermediates.push_back(*entry.certificate);
+    PathResult path = paths_.verify(*certificate_, certificates_, path_options(options_.at, Purpose::sign_document));
+    // What ended in the meantime counts as of the moment a time-stamp proves (EN 319 102-1 §5.6.2.4).
+    if (report_.best_signature_time && (path.fault == PathFault::expired || path.fault == PathFault::revoked ||
+                                        path.fault == PathFault::weak_algorithm)) {
+      PathResult then = paths_.verify(*certificate_, certificates_,
+                                      path_options(*report_.best_signature_time, Purpose::sign_document));
+      if (then.ok()) {
+        find(Severity::note, "validated-in-the-past",
+             std::string(name_of(path.fault)) + " since, but good at " + format_time(*report_.best_signature_time) +
+                 ", when a time-stamp proves the signature existed");
+        path = std::move(then);
+      }
     }
-    intermediates.insert(intermediates.end(), trust_.intermediates.begin(), trust_.intermediates.end());
-    PathResult path = verify_path(*certificate_, intermediates, trust_.anchors, options_.at, Purpose::sign_document);
     report_.chain = std::move(path.chain);
+    revocation_known_ = path.ok() && !path.revocation.empty() &&
+                        std::all_of(path.revocation.begin(), path.revocation.end(), [](const RevocationResult& one) {
+                          return one.status == RevocationStatus::good || one.status == RevocationStatus::not_asked;
+                        });
     if (!path.ok()) {
       const auto row =
           std::find_if(kRows.begin(), kRows.end(), [&](const PathFaultRow& one) { return one.fault == path.fault; });
-      fault(Verdict::indeterminate, row->sub, std::string(name_of(path.fault)), path.reason);
+      const SubIndication sub =
+          path.fault == PathFault::revoked && path.at != 0 ? SubIndication::revoked_ca_no_poe : row->sub;
+      fault(Verdict::indeterminate, sub, std::string(name_of(path.fault)), path.reason);
     }
     if (report_.claimed_signing_time) {
       const Time claimed = *report_.claimed_signing_time;
@@ -669,12 +918,17 @@ class SignerValidation {
   void add_remarks() {
     if (signer_.unsigned_attributes) {
       for (const CmsAttribute& attribute : signer_.unsigned_attributes->list) {
+        if (attribute.oid == cms::kSignatureTimestampOid || attribute.oid == cms::kArchiveTimestampV3Oid ||
+            attribute.oid == cms::kCounterSignatureOid) {
+          continue;  // judged
+        }
         find(Severity::note, "unsigned-attribute",
              "attribute " + attribute.oid + " is not covered by the signature and was not looked at", attribute.offset);
       }
     }
-    if (report_.passed()) {
-      find(Severity::note, "revocation-not-checked", "whether a certificate was revoked was not asked");
+    if (report_.passed() && !revocation_known_) {
+      find(Severity::note, "revocation-not-checked",
+           "whether a certificate of the path was revoked is not known: nothing at hand says");
     }
   }
 
@@ -684,7 +938,14 @@ class SignerValidation {
   const std::vector<BagEntry>& bag_;
   const TrustMaterial& trust_;
   const ValidateOptions& options_;
+  const ValidationPolicy& policy_;
+  const PathVerifier& paths_;
 
+  bool counter_ = false;
+  RevocationData revocation_;
+  std::vector<Certificate> certificates_;
+  bool has_own_evidence_ = false, revocation_known_ = false;
+  std::size_t signature_timestamps_ = 0, archive_timestamps_ = 0;
   SignatureReport report_;
   std::optional<Hash> hash_;
   std::optional<SignatureAlgorithm> algorithm_;
@@ -702,7 +963,7 @@ class SignerValidation {
 std::vector<Finding> remarks_on_file(const SignedData& data, const std::vector<BagEntry>& bag,
                                      const std::vector<SignatureReport>& signatures) {
   std::vector<Finding> out;
-  bool plain_bag = data.revocation_entries == 0;
+  bool plain_bag = data.revocation.empty();
   std::vector<Certificate> seen;
   for (const BagEntry& entry : bag) {
     if (!entry.certificate) {
@@ -743,10 +1004,6 @@ std::vector<Finding> remarks_on_file(const SignedData& data, const std::vector<B
                        (three ? "3" : "1"),
                    std::nullopt});
   }
-  if (data.revocation_entries != 0) {
-    out.push_back(
-        {Severity::note, "revocation-data-unused", "revocation data in the file was not looked at", std::nullopt});
-  }
   if (!data.was_der) {
     out.push_back(
         {Severity::note, "ber", "the file is BER, not DER: its lengths and pieces are not signed", std::nullopt});
@@ -767,31 +1024,147 @@ Report unparsable(std::string code, std::string message) {
   return out;
 }
 
-}  // namespace
-
-Report verify_cms(ByteView signature, ContentSource* detached, const TrustMaterial& trust,
-                  const ValidateOptions& options) {
-  const auto data = SignedData::parse(signature);
-  if (!data) return unparsable("unparsable", data.error().message);
-  if (data->signers.empty()) return unparsable("no-signer", "the file holds certificates, but nobody signed");
-
+Report verify_parsed(const SignedData& data, Content& content, const TrustMaterial& trust,
+                     const ValidateOptions& options) {
+  std::optional<PathVerifier> own_paths;
+  if (options.paths == nullptr) own_paths.emplace(trust.anchors, trust.intermediates);
+  const PathVerifier& paths = options.paths != nullptr ? *options.paths : *own_paths;
   Report out;
   out.verdict = Verdict::total_passed;
-  out.enveloping = data->has_content;
-  Content content(*data, detached);
+  out.enveloping = data.has_content;
   const Status content_status = content.hash();
-  const std::vector<BagEntry> bag = read_bag(*data);
-  for (const CmsSigner& signer : data->signers) {
-    out.signatures.push_back(SignerValidation(*data, signer, content, bag, trust, options).run(content_status));
-    out.verdict = std::max(out.verdict, out.signatures.back().verdict);
+  const std::vector<BagEntry> bag = read_bag(data);
+  for (const CmsSigner& signer : data.signers) {
+    out.signatures.push_back(SignerValidation(data, signer, content, bag, trust, options, paths).run(content_status));
+    if (!signer.unsigned_attributes) continue;
+    for (const CmsAttribute* const attribute : signer.unsigned_attributes->find(cms::kCounterSignatureOid)) {
+      for (const Bytes& value : attribute->values) {
+        const auto counter = parse_signer_info(value);
+        if (!counter) {
+          out.signatures.back().findings.push_back({Severity::warning, "counter-signature-unparsable",
+                                                    "a counter-signature does not parse: " + counter.error().message,
+                                                    attribute->offset});
+          continue;
+        }
+        SignedData around;
+        around.content_type = cms::kDataOid;
+        around.signers = {*counter};
+        const DigestOf of_value = [&](Hash hash) -> Result<Bytes> { return digest(hash, signer.signature); };
+        Content value_content(around, nullptr, &of_value);
+        const Status hashed = value_content.hash();
+        out.signatures.push_back(
+            SignerValidation(around, around.signers.front(), value_content, bag, trust, options, paths)
+                .run_counter(hashed));
+      }
+    }
   }
-  const std::vector<Finding> remarks = remarks_on_file(*data, bag, out.signatures);
+  for (const SignatureReport& one : out.signatures) out.verdict = std::max(out.verdict, one.verdict);
+  const std::vector<Finding> remarks = remarks_on_file(data, bag, out.signatures);
   for (SignatureReport& one : out.signatures) {
     one.findings.insert(one.findings.end(), remarks.begin(), remarks.end());
     std::stable_sort(one.findings.begin(), one.findings.end(),
                      [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
   }
   if (options.keep_content) out.content = content.enveloped();
+  return out;
+}
+
+constexpr const char* kNobody = "the file holds certificates, but nobody signed";
+
+}  // namespace
+
+Status ValidationEvidence::add_revocation(ByteView octets) {
+  if (auto crl = Crl::from_file_octets(octets)) {
+    crls.push_back(std::move(*crl));
+    return {};
+  }
+  ocsp.push_back(TRY(OcspResponse::from_der(octets)));
+  return {};
+}
+
+Report verify_cms(ByteView signature, ContentSource* detached, const TrustMaterial& trust,
+                  const ValidateOptions& options) {
+  const auto data = SignedData::parse(signature);
+  if (!data) return unparsable("unparsable", data.error().message);
+  if (data->signers.empty()) return unparsable("no-signer", kNobody);
+  Content content(*data, detached);
+  return verify_parsed(*data, content, trust, options);
+}
+
+Report verify_cms_digest(ByteView signature, const DigestOf& digest, const TrustMaterial& trust,
+                         const ValidateOptions& options) {
+  const auto data = SignedData::parse(signature);
+  if (!data) return unparsable("unparsable", data.error().message);
+  if (data->signers.empty()) return unparsable("no-signer", kNobody);
+  Content content(*data, nullptr, &digest);
+  return verify_parsed(*data, content, trust, options);
+}
+
+SignatureReport verify_document_timestamp(ByteView octets, const DigestOf& digest, const TrustMaterial& trust,
+                                          const ValidateOptions& options) {
+  SignatureReport out;
+  out.role = SignatureRole::timestamp;
+  out.level = "document time-stamp";
+  const auto refuse = [&](Verdict verdict, SubIndication sub, Integrity integrity, std::string code,
+                          std::string message) {
+    out.verdict = verdict;
+    out.sub_indication = sub;
+    out.integrity = integrity;
+    out.findings.push_back({Severity::fault, std::move(code), std::move(message), std::nullopt});
+    return out;
+  };
+  const auto token = TimeStampToken::from_der(octets);
+  if (!token) {
+    return refuse(Verdict::total_failed, SubIndication::format_failure, Integrity::unparsable, "unparsable",
+                  token.error().message);
+  }
+  const Hash hash = token->info().imprint.hash;
+  out.digest = row_of(hash).name;
+  out.claimed_signing_time = token->info().time;
+  const auto stamped = digest(hash);
+  if (!stamped || token->info().imprint.digest != *stamped) {
+    return refuse(Verdict::total_failed, SubIndication::hash_failure, Integrity::broken, "message-digest-mismatch",
+                  "the document is not the one that was time-stamped");
+  }
+  const auto signer = verify_token_signature(*token, {});
+  if (!signer) {
+    const bool unknown = signer.error().kind == ErrorKind::not_found || signer.error().kind == ErrorKind::unsupported;
+    return refuse(unknown ? Verdict::indeterminate : Verdict::total_failed,
+                  unknown ? SubIndication::no_signing_certificate_found : SubIndication::sig_crypto_failure,
+                  unknown ? Integrity::unchecked : Integrity::broken, "signature-value", signer.error().message);
+  }
+  out.signer = signer->subject().to_text();
+  out.signer_display = signer->subject().display();
+  out.chain = {*signer};
+  if (const auto key = signer->public_key()) out.key = key->type_name();
+  const ValidationPolicy& policy = options.policy != nullptr ? *options.policy : kDefaultPolicy;
+  const Time at = options.existed_at.value_or(options.at);
+  if (policy.past(row_of(hash).name, row_of(hash).sunset_year, at)) {
+    return refuse(Verdict::indeterminate, SubIndication::crypto_constraints_failure_no_poe, Integrity::intact,
+                  "weak-algorithm", out.digest + " is no longer accepted");
+  }
+  RevocationData revocation;
+  std::vector<Certificate> certificates = trust.intermediates;
+  for (const ValidationEvidence* const one : {options.in_document, options.evidence}) {
+    if (one == nullptr) continue;
+    for (const Crl& crl : one->crls) revocation.add(crl);
+    for (const OcspResponse& answer : one->ocsp) revocation.add(answer);
+    certificates.insert(certificates.end(), one->certificates.begin(), one->certificates.end());
+  }
+  const PathVerifier paths(trust.anchors, std::move(certificates));
+  PathOptions path_options;
+  path_options.at = at;
+  path_options.revocation = policy.revocation == RevocationMode::none ? RevocationMode::none : RevocationMode::if_known;
+  path_options.revocation_data = &revocation;
+  auto verdict = verify_time_stamp(*token, {.hash = hash, .digest = *stamped}, paths, path_options);
+  if (!verdict) {
+    return refuse(Verdict::indeterminate, SubIndication::no_certificate_chain_found, Integrity::intact,
+                  trust.anchors.empty() ? "no-trust-data" : "not-trusted", verdict.error().message);
+  }
+  out.chain = std::move(verdict->path.chain);
+  out.verdict = Verdict::total_passed;
+  out.integrity = Integrity::intact;
+  out.best_signature_time = token->info().time;
   return out;
 }
 

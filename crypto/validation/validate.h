@@ -1,14 +1,18 @@
-// Validation of a CMS signature (EN 319 102-1 §5.3, basic signatures): format, signing certificate, hash, signature
-// value, constraints, path.
+// Validation of a CMS signature (EN 319 102-1): format, signing certificate, hash, signature value, proofs of existence
+// (signature and archive time-stamps), constraints, path and revocation at the best signature time.
 //
-// Never fails: whatever the file is, there is a report. Revocation is not looked at by this level; each passing
-// signature carries a note that says so.
+// Never fails: whatever the file is, there is a report. Nothing is fetched: what is known about revocation stands in
+// the signature or is given; where nothing says, a passing signature carries a note.
 #pragma once
 
 #include <vector>
 
+#include <functional>
+
 #include "crypto/content.h"
+#include "crypto/validation/policy.h"
 #include "crypto/validation/report.h"
+#include "crypto/x509/path.h"
 
 namespace karta::crypto {
 
@@ -17,14 +21,42 @@ struct TrustMaterial {
   std::vector<Certificate> intermediates = {};  ///< beside those in the signature
 };
 
-struct ValidateOptions {
-  Time at{};                  ///< the moment of validation: now, unless one knows better
-  bool keep_content = false;  ///< copy the enveloped content into the report
+/// Certificates and revocation data at hand, from the file or given.
+struct ValidationEvidence {
+  std::vector<Certificate> certificates = {};
+  std::vector<Crl> crls = {};
+  std::vector<OcspResponse> ocsp = {};
+
+  /// One CRL (DER or PEM) or one OCSP answer (DER).
+  Status add_revocation(ByteView octets);
 };
+
+struct ValidateOptions {
+  Time at{};                                        ///< the moment of validation: now, unless one knows better
+  bool keep_content = false;                        ///< copy the enveloped content into the report
+  const ValidationPolicy* policy = nullptr;         ///< must outlive the call; nullptr: the default
+  const ValidationEvidence* evidence = nullptr;     ///< given by the caller
+  const ValidationEvidence* in_document = nullptr;  ///< from the document around the signature (a PDF's DSS)
+  const PathVerifier* paths = nullptr;  ///< to share what was verified; nullptr: made from the trust material
+  std::optional<Time> existed_at = {};  ///< a later time-stamp proves the signature existed then
+  bool pades = false;                   ///< levels are PAdES, and the time stands in the PDF
+};
+
+/// The digest of a detached content.
+using DigestOf = std::function<Result<Bytes>(Hash)>;
 
 /// `signature` is one DER or BER ContentInfo (cms_of_file unwraps PEM). `detached` is the content beside it, read once,
 /// or nullptr. Content inside *and* beside is refused.
 Report verify_cms(ByteView signature, ContentSource* detached, const TrustMaterial& trust,
                   const ValidateOptions& options);
+
+/// The same where the content was hashed before. Plain signatures (without attributes) of Ed25519 keys cannot be
+/// checked this way.
+Report verify_cms_digest(ByteView signature, const DigestOf& digest, const TrustMaterial& trust,
+                         const ValidateOptions& options);
+
+/// A document time-stamp over a content with these digests: a SignatureReport of role timestamp.
+SignatureReport verify_document_timestamp(ByteView token, const DigestOf& digest, const TrustMaterial& trust,
+                                          const ValidateOptions& options);
 
 }  // namespace karta::crypto
