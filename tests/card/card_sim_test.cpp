@@ -99,7 +99,7 @@ class IssuedCard : public ::testing::Test {
     request.profile = &profile.card_manager;
     request.master = &master;
     request.take_blank = true;
-    return open_issuer_channel(plain, request, random);
+    return open_issuer_channel(plain, request, issuer_random);
   }
   // As a citizen does with the letter in hand.
   void change_transport_pins(ESignApplication& esign) {
@@ -117,7 +117,7 @@ class IssuedCard : public ::testing::Test {
   CardProfile profile;
   CardData data = card_data();
   const SecretBytes master = SecretBytes(Bytes(kMasterKeyOctets, 0x6B));
-  SeededRandom random{4};
+  SeededRandom issuer_random{4};
   CardCertificates certificates;
   std::map<KeyRole, Bytes> keys;
   const Bytes digest = crypto::digest(crypto::Hash::sha256, as_bytes("a letter"));
