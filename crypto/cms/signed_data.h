@@ -14,7 +14,7 @@ namespace karta::crypto {
 
 /// What the reader refuses to go beyond (ErrorKind::limit).
 struct CmsLimits {
-  std::size_t depth = 16;  ///< nesting of indefinite or constructed values
+  std::size_t depth = 32;  ///< nesting: a token with a counter-signature inside an attribute goes to twenty
   std::size_t signers = 64;
   std::size_t certificates = 256;
   std::size_t attributes = 64;  ///< in one set
