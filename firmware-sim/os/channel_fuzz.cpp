@@ -80,7 +80,7 @@ Prepared make_card() {
   run(card, apdu("00A4040C", kDomain));
   Scp03Host department(out.domain_keys);
   must(department.open(card, 0x33) == 0x9000, "the department's session");
-  must(department.exchange(card, "00E0000017 6215 80020018 820101 83020101 8603FFFFFF 8A0100").sw == 0x9000, "create");
+  must(department.exchange(card, "00E0000015 6213 80020018 820101 83020101 8603FFFFFF 8A0100").sw == 0x9000, "create");
   must(department.exchange(card, apdu("00D60000", kDepartment)).sw == 0x9000, "write");
   out.memory = chip.memory;
   return out;

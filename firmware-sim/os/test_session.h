@@ -42,6 +42,7 @@ inline Memory unpadded(Memory data) {
 }
 
 inline Memory slice(const Memory& data, std::size_t at, std::size_t n) {
+  if (at > data.size() || n > data.size() - at) throw std::out_of_range("slice");
   return {data.begin() + static_cast<long>(at), data.begin() + static_cast<long>(at + n)};
 }
 
