@@ -6,6 +6,8 @@
 namespace karta::cli {
 
 void add_init(CLI::App& app, Run& chosen);
+void add_ca(CLI::App& app, Run& chosen);
+void add_cert(CLI::App& app, Run& chosen);
 void add_citizen(CLI::App& app, Run& chosen);
 void add_card(CLI::App& app, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);

@@ -7,6 +7,8 @@ int main(int argc, char** argv) {
   return karta::cli::run_program(argc, argv, "karta", "A toolkit for universal citizen cards",
                                  [](CLI::App& app, karta::cli::Run& chosen) {
                                    karta::cli::add_init(app, chosen);
+                                   karta::cli::add_ca(app, chosen);
+                                   karta::cli::add_cert(app, chosen);
                                    karta::cli::add_citizen(app, chosen);
                                    karta::cli::add_card(app, chosen);
                                    karta::cli::add_cv(app, chosen);

@@ -232,4 +232,17 @@ Result<Certificate> self_signed(const CertificateProfile& profile, const Certifi
   return sign_certificate(profile, request, subject, nullptr, signer, clock, random);
 }
 
+Result<Certificate> issue_self_issued(const CertificateProfile& profile, const Name& subject, const PublicKey& key,
+                                      const Certificate& issuer, Signer& signer, const Clock& clock,
+                                      RandomSource& random) {
+  if (!equal(issuer.spki(), signer.public_key().spki())) {
+    return fail(ErrorKind::usage, "the signing key is not that of \"" + issuer.subject().to_text() + "\"");
+  }
+  if (!(subject == issuer.subject()) || !profile.basic_constraints || !profile.basic_constraints->ca) {
+    return fail(ErrorKind::usage, "a self-issued certificate is a CA's, for itself");
+  }
+  const CertificateRequest request{.subject = subject, .public_key = key};
+  return sign_certificate(profile, request, subject, &issuer, signer, clock, random);
+}
+
 }  // namespace karta::crypto

@@ -35,4 +35,10 @@ Result<Certificate> issue_certificate(const CertificateProfile& profile, const C
 Result<Certificate> self_signed(const CertificateProfile& profile, const CertificateRequest& request, Signer& signer,
                                 const Clock& clock, RandomSource& random);
 
+/// A certificate of a CA for another key of its own (RFC 5280 §3.2, self-issued): what a roll-over of keys needs.
+/// `subject` must be `issuer`'s name, and the profile that of a CA.
+Result<Certificate> issue_self_issued(const CertificateProfile& profile, const Name& subject, const PublicKey& key,
+                                      const Certificate& issuer, Signer& signer, const Clock& clock,
+                                      RandomSource& random);
+
 }  // namespace karta::crypto
