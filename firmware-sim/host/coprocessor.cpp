@@ -428,19 +428,6 @@ HalStatus Coprocessor::ec_verify(Curve curve, os::ByteView point, os::ByteView d
              : HalStatus::refused;
 }
 
-HalStatus Coprocessor::rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out) {
-  if (modulus.empty() || (modulus.back() & 1) == 0 || exponent.empty() || exponent.size() > 8 ||
-      in.size() != modulus.size() || out.size() != modulus.size() ||
-      !std::lexicographical_compare(in.begin(), in.end(), modulus.begin(), modulus.end())) {
-    return HalStatus::refused;
-  }
-  const Scratch scratch(BN_CTX_new());
-  const Number n = number_from(modulus), e = number_from(exponent), base = number_from(in), result(BN_new());
-  return answer(scratch && n && e && base && result &&
-                BN_mod_exp(result.get(), base.get(), e.get(), n.get(), scratch.get()) == 1 &&
-                number_to(result.get(), out));
-}
-
 HalStatus Coprocessor::digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) {
   const EVP_MD* method = method_of(digest);
   if (method == nullptr || out.size() != digest_bytes(digest)) return HalStatus::refused;

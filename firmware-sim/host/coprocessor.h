@@ -32,7 +32,6 @@ class Coprocessor {
   os::HalStatus ec_map(os::Curve curve, os::ByteView nonce, os::ByteView scalar, os::ByteView point,
                        os::ByteSpan generator);
   os::HalStatus ec_generate_on(os::Curve curve, os::ByteView generator, os::ByteSpan scalar, os::ByteSpan point);
-  os::HalStatus rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out);
   os::HalStatus digest(os::Digest digest, os::ByteViews message, os::ByteSpan out);
   os::HalStatus aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in, os::ByteSpan out);
   os::HalStatus aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out);

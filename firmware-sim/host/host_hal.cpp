@@ -126,11 +126,6 @@ HalStatus HostHal::ec_generate_on(os::Curve curve, os::ByteView generator, os::B
                  [&] { return coprocessor_.ec_generate_on(curve, generator, scalar, point); });
 }
 
-HalStatus HostHal::rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out) {
-  return metered(Operation::rsa_public, modulus.size() * 8,
-                 [&] { return coprocessor_.rsa_public(modulus, exponent, in, out); });
-}
-
 HalStatus HostHal::digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
   meter_.counts().digest_octets += octets_of(message);

@@ -46,7 +46,6 @@ class HostHal final : public os::Hal {
                        os::ByteSpan generator) override;
   os::HalStatus ec_generate_on(os::Curve curve, os::ByteView generator, os::ByteSpan scalar,
                                os::ByteSpan point) override;
-  os::HalStatus rsa_public(os::ByteView modulus, os::ByteView exponent, os::ByteView in, os::ByteSpan out) override;
   os::HalStatus digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) override;
   os::HalStatus aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in,
                         os::ByteSpan out) override;

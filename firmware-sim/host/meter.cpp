@@ -5,9 +5,9 @@
 namespace karta::sim {
 namespace {
 
-constexpr std::array<std::string_view, kOperations> kNames = {
-    "rsa-generate", "rsa-private", "ec-generate", "ec-public-point", "ec-check-point",
-    "ec-sign",      "ec-agree",    "ec-verify",   "ec-map",          "rsa-public"};
+constexpr std::array<std::string_view, kOperations> kNames = {"rsa-generate",    "rsa-private",    "ec-generate",
+                                                              "ec-public-point", "ec-check-point", "ec-sign",
+                                                              "ec-agree",        "ec-verify",      "ec-map"};
 
 }  // namespace
 

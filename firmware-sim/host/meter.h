@@ -17,10 +17,9 @@ enum class Operation : std::uint8_t {
   ec_sign,
   ec_agree,
   ec_verify,
-  ec_map,  ///< two multiplications and an addition
-  rsa_public
+  ec_map  ///< two multiplications and an addition
 };
-constexpr std::size_t kOperations = 10;
+constexpr std::size_t kOperations = 9;
 std::string_view name_of(Operation operation);
 
 /// Key sizes in steps of 128 bits (P-521 counts as 512), up to RSA-4096.

@@ -134,10 +134,6 @@ class Hal {
   // A key pair on another generator than the curve's own: point = scalar * generator.
   virtual HalStatus ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) = 0;
 
-  // RSA public operation: out = in ^ exponent mod n, all three as long as the modulus but the exponent, which has up to
-  // eight octets. Refused for in >= n and for an even modulus.
-  virtual HalStatus rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) = 0;
-
   // `out`: digest_bytes(digest).
   virtual HalStatus digest(Digest digest, ByteViews message, ByteSpan out) = 0;
   // AES in CBC mode over whole blocks, without padding. `iv`: 16 octets. `in` and `out`: equally long, the same memory

@@ -144,9 +144,6 @@ class TestChip final : public Hal {
     if (!take_draw(scalar)) return engine.ec_generate_on(curve, generator, scalar, point);
     return engine.ec_multiply(curve, scalar, generator, point);
   }
-  HalStatus rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) override {
-    return powered && !broken ? engine.rsa_public(modulus, exponent, in, out) : HalStatus::failed;
-  }
   HalStatus digest(Digest digest, ByteViews message, ByteSpan out) override {
     return powered && !broken ? engine.digest(digest, message, out) : HalStatus::failed;
   }

@@ -47,7 +47,6 @@ enum class Operation : u32 {
   ec_verify,
   ec_map,
   ec_generate_on,
-  rsa_public,
   digest_begin,
   digest_part,
   digest_end,
@@ -181,11 +180,6 @@ HalStatus ChipHal::ec_map(Curve curve, ByteView nonce, ByteView scalar, ByteView
 HalStatus ChipHal::ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) {
   const Operand operands[] = {operand(generator), operand(scalar), operand(point)};
   return run(Operation::ec_generate_on, static_cast<u32>(curve), operands);
-}
-
-HalStatus ChipHal::rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) {
-  const Operand operands[] = {operand(modulus), operand(exponent), operand(in), operand(out)};
-  return run(Operation::rsa_public, 0, operands);
 }
 
 HalStatus ChipHal::digest(Digest digest, ByteViews message, ByteSpan out) {

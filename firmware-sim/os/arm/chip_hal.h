@@ -23,7 +23,6 @@ class ChipHal final : public Hal {
   HalStatus ec_verify(Curve curve, ByteView point, ByteView digest, ByteView raw) override;
   HalStatus ec_map(Curve curve, ByteView nonce, ByteView scalar, ByteView point, ByteSpan generator) override;
   HalStatus ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) override;
-  HalStatus rsa_public(ByteView modulus, ByteView exponent, ByteView in, ByteSpan out) override;
   HalStatus digest(Digest digest, ByteViews message, ByteSpan out) override;
   HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) override;
   HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) override;
