@@ -11,6 +11,7 @@ void add_cert(CLI::App& app, Run& chosen);
 void add_citizen(CLI::App& app, Run& chosen);
 void add_card(CLI::App& app, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);
+void add_domain(CLI::App& app, Run& chosen);
 void add_reader(CLI::App& app, Run& chosen);
 void add_pkcs11(CLI::App& app, Run& chosen);
 void add_verify(CLI::App& app, Run& chosen);

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
                                    karta::cli::add_citizen(app, chosen);
                                    karta::cli::add_card(app, chosen);
                                    karta::cli::add_cv(app, chosen);
+                                   karta::cli::add_domain(app, chosen);
                                    karta::cli::add_reader(app, chosen);
                                    karta::cli::add_pkcs11(app, chosen);
                                    karta::cli::add_verify(app, chosen);
