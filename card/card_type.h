@@ -15,7 +15,7 @@ struct CardType {
   /// Transparent files have the low five bits of their identifier as short file identifier: a file is read in one
   /// command.
   bool short_ids;
-  bool esign;  ///< plain MyEID-profile commands have business here (not over the contactless interface)
+  bool esign;  ///< MyEID-profile commands in plain have business here (not over the contactless interface)
 };
 
 /// The table; the last row fits every card.

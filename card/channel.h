@@ -36,6 +36,8 @@ class Channel {
   virtual const ChannelLimits& limits() const = 0;
   virtual void set_limits(ChannelLimits limits) = 0;
   virtual CardConnection& connection() = 0;
+  /// Nobody between reads or changes what is said.
+  virtual bool secure() const { return false; }
 
   /// The answer's data. Status words other than 9000 (and the warning 6282) become errors: see error_of.
   /// `deed` completes "could not ...": "select DF 5015".

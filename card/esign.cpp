@@ -518,9 +518,9 @@ ESignApplication::~ESignApplication() = default;
 
 Result<ESignApplication> ESignApplication::open(Channel& channel) {
   const CardType& type = card_type_of(channel.connection().atr());
-  if (!type.esign) {
-    return fail(ErrorKind::card_unknown, "the e-signature application does not work over the contactless interface",
-                "put the card into a contact reader");
+  if (!type.esign && !channel.secure()) {
+    return fail(ErrorKind::card_unknown, "over the contactless interface the card says nothing in the clear",
+                "put the card into a contact reader, or open a channel with its access number");
   }
   auto state = std::make_unique<State>(channel);
   { const Transaction guard = TRY(state->enter()); }

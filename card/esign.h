@@ -94,7 +94,8 @@ struct CardInfo {
 
 class ESignApplication {
  public:
-  /// Selects the application and reads CardInfo: two commands. Fails with `card_unknown` where the card has none.
+  /// Selects the application and reads CardInfo: two commands. Fails with `card_unknown` where the card has none, and
+  /// over the contactless interface where `channel` is not secure (card/pace.h).
   /// `channel` must outlive the application.
   static Result<ESignApplication> open(Channel& channel);
   ESignApplication(ESignApplication&&) noexcept;

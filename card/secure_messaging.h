@@ -68,7 +68,7 @@ class SecureMessagingChannel final : public Channel {
   /// session's rights.
   void stop();
   /// Under keys, and none of them spoilt.
-  bool secure() const { return state_ == State::secure; }
+  bool secure() const override { return state_ == State::secure; }
 
   Result<ResponseApdu> transmit(const CommandApdu& command) override;
   /// What one protected APDU carries of the caller's data; the plain channel's before start().

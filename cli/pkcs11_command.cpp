@@ -4,9 +4,13 @@
 #include <vector>
 
 #include "card/card_type.h"
+#include "card/pace.h"
 #include "card/pcsc_reader.h"
+#include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "cli/secret_input.h"
+#include "pkcs11/can_store.h"
 #include "pkcs11/fault.h"
 #include "pkcs11/mechanism.h"
 
@@ -201,6 +205,32 @@ Result<int> run_diagnose() {
   return 0;
 }
 
+struct CanArguments {
+  std::string reader;
+  SecretOptions secret;
+};
+
+// Tried on the card before it is kept: a wrong number would be tried again and again.
+Result<int> run_can(const CanArguments& given) {
+  const auto connection = TRY(connect_card(given.reader));
+  if (card::card_type_of(connection->atr()).esign) {
+    return fail(ErrorKind::usage, "in this reader programs use the card without its access number",
+                "put the card on a contactless reader");
+  }
+  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  const SecretBytes can = TRY(input->ask({"Contactless reader", "CAN (6 digits, printed on the card)", "", false}));
+  if (!pkcs11::is_can(can.expose_secret())) return fail(ErrorKind::usage, "a card access number has six digits");
+  card::PlainChannel plain(*connection);
+  card::SecureMessagingChannel channel(plain);
+  const card::Transaction whole = TRY(card::Transaction::begin(*connection));
+  SystemRandom random;
+  TRY(card::open_pace(channel, {.password = card::PacePassword::can, .secret = &can}, random));
+  const auto esign = TRY(card::ESignApplication::open(channel));
+  TRY(pkcs11::CanStore(pkcs11::CanStore::user_folder()).keep(esign.info().serial, can));
+  print("kept: programs now find card " + esign.info().serial_hex() + " on contactless readers");
+  return 0;
+}
+
 }  // namespace
 
 void add_pkcs11(CLI::App& app, Run& chosen) {
@@ -215,6 +245,12 @@ void add_pkcs11(CLI::App& app, Run& chosen) {
           [] { return run_mechanisms(); });
   on_call(*noun.add_subcommand("diagnose", "Which reader, which card, what is wrong, and the next step"), chosen,
           [] { return run_diagnose(); });
+  auto can = std::make_shared<CanArguments>();
+  CLI::App& number = *noun.add_subcommand(
+      "can", "Keep the number printed on a card, for programs that use it on a contactless reader");
+  add_reader_option(number, can->reader);
+  add_pin_options(number, can->secret, "the CAN");
+  on_call(number, chosen, [can] { return run_can(*can); });
 }
 
 }  // namespace karta::cli

@@ -63,6 +63,7 @@ Environment system_environment() {
   environment.readers = std::make_shared<card::PcscReaders>(options);
   environment.events = [] { return std::make_unique<WatchedReaders>(); };
   environment.cache = std::make_shared<Cache>(Cache::user_folder());
+  environment.cans = std::make_shared<const CanStore>(CanStore::user_folder());
   return environment;
 }
 
@@ -168,7 +169,7 @@ Done Module::refresh() {
           std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) { return slot->reader() == reader.name; });
       if (known) continue;
       slots_.push_back(std::make_shared<Slot>(reader.name, slots_.size() * kTokensPerReader, *environment_.readers,
-                                              environment_.cache.get()));
+                                              environment_.cache.get(), environment_.cans.get()));
     }
     for (const auto& slot : slots_) {
       const auto reader =

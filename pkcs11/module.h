@@ -29,6 +29,7 @@ struct Environment {
   std::shared_ptr<card::ReaderList> readers;
   std::function<std::unique_ptr<EventSource>()> events;
   std::shared_ptr<card::ContentCache> cache;  ///< may be null
+  std::shared_ptr<const CanStore> cans = {};  ///< may be null
 };
 /// pcscd, and the cache of this user.
 Environment system_environment();

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "card/card_type.h"
+#include "card/pace.h"
 #include "crypto/x509/certificate.h"
 
 namespace karta::pkcs11 {
@@ -45,10 +46,12 @@ void Slot::lose_card() {
   if (connection_ != nullptr) {
     ++gone_;
     lost_.application = std::move(application_);
+    lost_.secure = std::move(secure_);
     lost_.channel = std::move(channel_);
     lost_.connection = std::move(connection_);
   }
   application_.reset();
+  can_ = SecretBytes();
   tokens_ = {};
   shown_ = {};
   laid_out_ = false;
@@ -69,14 +72,20 @@ Fault Slot::take(Error error) {
 Outcome<Slot::Use> Slot::use() {
   if (connection_ == nullptr) {
     lost_.application.reset();
+    lost_.secure.reset();
     lost_.channel.reset();
     lost_.connection.reset();
     connection_ = TRY(taken(readers_.connect(reader_)));
     channel_ = std::make_unique<card::PlainChannel>(*connection_);
+    if (!card::card_type_of(connection_->atr()).esign) {
+      secure_ = std::make_unique<card::SecureMessagingChannel>(*channel_);
+    }
   }
   card::Transaction whole = TRY(taken(card::Transaction::begin(*connection_)));
+  if (secure_ != nullptr) TRY(open_channel());
   if (!application_) {
-    auto opened = card::ESignApplication::open(*channel_);
+    card::Channel& channel = secure_ != nullptr ? static_cast<card::Channel&>(*secure_) : *channel_;
+    auto opened = card::ESignApplication::open(channel);
     if (!opened) {
       Error error = std::move(opened).error();
       lose_card();
@@ -88,6 +97,35 @@ Outcome<Slot::Use> Slot::use() {
     looked_ = std::chrono::steady_clock::now();
   }
   return Use{std::move(whole), &*application_};
+}
+
+Done Slot::open_channel() {
+  if (application_ && secure_->secure()) {
+    // Reads the counter, as the operation would, and at most once in a transaction.
+    const Status alive = application_->refresh();
+    if (alive) return {};
+    if (alive.error().kind != ErrorKind::card_insecure) return tl::unexpected<Fault>(take(alive.error()));
+  }
+  application_.reset();
+  std::vector<SecretBytes> known;
+  if (!can_.empty()) {
+    known.push_back(can_.clone());
+  } else if (cans_ != nullptr) {
+    known = cans_->known();
+  }
+  for (SecretBytes& can : known) {
+    secure_->stop();
+    SystemRandom random;
+    const auto opened = card::open_pace(*secure_, {.password = card::PacePassword::can, .secret = &can}, random);
+    if (opened) {
+      can_ = std::move(can);
+      return {};
+    }
+    if (opened.error().kind != ErrorKind::wrong_pin) return tl::unexpected<Fault>(take(opened.error()));
+  }
+  return refuse(CKR_TOKEN_NOT_RECOGNIZED, known.empty()
+                                              ? "the card's access number is not known; hint: karta pkcs11 can"
+                                              : "no access number known is this card's; hint: karta pkcs11 can");
 }
 
 void Slot::compare_content() {

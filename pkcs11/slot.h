@@ -19,6 +19,8 @@
 
 #include "card/esign.h"
 #include "card/object_writer.h"
+#include "card/secure_messaging.h"
+#include "pkcs11/can_store.h"
 #include "pkcs11/object.h"
 
 namespace karta::pkcs11 {
@@ -49,9 +51,10 @@ struct KeyUse {
 
 class Slot {
  public:
-  /// `readers` and `cache` (may be null) must outlive it. `first_id` is its first token's slot number.
-  Slot(std::string reader, CK_SLOT_ID first_id, card::ReaderList& readers, card::ContentCache* cache)
-      : reader_(std::move(reader)), first_id_(first_id), readers_(readers), cache_(cache) {}
+  /// `readers`, `cache` and `cans` (both may be null) must outlive it. `first_id` is its first token's slot number.
+  Slot(std::string reader, CK_SLOT_ID first_id, card::ReaderList& readers, card::ContentCache* cache,
+       const CanStore* cans = nullptr)
+      : reader_(std::move(reader)), first_id_(first_id), readers_(readers), cache_(cache), cans_(cans) {}
 
   const std::string& reader() const { return reader_; }
   CK_SLOT_ID first_id() const { return first_id_; }
@@ -156,6 +159,8 @@ class Slot {
       const std::function<Result<std::uint16_t>(card::ObjectWriter&, const card::ObjectOwner&)>& deed);
   Done unchanged_since(Use& app, std::uint16_t content);
   Outcome<card::ObjectOwner> owner(std::size_t index);
+  // Over the contactless interface: a channel by the card's access number, anew where another program has broken it.
+  Done open_channel();
   Done load_layout();
   Done load_layout(Use& card);
   // Objects are thrown away where the card's content has changed since they were listed.
@@ -167,17 +172,21 @@ class Slot {
   const CK_SLOT_ID first_id_;
   card::ReaderList& readers_;
   card::ContentCache* const cache_;
+  const CanStore* const cans_;
   std::mutex mutex_;
   unsigned gone_ = 0;
 
   struct Lost {
     std::unique_ptr<card::CardConnection> connection;
     std::unique_ptr<card::PlainChannel> channel;
+    std::unique_ptr<card::SecureMessagingChannel> secure;
     std::optional<card::ESignApplication> application;
   };
   Lost lost_;
   std::unique_ptr<card::CardConnection> connection_;
   std::unique_ptr<card::PlainChannel> channel_;
+  std::unique_ptr<card::SecureMessagingChannel> secure_;  // over the contactless interface
+  SecretBytes can_;                                       // that opened it
   std::optional<card::ESignApplication> application_;
   bool laid_out_ = false;
   bool initialised_ = false;

@@ -21,6 +21,7 @@
 #include "pkcs11/cache.h"
 #include "pkcs11/functions.h"
 #include "pkcs11/module.h"
+#include "tests/card/card_material.h"
 
 namespace karta::pkcs11 {
 
@@ -172,6 +173,7 @@ class ModuleTest : public ::testing::Test {
     data.secrets.transport_pins.emplace(card::PinKind::pin2, SecretBytes::copy_of("44556"));
     data.secrets.puk = SecretBytes::copy_of(kPuk);
     data.secrets.can = SecretBytes::copy_of("314159");
+    test::add_identity(data, *profile);
     auto work = card::Personalisation::make(*profile, data);
     ASSERT_TRUE(work);
     const auto keys = work->prepare(channel);
@@ -181,6 +183,8 @@ class ModuleTest : public ::testing::Test {
     for (const auto& authority : profile->authorities) {
       certificates.authorities[authority.name] = der::sequence(Bytes(500, 2));
     }
+    certificates.agreement = test::certificate_of(600, 3);
+    certificates.card_security = test::certificate_of(1500, 4);
     const auto done = work->complete(channel, certificates);
     ASSERT_TRUE(done) << done.error().message;
     if (chosen) {
