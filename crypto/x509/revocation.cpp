@@ -30,7 +30,12 @@ class Check {
  public:
   Check(const std::vector<Certificate>& path, std::size_t position, const RevocationData& data,
         const RevocationContext& context)
-      : path_(path), certificate_(path[position]), issuer_(path[position + 1]), data_(data), context_(context) {}
+      : path_(path),
+        position_(position),
+        certificate_(path[position]),
+        issuer_(path[position + 1]),
+        data_(data),
+        context_(context) {}
 
   RevocationResult run() {
     std::optional<RevocationResult> good;
@@ -273,10 +278,16 @@ class Check {
         why = quoted(one.subject()) + " may not sign CRLs (keyUsage)";
         continue;
       }
-      // Those above in this path stand and fall with it; a signer that its own list covers too is no circle worth more
-      // than the list itself.
-      const auto in_path = std::find(path_.begin(), path_.end(), one);
-      if (in_path != path_.end()) return {};
+      // Those above in this path were checked before. The certificate in question may speak of itself only where it
+      // names another CRL issuer than its own, and is that issuer: a CA's revoked CRL signer must not clear itself.
+      const auto in_path = std::find(path_.begin(), path_.end(), one) - path_.begin();
+      const auto own = static_cast<std::ptrdiff_t>(position_);
+      if (in_path < std::ssize(path_) && in_path > own) return {};
+      if (in_path == own && !(crl.issuer() == certificate_.issuer())) return {};
+      if (in_path == own) {
+        why = quoted(one.subject()) + " speaks of itself";
+        continue;
+      }
       if (const Status status = context_.vouch(one, false); !status) {
         why = quoted(one.subject()) + ": " + status.error().message;
         continue;
@@ -326,6 +337,7 @@ class Check {
   static constexpr std::chrono::hours kFreshWithoutNextUpdate{24};
 
   const std::vector<Certificate>& path_;
+  std::size_t position_;
   const Certificate& certificate_;
   const Certificate& issuer_;
   const RevocationData& data_;

@@ -202,6 +202,36 @@ TEST_F(Revocation, IndirectListsNameTheIssuer) {
   EXPECT_EQ(sign_crl(list, centre_.root, centre_.root_signer).error().kind, ErrorKind::usage);
 }
 
+TEST_F(Revocation, ARevokedSignerOfListsDoesNotClearItself) {
+  const FixedClock clock(test_time());
+  SystemRandom random;
+  SoftwareSigner signer(testing::copy_of(test_key(KeyType::p521)));
+  const Certificate helper =
+      must(issue_self_issued(must(CertificateProfile::from_toml(testing::kCaProfile)), centre_.ca.subject(),
+                             signer.public_key(), centre_.ca, centre_.ca_signer, clock, random));
+  CrlContent list = content(7);
+  CrlContent::Revoked one;
+  one.serial = helper.serial();
+  one.revoked_at = test_time();
+  list.revoked.push_back(one);
+  CrlContent later = content(8);  // by the revoked key itself, newer, and silent about it
+  later.this_update = test_time();
+  RevocationData data = with({by_ca(list), must(sign_crl(later, helper, signer))});
+  PathOptions options;
+  options.at = test_time();
+  options.revocation = RevocationMode::required;
+  options.revocation_data = &data;
+  EXPECT_EQ(verify_path(helper, {centre_.ca}, {centre_.root}, options).fault, PathFault::revoked);
+  // Nor does it speak for the citizens any more.
+  EXPECT_TRUE(verify_path(centre_.citizen_certificate, {centre_.ca, helper}, {centre_.root}, options).ok());
+  RevocationData alone;
+  alone.add(by_root());
+  alone.add(must(sign_crl(later, helper, signer)));
+  options.revocation_data = &alone;
+  EXPECT_EQ(verify_path(centre_.citizen_certificate, {centre_.ca, helper}, {centre_.root}, options).fault,
+            PathFault::revocation_unknown);
+}
+
 TEST_F(Revocation, TheLastEntryOfASerialCounts) {
   CrlContent list = content();
   list.revoked.push_back(citizen(CrlReason::superseded));
