@@ -374,5 +374,83 @@ TEST_F(ChipTest, Behaviour46_NothingTellsTwoCardsApartBeforePace) {
             to_hex(Memory(other.card->atr().begin(), other.card->atr().end())));
 }
 
+// A hostile terminal records a whole session and plays it again: with fresh random numbers on the card nothing of it
+// opens anything.
+TEST_F(ChipTest, ReplayedSessionOpensNothing) {
+  std::vector<Memory> wire;
+  const Exchange record = [&](const Memory& command) {
+    const Memory sent = card.channel ? card.channel->protect(command) : command;
+    wire.push_back(sent);
+    const Answer answer = send(*card.card, sent);
+    return card.channel ? card.channel->open(answer) : answer;
+  };
+  PaceTerminal pace;
+  pace.reference = 3;
+  pace.chat_object = chat(kAuthenticationTerminal, 0, kAllRights);
+  ASSERT_EQ(pace.run(record), 0x9000);
+  card.channel = pace.channel();
+  EacTerminal terminal(chain());
+  ASSERT_EQ(terminal.authenticate(record, pace.card_identity()), 0x9000);
+  const auto channel = terminal.authenticate_chip(record, card.chip_key);
+  ASSERT_TRUE(channel);
+  card.channel = *channel;
+  record(apdu("00A4040C", hex(EacCard::kIdentityAid)));
+  ASSERT_EQ(record(hex("00B0810000")).data, Memory(20, 0xD1));
+
+  card.restart();
+  for (std::size_t i = 0; i < wire.size(); ++i) {
+    const Answer answer = send(*card.card, wire[i]);
+    // MSE SET, nonce, mapping and agreement are anybody's; the token is the first that is not.
+    EXPECT_EQ(answer.sw == 0x9000, i < 4) << i;
+    if (i >= 4) {
+      EXPECT_TRUE(answer.data.empty()) << i;
+    }
+  }
+  card.restart();
+  PaceTerminal status;
+  status.reference = 3;
+  EXPECT_EQ(card.plain(status.set_command()).sw, 0x63C2);  // one wrong token, one try
+}
+
+// The channel cut at each step: what comes after the cut finds nothing of what was before it.
+TEST_F(ChipTest, CutAtEachStepLeavesNothing) {
+  for (int cut = 0;; ++cut) {
+    card.restart();
+    int commands = 0;
+    bool done = true;
+    const Exchange cutting = [&](const Memory& command) -> Answer {
+      if (commands++ == cut) {
+        done = false;
+        card.card->reset(Interface::contactless);
+      }
+      const Answer answer = send(*card.card, card.channel ? card.channel->protect(command) : command);
+      if (!done) {
+        // Without MSE SET again there is no protocol, and without keys no channel.
+        EXPECT_TRUE(answer.sw != 0x9000 || commands == 1) << cut;
+        throw std::runtime_error("cut");
+      }
+      return card.channel ? card.channel->open(answer) : answer;
+    };
+    try {
+      PaceTerminal pace;
+      pace.reference = 3;
+      pace.chat_object = chat(kAuthenticationTerminal, 0, kAllRights);
+      ASSERT_EQ(pace.run(cutting), 0x9000);
+      card.channel = pace.channel();
+      EacTerminal terminal(chain());
+      ASSERT_EQ(terminal.authenticate(cutting, pace.card_identity()), 0x9000);
+      const auto channel = terminal.authenticate_chip(cutting, card.chip_key);
+      ASSERT_TRUE(channel);
+    } catch (const std::runtime_error&) {
+      card.channel.reset();
+      EXPECT_EQ(card.plain("00B09D0000").sw, 0x6A82) << cut;
+    }
+    if (done) {
+      EXPECT_EQ(cut, 14);  // commands of PACE, terminal and chip authentication
+      break;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace karta::os
