@@ -203,7 +203,7 @@ TEST_F(CardManagerTest, ChainsUnderTheSession) {
     const PlainCommand other = take_apart(host->protect(hex("00D600000001F4") + content));
     EXPECT_EQ(run(hex("14D60000FF") + slice(other.data, 0, 255)).sw, 0x9000);
     EXPECT_EQ(run("00B0000000").sw, 0x6987) << "plain between the parts";
-    EXPECT_EQ(run(hex("04D60000FF") + slice(other.data, 255, 255)).sw, 0x6882);
+    EXPECT_EQ(run(hex("04D60000C8") + slice(other.data, 255, 200)).sw, 0x6882);
   }
 }
 
@@ -338,7 +338,7 @@ TEST_F(CardManagerTest, Behaviour15_OtherChannelsLeaveTheSession) {
 }
 
 // Card-security 40.
-TEST_F(CardManagerTest, Behaviour40_LifeMovesOneWay) {
+TEST_F(CardManagerTest, Behaviour40_44_LifeMovesOneWayAndALockedCardAnswersTheCardManagerOnly) {
   const auto state = [&](const HostKeys& keys) {
     auto host = session(keys, 0x33);
     const Answer answer = host->exchange(*card, "80F28002024F0000");
@@ -384,6 +384,54 @@ TEST_F(CardManagerTest, Behaviour40_LifeMovesOneWay) {
   expect("00A40000", 0x6985);
   expect("8050000008 0102030405060708", 0x6985);
   EXPECT_EQ(run("00CA01A014").sw, 0x9000);
+}
+
+// Card-security 42: the card knows the commands of its papers and no others, whoever asks.
+TEST_F(CardManagerTest, Behaviour42_NoTestCommandsAreThere) {
+  const std::set<u8> iso = {0x04, 0x20, 0x22, 0x24, 0x2A, 0x2C, 0x2E, 0x44, 0x46, 0x82, 0x84,
+                            0x86, 0xA4, 0xB0, 0xC0, 0xCA, 0xD6, 0xDA, 0xE0, 0xE4, 0xE6, 0xE8};
+  const std::set<u8> global_platform = {0x20, 0x50, 0x82, 0xCA, 0xD8, 0xE2, 0xE4, 0xE6, 0xF0, 0xF2};
+  for (int blank = 1; blank >= 0; --blank) {
+    if (blank == 0) issue_with_own_keys();
+    for (int ins = 0; ins < 256; ++ins) {
+      const u8 octet = static_cast<u8>(ins);
+      const auto sw = [&](u8 cla) { return run(Memory{cla, octet, 0x7F, 0x7F}).sw; };
+      EXPECT_EQ(iso.count(octet) == 0, sw(0x00) == 0x6D00) << std::hex << ins;
+      EXPECT_EQ(global_platform.count(octet) == 0, sw(0x80) == 0x6E00) << std::hex << ins;
+      EXPECT_EQ(octet != 0xE4, sw(0xA0) == 0x6E00) << std::hex << ins;
+    }
+    auto host = session(blank != 0 ? initial_keys() : issuer_keys, 0x01);
+    for (int ins = 0; ins < 256; ++ins) {
+      const u8 octet = static_cast<u8>(ins);
+      if (octet == 0xC0) continue;
+      const u16 sw = host->exchange(*card, Memory{0x80, octet, 0x7F, 0x7F}).sw;
+      EXPECT_EQ(iso.count(octet) + global_platform.count(octet) == 0, sw == 0x6D00) << std::hex << ins;
+    }
+  }
+}
+
+// Card-security 47: what is malformed changes nothing durable, in a session with every right.
+TEST_F(CardManagerTest, Behaviour47_MalformedManagementChangesNothing) {
+  issue_with_own_keys();
+  auto host = session(issuer_keys, 0x33);
+  EXPECT_EQ(install(*host, kHealth), 0x9000);
+  const Department department(kHealth, 16, 1);
+  EXPECT_EQ(host->exchange(*card, apdu("80E62000", hex("000007") + kHealth + hex("000000"), true)).sw, 0x9000);
+  const std::vector<Memory> whole = {
+      host->put_key(0x30, 0x31, issuer_keys),        apdu("80E60C00", install_data(kTransit), true),
+      apdu("80E29100", department.message, true),    apdu("80E29000", hex("4203112233 4504DEADBEEF"), true),
+      apdu("80E40000", hex("4F07") + kHealth, true), apdu("80F0407F", hex("07") + kHealth, true)};
+  const Memory before = chip.memory;
+  for (const Memory& command : whole) {
+    const PlainCommand good = take_apart(command);
+    for (std::size_t n = 0; n < good.data.size(); ++n) {  // shortened
+      if (command[1] == 0xE2 && n == 5) continue;         // 42 alone is whole
+      EXPECT_NE(host->exchange(*card, good.header + with_length(slice(good.data, 0, n), n == 0)).sw, 0x9000) << n;
+    }
+    Memory longer = good.data + Memory{0x55};
+    EXPECT_NE(host->exchange(*card, good.header + with_length(longer, false)).sw, 0x9000) << to_hex(command);
+    EXPECT_EQ(chip.memory, before) << to_hex(command);
+  }
 }
 
 // Card-security 41: the blank card's keys are dead after issue, with a session under them, whichever way it was issued.
