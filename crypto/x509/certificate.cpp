@@ -7,6 +7,7 @@
 #include "crypto/algorithm_identifier.h"
 #include "crypto/digest.h"
 #include "crypto/pem.h"
+#include "crypto/x509/extension.h"
 
 namespace karta::crypto {
 
@@ -119,17 +120,9 @@ Status read_subject_key_id(Data& data, ByteView value) {
   return reader.finish();
 }
 
-// AuthorityKeyIdentifier ::= SEQUENCE {
-//     keyIdentifier [0] OCTET STRING OPTIONAL, authorityCertIssuer [1] GeneralNames OPTIONAL,
-//     authorityCertSerialNumber [2] INTEGER OPTIONAL }
 Status read_authority_key_id(Data& data, ByteView value) {
-  der::Reader reader = TRY(only_sequence(value));
-  AuthorityKeyIdentifier out;
-  if (const auto id = TRY(reader.next_if(der::context_primitive(0)))) out.key_id = to_bytes(id->value);
-  if (const auto issuer = TRY(reader.next_if(der::context(1)))) out.issuer = TRY(parse_general_names(issuer->value));
-  if (const auto serial = TRY(reader.next_if(der::context_primitive(2)))) out.serial = to_bytes(serial->value);
-  data.authority_key_id = std::move(out);
-  return reader.finish();
+  data.authority_key_id = TRY(parse_authority_key_id(value));
+  return {};
 }
 
 Status read_subject_alternative_names(Data& data, ByteView value) {

@@ -8,6 +8,7 @@
 #include "crypto/algorithm_identifier.h"
 #include "crypto/digest.h"
 #include "crypto/pem.h"
+#include "crypto/x509/extension.h"
 
 namespace karta::crypto {
 
@@ -75,19 +76,6 @@ Status read_magnitude(Bytes& out, ByteView value) {
   return reader.finish();
 }
 
-// AuthorityKeyIdentifier: as in certificates.
-Status read_authority_key_id(Data& data, ByteView value) {
-  der::Reader outer(value);
-  der::Reader reader = TRY(outer.enter(der::kSequence));
-  TRY(outer.finish());
-  AuthorityKeyIdentifier out;
-  if (const auto id = TRY(reader.next_if(der::context_primitive(0)))) out.key_id = to_bytes(id->value);
-  if (const auto issuer = TRY(reader.next_if(der::context(1)))) out.issuer = TRY(parse_general_names(issuer->value));
-  if (const auto serial = TRY(reader.next_if(der::context_primitive(2)))) out.serial = to_bytes(serial->value);
-  data.authority_key_id = std::move(out);
-  return reader.finish();
-}
-
 // IssuingDistributionPoint ::= SEQUENCE {
 //     distributionPoint [0] DistributionPointName OPTIONAL, onlyContainsUserCerts [1] BOOLEAN DEFAULT FALSE,
 //     onlyContainsCACerts [2] BOOLEAN DEFAULT FALSE, onlySomeReasons [3] ReasonFlags OPTIONAL,
@@ -141,7 +129,7 @@ Status read_extensions(Data& data, der::Reader& reader) {
     } else if (oid == "2.5.29.27") {
       TRY_FIELD("deltaCRLIndicator", read_magnitude(data.base_number, one.value));
     } else if (oid == "2.5.29.35") {
-      TRY_FIELD("authorityKeyIdentifier", read_authority_key_id(data, one.value));
+      data.authority_key_id = TRY_FIELD("authorityKeyIdentifier", parse_authority_key_id(one.value));
     } else if (oid == "2.5.29.28") {
       TRY_FIELD("issuingDistributionPoint", read_issuing_distribution_point(data, one.value));
     } else if (one.critical) {
@@ -364,11 +352,6 @@ int compare_numbers(ByteView a, ByteView b) {
 
 namespace {
 
-Bytes extension(std::string_view oid, bool critical, ByteView value) {
-  return critical ? der::sequence({der::oid(oid), der::boolean(true), der::octet_string(value)})
-                  : der::sequence({der::oid(oid), der::octet_string(value)});
-}
-
 Status append_entry(Bytes& out, const CrlContent& content, const CrlContent::Revoked& one, const Name& issuer,
                     const Name*& speaking_of) {
   if (one.reason == CrlReason::remove_from_crl && !content.base_number) {
@@ -382,13 +365,14 @@ Status append_entry(Bytes& out, const CrlContent& content, const CrlContent::Rev
   // RFC 5280 §5.3.1: unspecified is said by saying nothing.
   if (one.reason != CrlReason::unspecified) {
     const auto number = static_cast<std::uint8_t>(one.reason);
-    append(extensions, extension("2.5.29.21", false, make_tlv(der::kEnumerated, ByteView(&number, 1))));
+    append(extensions, encode_extension("2.5.29.21", false, make_tlv(der::kEnumerated, ByteView(&number, 1))));
   }
-  if (one.invalid_since) append(extensions, extension("2.5.29.24", false, der::generalized_time(*one.invalid_since)));
+  if (one.invalid_since)
+    append(extensions, encode_extension("2.5.29.24", false, der::generalized_time(*one.invalid_since)));
   const Name& about = one.certificate_issuer ? *one.certificate_issuer : issuer;
   if (!(about == *speaking_of)) {
     const Bytes names = der::sequence(encode(GeneralName::directory_name(about.der())));
-    append(extensions, extension("2.5.29.29", true, names));
+    append(extensions, encode_extension("2.5.29.29", true, names));
     speaking_of = &about;
   }
   append(out, der::sequence({der::unsigned_integer(one.serial), der::time(one.revoked_at),
@@ -437,20 +421,20 @@ Result<Crl> sign_crl(const CrlContent& content, const Certificate& issuer, Signe
   }
   Bytes extensions;
   if (!issuer.subject_key_id().empty()) {
-    append(extensions,
-           extension("2.5.29.35", false, der::sequence(make_tlv(der::context_primitive(0), issuer.subject_key_id()))));
+    append(extensions, encode_extension("2.5.29.35", false,
+                                        der::sequence(make_tlv(der::context_primitive(0), issuer.subject_key_id()))));
   }
-  append(extensions, extension("2.5.29.20", false, der::integer(content.number)));
-  if (content.base_number) append(extensions, extension("2.5.29.27", true, der::integer(*content.base_number)));
+  append(extensions, encode_extension("2.5.29.20", false, der::integer(content.number)));
+  if (content.base_number) append(extensions, encode_extension("2.5.29.27", true, der::integer(*content.base_number)));
   if (const Bytes point = encode_issuing_distribution_point(content); !point.empty()) {
-    append(extensions, extension("2.5.29.28", true, der::sequence(point)));
+    append(extensions, encode_extension("2.5.29.28", true, der::sequence(point)));
   }
   if (!content.freshest_urls.empty() && !content.base_number) {
     Bytes points;
     for (const std::string& url : content.freshest_urls) {
       append(points, der::sequence(encode_distribution_point_name(url)));
     }
-    append(extensions, extension("2.5.29.46", false, der::sequence(points)));
+    append(extensions, encode_extension("2.5.29.46", false, der::sequence(points)));
   }
   const Bytes algorithm_der = encode_signature_algorithm(chosen);
   const Bytes tbs =

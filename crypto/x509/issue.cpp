@@ -4,18 +4,14 @@
 
 #include "base/der.h"
 #include "crypto/algorithm_identifier.h"
+#include "crypto/x509/extension.h"
 
 namespace karta::crypto {
 namespace {
 
-// RFC 5280 §4.2; critical as its paragraphs ask.
-Bytes extension(std::string_view oid, bool critical, ByteView value) {
-  return critical ? der::sequence({der::oid(oid), der::boolean(true), der::octet_string(value)})
-                  : der::sequence({der::oid(oid), der::octet_string(value)});
-}
-
 Bytes uri_name(const std::string& url) { return encode(GeneralName::uri(url)); }
 
+// Critical as the paragraphs of RFC 5280 §4.2 ask.
 Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequest& request,
                         const Certificate* issuer) {
   Bytes list;
@@ -23,27 +19,27 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
     Bytes content;
     if (profile.basic_constraints->ca) append(content, der::boolean(true));
     if (profile.basic_constraints->path_length) append(content, der::integer(*profile.basic_constraints->path_length));
-    append(list, extension("2.5.29.19", true, der::sequence(content)));
+    append(list, encode_extension("2.5.29.19", true, der::sequence(content)));
   }
   if (!profile.key_usage.empty()) {
     std::uint32_t bits = 0;
     for (const KeyUsage usage : profile.key_usage) bits |= 1u << static_cast<unsigned>(usage);
-    append(list, extension("2.5.29.15", true, der::named_bits(bits, 9)));
+    append(list, encode_extension("2.5.29.15", true, der::named_bits(bits, 9)));
   }
   if (!profile.extended_key_usage.empty()) {
     Bytes content;
     for (const std::string& oid : profile.extended_key_usage) append(content, der::oid(std::string_view(oid)));
-    append(list, extension("2.5.29.37", profile.extended_key_usage_critical, der::sequence(content)));
+    append(list, encode_extension("2.5.29.37", profile.extended_key_usage_critical, der::sequence(content)));
   }
-  append(list, extension("2.5.29.14", false, der::octet_string(request.public_key.key_id())));
+  append(list, encode_extension("2.5.29.14", false, der::octet_string(request.public_key.key_id())));
   if (issuer != nullptr && !issuer->subject_key_id().empty()) {
-    append(list,
-           extension("2.5.29.35", false, der::sequence(make_tlv(der::context_primitive(0), issuer->subject_key_id()))));
+    append(list, encode_extension("2.5.29.35", false,
+                                  der::sequence(make_tlv(der::context_primitive(0), issuer->subject_key_id()))));
   }
   if (!request.subject_alternative_names.empty()) {
     Bytes content;
     for (const GeneralName& name : request.subject_alternative_names) append(content, encode(name));
-    append(list, extension("2.5.29.17", false, der::sequence(content)));
+    append(list, encode_extension("2.5.29.17", false, der::sequence(content)));
   }
   if (!profile.policies.empty()) {
     Bytes content;
@@ -53,7 +49,7 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
     for (const std::string& oid : profile.policies) {
       append(content, der::sequence({der::oid(std::string_view(oid)), qualifiers}));
     }
-    append(list, extension("2.5.29.32", profile.policies_critical, der::sequence(content)));
+    append(list, encode_extension("2.5.29.32", profile.policies_critical, der::sequence(content)));
   }
   if (!profile.crl_urls.empty()) {
     Bytes content;
@@ -61,7 +57,7 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
       const Bytes full_name = make_tlv(der::context(0), uri_name(url));
       append(content, der::sequence({make_tlv(der::context(0), full_name)}));
     }
-    append(list, extension("2.5.29.31", false, der::sequence(content)));
+    append(list, encode_extension("2.5.29.31", false, der::sequence(content)));
   }
   if (!profile.ocsp_urls.empty() || !profile.issuer_urls.empty()) {
     Bytes content;
@@ -71,10 +67,10 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
     for (const std::string& url : profile.issuer_urls) {
       append(content, der::sequence({der::oid("1.3.6.1.5.5.7.48.2"), uri_name(url)}));
     }
-    append(list, extension("1.3.6.1.5.5.7.1.1", false, der::sequence(content)));
+    append(list, encode_extension("1.3.6.1.5.5.7.1.1", false, der::sequence(content)));
   }
-  for (const Extension& one : profile.extensions) append(list, extension(one.oid, one.critical, one.value));
-  if (request.status_index) append(list, extension(kStatusIndexOid, false, der::integer(*request.status_index)));
+  for (const Extension& one : profile.extensions) append(list, encode_extension(one.oid, one.critical, one.value));
+  if (request.status_index) append(list, encode_extension(kStatusIndexOid, false, der::integer(*request.status_index)));
   return make_tlv(der::context(3), der::sequence(list));
 }
 
