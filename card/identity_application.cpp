@@ -36,16 +36,10 @@ Result<IdentityApplication> IdentityApplication::open(Channel& below, const Iden
   const std::uint64_t domain = TRY(chip_authentication_domain(access));
   const Chat announced = request.terminal->announced(request.rights);
 
-  auto pace = run_pace(*channel, info, request.password, *request.secret, announced, random);
-  if (!pace && pace.error().kind == ErrorKind::not_permitted && request.password == PacePassword::pin &&
-      request.can != nullptr) {
-    TRY(run_pace(*channel, info, PacePassword::can, *request.can, {}, random));
-    pace = run_pace(*channel, info, request.password, *request.secret, announced, random);
-  }
-  if (!pace) return fail(std::move(pace).error());
-
+  const PaceOutcome pace =
+      TRY(run_pace(*channel, info, {request.password, request.secret, request.can, announced}, random));
   const crypto::EcKeyPair ephemeral =
-      TRY(authenticate_terminal(*channel, *request.terminal, *pace, domain, request.compare, random));
+      TRY(authenticate_terminal(*channel, *request.terminal, pace, domain, request.compare, random));
   const Bytes signed_infos = TRY(read_card_security(*channel));
   const ByteView signed_object = TRY(only_object(signed_infos));
   CardSecurity security = TRY(verify_card_security(signed_object, request.issuers, request.at));
@@ -141,6 +135,12 @@ Status IdentityApplication::write(unsigned number, const DataGroupValue& value) 
   // Files keep the size they were made with: zeros, which readers skip, cover what was there before.
   content.resize(file.size);
   return update_selected(*channel_, content);
+}
+
+void IdentityApplication::close() {
+  channel_->stop();
+  // A plain command ends the session on the card, whatever it answers; where the card is gone, so is the session.
+  (void)channel_->transmit(select_master_file(SelectReturn::nothing));
 }
 
 }  // namespace karta::card

@@ -81,6 +81,9 @@ class IdentityApplication {
   /// Writes a data group that the role may write (17 to 21), as it stands: value without salt.
   Status write(unsigned number, const DataGroupValue& value);
 
+  /// Ends the channel at both ends: the card forgets the terminal and its rights. Nothing works afterwards.
+  void close();
+
   SecureMessagingChannel& channel() { return *channel_; }
 
  private:

@@ -210,8 +210,9 @@ Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& in
 Result<SecurityInfos> read_card_access(Channel& channel) {
   constexpr std::uint8_t kShortId = kEfCardAccess & 0x1F;
   auto content = read_whole_file(channel, kShortId, kMostCardAccessOctets, "EF.CardAccess");
-  // Another DF may be selected; short identifiers count in the current one.
-  if (!content && content.error().kind == ErrorKind::not_found) {
+  // Another DF may be selected; short identifiers count in the current one. And a channel that another program left
+  // behind ends with its first plain command, which the card then refuses (6987).
+  if (!content && (content.error().kind == ErrorKind::not_found || content.error().kind == ErrorKind::card_refused)) {
     content = read_whole_file(channel, Path{kEfCardAccess}, kMostCardAccessOctets, "EF.CardAccess");
   }
   if (!content) {
@@ -223,15 +224,20 @@ Result<SecurityInfos> read_card_access(Channel& channel) {
   return SecurityInfos::parse(infos);
 }
 
-Result<PaceOutcome> open_pace(SecureMessagingChannel& channel, const PaceRequest& request, RandomSource& random) {
-  const SecurityInfos access = TRY(read_card_access(channel));
-  const PaceInfo info = TRY(access.preferred_pace());
+Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& info, const PaceRequest& request,
+                             RandomSource& random) {
   auto outcome = run_pace(channel, info, request.password, *request.secret, request.announced, random);
   const bool was_suspended = !outcome && outcome.error().kind == ErrorKind::not_permitted &&
                              request.password == PacePassword::pin && request.can != nullptr && !channel.secure();
   if (!was_suspended) return outcome;
   TRY(run_pace(channel, info, PacePassword::can, *request.can, {}, random));
   return run_pace(channel, info, request.password, *request.secret, request.announced, random);
+}
+
+Result<PaceOutcome> open_pace(SecureMessagingChannel& channel, const PaceRequest& request, RandomSource& random) {
+  const SecurityInfos access = TRY(read_card_access(channel));
+  const PaceInfo info = TRY(access.preferred_pace());
+  return run_pace(channel, info, request, random);
 }
 
 }  // namespace karta::card

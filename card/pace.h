@@ -60,7 +60,10 @@ struct PaceRequest {
   const SecretBytes* can = nullptr;
   std::optional<Chat> announced = {};
 };
-/// EF.CardAccess and PACE, with the CAN in front where the PIN is suspended and request.can is there.
+/// run_pace(), with the CAN in front where the PIN is suspended and request.can is there.
+Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& info, const PaceRequest& request,
+                             RandomSource& random);
+/// EF.CardAccess, then the same with the protocol the card prefers.
 Result<PaceOutcome> open_pace(SecureMessagingChannel& channel, const PaceRequest& request, RandomSource& random);
 
 }  // namespace karta::card

@@ -179,7 +179,10 @@ Result<int> run_identity_read(const IdentityReadArguments& given) {
   const card::Transaction transaction = TRY(card::Transaction::begin(*connection));
   card::PlainChannel plain(*connection);
   auto identity = TRY(card::IdentityApplication::open(plain, request, random));
-  const Findings findings = TRY(ask(identity, given, sector));
+  const auto asked = ask(identity, given, sector);
+  identity.close();
+  if (!asked) return fail(asked.error());
+  const Findings& findings = *asked;
   if (given.json) {
     print_json(json_of(role, chain.back(), identity, findings, given, connection->reader_name()));
   } else {

@@ -305,6 +305,25 @@ TEST_F(AccessMatrix, PasswordsATerminalMayCome) {
   }
 }
 
+// A program that ends without a word leaves its channel on the card: the next one's first command is refused, and it
+// goes on. One that closes leaves nothing.
+TEST_F(AccessMatrix, AChannelLeftBehindIsNoObstacle) {
+  card->put(os::Interface::contactless);
+  const UnlockedTerminal clinic = card->terminal("clinic");
+  const SecretBytes can = secret(kCan);
+  for (const bool closes : {false, false, true, false}) {
+    PlainChannel program(card->sim.connection());
+    auto opened = IdentityApplication::open(program, card->request(clinic, PacePassword::can, can), card->random);
+    ASSERT_TRUE(opened) << opened.error().message;
+    ASSERT_TRUE(opened->read(4));
+    if (!closes) continue;
+    opened->close();
+    const auto after = program.transmit(read_binary_short_id(0x1C, 200));
+    ASSERT_TRUE(after);
+    EXPECT_TRUE(given(after->status)) << "the card still thinks of a channel: " << to_string(after->status);
+  }
+}
+
 struct Suite {
   std::string pace_curve, chip_curve;
   unsigned cipher_bits;
