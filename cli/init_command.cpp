@@ -31,7 +31,7 @@ Result<int> run(const Options& given) {
   TRY(issuing::check_new_centre(given.folder, options));
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes passphrase =
-      TRY(input->ask({"A passphrase for the keys of the two certificate authorities of \"" + options.name + "\".",
+      TRY(input->ask({"A passphrase for every key of the issuing centre \"" + options.name + "\".",
                       "passphrase (at least 8 characters)", "", true}));
   const SystemClock clock;
   SystemRandom random;
@@ -40,7 +40,9 @@ Result<int> run(const Options& given) {
   say("issuing centre \"" + options.name + "\" is ready in " + given.folder + ":");
   say("  " + config.root.certificate.string() + "  the root: what verifiers trust");
   say("  " + config.issuing.certificate.string() + "  the issuing CA, certified by the root");
-  say("  " + config.root.key.parent_path().string() + "  their keys, encrypted; move the root's off line");
+  say("  " + config.document_signer.certificate.string() + "  signs what cards say of themselves");
+  say("  " + config.root.key.parent_path().string() + "  all keys, encrypted; move the root's off line");
+  say("  " + config.terminals.string() + "  who may read cards: authority and verifier of terminals");
   say("  " + config.database.string() + "  the registry");
   say("  " + config.card_profiles.parent_path().string() + "  what cards and certificates hold");
   say("next: karta --help; then karta citizen import FILE --dir " + given.folder);

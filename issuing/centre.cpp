@@ -179,7 +179,7 @@ Status create_centre(const fs::path& folder, const CentreOptions& options, const
                      const Clock& clock, RandomSource& random) {
   if (passphrase.size() < kShortestPassphrase) {
     return fail(ErrorKind::usage, "the passphrase is too short",
-                "it protects the keys of both certificate authorities: take at least " +
+                "it protects every key of the centre: take at least " +
                     std::to_string(kShortestPassphrase) + " characters, better a sentence");
   }
   TRY(check_new_centre(folder, options));
