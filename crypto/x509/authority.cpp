@@ -82,7 +82,9 @@ Result<AuthorityConfig> read_config(const fs::path& file) {
   out.key.clear();
   out.certificate.clear();
   std::string schema;
-  for (const auto& [key, node] : table) {
+  for (const auto& item : table) {
+    const toml::key& key = item.first;
+    const toml::node& node = item.second;
     const auto bad = [&](const std::string& what) {
       return fail(ErrorKind::configuration, file.string() + ":" + std::to_string(key.source().begin.line) + ": \"" +
                                                 std::string(key.str()) + "\" " + what);
