@@ -6,9 +6,10 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "cli/secret_input.h"
 #include "crypto/content.h"
 #include "crypto/pem.h"
-#include "crypto/validation/validate.h"
+#include "crypto/validation/verify_pdf.h"
 #include "issuing/centre_config.h"
 
 namespace karta::cli {
@@ -47,7 +48,31 @@ struct Arguments {
   std::string folder;
   std::string at;
   std::string extract;
+  std::vector<std::string> revocation;
+  std::string policy;
+  int document_password = -1;
   bool json = false;
+};
+
+/// What every document is judged by.
+struct Standard {
+  crypto::TrustMaterial trust;
+  crypto::ValidationEvidence evidence;
+  crypto::ValidationPolicy policy;
+  std::optional<crypto::PathVerifier> paths;
+  SecretBytes document_password;
+  Time at{};
+  bool keep_content = false;
+
+  crypto::ValidateOptions options() const {
+    crypto::ValidateOptions out;
+    out.at = at;
+    out.keep_content = keep_content;
+    out.policy = &policy;
+    out.evidence = &evidence;
+    out.paths = &*paths;
+    return out;
+  }
 };
 
 struct Verified {
@@ -83,9 +108,10 @@ Result<crypto::TrustMaterial> load_trust(const Arguments& given) {
 }
 
 Outcome outcome_of(const crypto::Report& report) {
-  const bool unparsable = std::all_of(report.signatures.begin(), report.signatures.end(), [](const auto& signature) {
-    return signature.integrity == crypto::Integrity::unparsable;
-  });
+  const bool unparsable = !report.signatures.empty() &&
+                          std::all_of(report.signatures.begin(), report.signatures.end(), [](const auto& signature) {
+                            return signature.integrity == crypto::Integrity::unparsable;
+                          });
   if (unparsable) return Outcome::unreadable;
   switch (report.verdict) {
     case crypto::Verdict::total_passed:
@@ -126,10 +152,9 @@ std::optional<fs::path> content_beside(const fs::path& signature, const std::str
 }
 
 Status verify_signature_file(Verified& verified, const fs::path& signature, const std::optional<fs::path>& content,
-                             bool content_is_explicit, const Arguments& given, const crypto::TrustMaterial& trust,
-                             Time at) {
+                             bool content_is_explicit, const Standard& standard) {
   const Bytes file = TRY(read_file(signature, kMostSignatureFile));
-  const crypto::ValidateOptions options{at, !given.extract.empty()};
+  const crypto::ValidateOptions options = standard.options();
   verified.format = "CMS";
   const auto octets = crypto::cms_of_file(file);
   if (!octets) {
@@ -138,21 +163,40 @@ Status verify_signature_file(Verified& verified, const fs::path& signature, cons
   }
   // Enveloping or detached shows only when it is read. A content merely lying beside an enveloping signature is not its
   // business; one the caller named is, and is refused there.
-  if (!content_is_explicit) verified.report = crypto::verify_cms(*octets, nullptr, trust, options);
+  if (!content_is_explicit) verified.report = crypto::verify_cms(*octets, nullptr, standard.trust, options);
   if (content && (content_is_explicit || !verified.report->enveloping)) {
     auto beside = TRY(crypto::FileContent::open(*content));
-    verified.report = crypto::verify_cms(*octets, &beside, trust, options);
+    verified.report = crypto::verify_cms(*octets, &beside, standard.trust, options);
   }
   verified.outcome = outcome_of(*verified.report);
   return {};
 }
 
-Status verify_into(Verified& verified, const Arguments& given, const crypto::TrustMaterial& trust, Time at) {
+/// A PDF with signatures of its own; false if it has none.
+Result<bool> verify_document(Verified& verified, const fs::path& path, const Standard& standard) {
+  Bytes octets = TRY(read_file(path, kMostSignatureFile));
+  const auto file = crypto::PdfFile::open(std::move(octets), standard.document_password);
+  if (!file) {
+    // The password is the caller's business, a broken file is a finding.
+    if (file.error().kind == ErrorKind::not_permitted) return fail(file.error());
+    verified.report = crypto::unreadable_pdf(file.error());
+    verified.format = "PDF";
+    verified.outcome = Outcome::unreadable;
+    return true;
+  }
+  crypto::Report report = crypto::verify_pdf(*file, standard.trust, standard.options());
+  if (report.signatures.empty()) return false;
+  verified.format = "PDF";
+  verified.outcome = outcome_of(report);
+  verified.report = std::move(report);
+  return true;
+}
+
+Status verify_into(Verified& verified, const Arguments& given, const Standard& standard) {
   const fs::path file = verified.file;
   const crypto::FileKind kind = TRY(kind_of(file));
   if (is_cms(kind)) {
-    return verify_signature_file(verified, file, content_beside(file, given.content), !given.content.empty(), given,
-                                 trust, at);
+    return verify_signature_file(verified, file, content_beside(file, given.content), !given.content.empty(), standard);
   }
   verified.format = crypto::describe(kind);
   for (const char* suffix : {".p7s", ".sig"}) {
@@ -161,18 +205,19 @@ Status verify_into(Verified& verified, const Arguments& given, const crypto::Tru
     std::error_code ignored;
     if (!fs::exists(signature, ignored)) continue;
     verified.signature_file = signature;
-    return verify_signature_file(verified, signature, file, true, given, trust, at);
+    return verify_signature_file(verified, signature, file, true, standard);
   }
+  if (kind == crypto::FileKind::pdf && TRY(verify_document(verified, file, standard))) return {};
   verified.outcome = Outcome::no_signature;
   verified.reason = "no signature: the file holds none karta can read, and there is no \"" + file.filename().string() +
                     ".p7s\" beside it";
   return {};
 }
 
-Verified verify_one(const std::string& file, const Arguments& given, const crypto::TrustMaterial& trust, Time at) {
+Verified verify_one(const std::string& file, const Arguments& given, const Standard& standard) {
   Verified verified;
   verified.file = file;
-  const Status done = verify_into(verified, given, trust, at);
+  const Status done = verify_into(verified, given, standard);
   if (!done) {
     verified.outcome = Outcome::unreadable;
     verified.reason = done.error().message;
@@ -206,7 +251,22 @@ Json json_of(const crypto::SignatureReport& signature) {
            {"algorithm", signature.algorithm},
            {"digest", signature.digest},
            {"key", signature.key}};
-  out["claimed_time"] = signature.claimed_signing_time ? Json(format_time(*signature.claimed_signing_time)) : Json();
+  out["role"] = crypto::name_of(signature.role);
+  const auto time = [](const std::optional<Time>& one) { return one ? Json(format_time(*one)) : Json(); };
+  out["claimed_time"] = time(signature.claimed_signing_time);
+  out["best_time"] = time(signature.best_signature_time);
+  if (!signature.field.empty()) out["field"] = signature.field;
+  if (signature.changes_after) {
+    out["changes_after"] = crypto::name_of(*signature.changes_after);
+    out["changes"] = Json::array();
+    for (const crypto::ChangedObject& one : signature.changes) {
+      out["changes"].push_back({{"object", one.object},
+                                {"kind", one.kind},
+                                {"what", one.what},
+                                {"revision", one.revision},
+                                {"allowed", one.allowed}});
+    }
+  }
   out["findings"] = Json::array();
   for (const crypto::Finding& finding : signature.findings) {
     Json row{{"severity", crypto::name_of(finding.severity)}, {"code", finding.code}, {"message", finding.message}};
@@ -220,22 +280,9 @@ Json json_of(const Verified& verified) {
   Json out{{"file", verified.file}, {"format", verified.format}, {"verdict", name_of(verified.outcome)}};
   if (!verified.signature_file.empty()) out["signature_file"] = verified.signature_file;
   if (!verified.reason.empty()) out["reason"] = verified.reason;
-  // The worst of the signatures': intact only if every one is.
-  const auto rank = [](crypto::Integrity integrity) {
-    return integrity == crypto::Integrity::intact      ? 0
-           : integrity == crypto::Integrity::unchecked ? 1
-           : integrity == crypto::Integrity::broken    ? 2
-                                                       : 3;
-  };
-  crypto::Integrity worst = crypto::Integrity::unchecked;
-  if (verified.report) {
-    worst = crypto::Integrity::intact;
-    for (const auto& signature : verified.report->signatures) {
-      if (rank(signature.integrity) > rank(worst)) worst = signature.integrity;
-    }
-  } else if (verified.outcome == Outcome::unreadable) {
-    worst = crypto::Integrity::unparsable;
-  }
+  const crypto::Integrity worst = verified.report                           ? verified.report->integrity()
+                                  : verified.outcome == Outcome::unreadable ? crypto::Integrity::unparsable
+                                                                            : crypto::Integrity::unchecked;
   out["integrity"] = crypto::name_of(worst);
   out["signatures"] = Json::array();
   if (verified.report) {
@@ -255,16 +302,53 @@ void print_text(const Verified& verified) {
     if (signature.sub_indication != crypto::SubIndication::none) {
       verdict += " (" + std::string(crypto::name_of(signature.sub_indication)) + ")";
     }
-    print("  " + verdict + (signature.signer_display.empty() ? "" : ", signed by " + signature.signer_display));
+    const std::string deed = signature.role == crypto::SignatureRole::timestamp           ? ", time-stamped by "
+                             : signature.role == crypto::SignatureRole::counter_signature ? ", counter-signed by "
+                                                                                          : ", signed by ";
+    print("  " + verdict + (signature.signer_display.empty() ? "" : deed + signature.signer_display));
     if (!signature.signer.empty()) print("    " + signature.signer);
     print("    " + signature.level + ", " + signature.algorithm + ", key " + signature.key +
           (signature.claimed_signing_time ? ", says it was made " + format_time(*signature.claimed_signing_time) : ""));
+    if (signature.best_signature_time) {
+      print("    proven to exist at " + format_time(*signature.best_signature_time));
+    }
     print("    content and signature: " + std::string(crypto::name_of(signature.integrity)));
+    if (signature.changes_after) {
+      print("    changes after signing: " + std::string(crypto::name_of(*signature.changes_after)));
+      for (const crypto::ChangedObject& one : signature.changes) {
+        print(std::string("      ") + (one.allowed ? "allowed" : "NOT ALLOWED") + ": " + one.what + " (object " +
+              one.object + ")");
+      }
+    }
     for (const crypto::Finding& finding : signature.findings) {
       print("    " + std::string(crypto::name_of(finding.severity)) + ": " + finding.message + " [" + finding.code +
             (finding.offset ? ", octet " + std::to_string(*finding.offset) : "") + "]");
     }
   }
+}
+
+Result<Standard> load_standard(const Arguments& given) {
+  Standard out;
+  out.trust = TRY(load_trust(given));
+  for (const std::string& file : given.revocation) {
+    const Bytes octets = TRY(read_file(file, crypto::Crl::kMostOctets));
+    if (const Status read = out.evidence.add_revocation(octets); !read) {
+      return fail(ErrorKind::malformed, "\"" + file + "\" is neither a CRL nor an OCSP answer");
+    }
+  }
+  if (!given.policy.empty()) {
+    const Bytes text = TRY(read_file(given.policy, crypto::kMostPolicyOctets));
+    out.policy = TRY(crypto::ValidationPolicy::from_toml(as_text(text), given.policy));
+  }
+  if (given.document_password >= 0) {
+    const auto input = make_secret_input(given.document_password, "");
+    out.document_password =
+        TRY(input->ask({.title = "Encrypted document", .prompt = "Password of the document", .warning = {}}));
+  }
+  out.paths.emplace(out.trust.anchors, out.trust.intermediates);
+  out.at = given.at.empty() ? SystemClock().now() : TRY(parse_time(given.at));
+  out.keep_content = !given.extract.empty();
+  return out;
 }
 
 Result<int> run(const Arguments& given) {
@@ -278,14 +362,14 @@ Result<int> run(const Arguments& given) {
   if (!given.extract.empty() && fs::exists(fs::symlink_status(given.extract, ignored))) {
     return fail(ErrorKind::already_exists, "\"" + given.extract + "\" is there already");
   }
-  const crypto::TrustMaterial trust = TRY(load_trust(given));
-  const Time at = given.at.empty() ? SystemClock().now() : TRY(parse_time(given.at));
+  const Standard standard = TRY(load_standard(given));
+  const Time at = standard.at;
   Outcome worst = Outcome::passed;
   Json document = json_document("karta.verify/1");
   document["validated_at"] = format_time(at);
   document["documents"] = Json::array();
   for (const std::string& file : given.files) {
-    const Verified verified = verify_one(file, given, trust, at);
+    const Verified verified = verify_one(file, given, standard);
     if (badness(verified.outcome) > badness(worst)) worst = verified.outcome;
     if (given.json) {
       document["documents"].push_back(json_of(verified));
@@ -303,7 +387,7 @@ Result<int> run(const Arguments& given) {
     }
   }
   if (given.json) print_json(document);
-  if (trust.anchors.empty() && !given.json) {
+  if (standard.trust.anchors.empty() && !given.json) {
     say("hint: no root to trust was given: --anchor ROOT.pem, or --dir of an issuing centre");
   }
   return static_cast<int>(worst);
@@ -314,11 +398,18 @@ Result<int> run(const Arguments& given) {
 void add_verify(CLI::App& app, Run& chosen) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command = *app.add_subcommand("verify", "Check signatures, whatever the file is");
-  command.add_option("file", arguments->files, "signature files, or signed files with FILE.p7s beside them")
+  command
+      .add_option("file", arguments->files, "signed PDF documents, signature files, or files with FILE.p7s beside them")
       ->required();
   command.add_option("--content", arguments->content, "what a detached signature signs (default: FILE without .p7s)");
   command.add_option("--anchor", arguments->anchors, "certificates to trust, PEM or DER; may be repeated");
   command.add_option("--intermediate", arguments->intermediates, "further certificates for the path; may be repeated");
+  command.add_option("--revocation", arguments->revocation, "CRLs and OCSP answers to use; may be repeated")
+      ->check(CLI::ExistingFile);
+  command.add_option("--policy", arguments->policy, "a karta.validation-policy/1 file: algorithms and their last days")
+      ->check(CLI::ExistingFile);
+  command.add_option("--document-password-fd", arguments->document_password,
+                     "read the password of an encrypted PDF from this file descriptor, one line");
   add_centre_option(command, arguments->folder);
   command.add_option("--at", arguments->at, "the moment to validate at (2026-11-21T08:30:00Z); default: now");
   command.add_option("--extract", arguments->extract,

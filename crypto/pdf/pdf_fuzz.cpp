@@ -1,5 +1,5 @@
-// Fuzz target: a PDF document. No trust anchors are given, so nothing may ever pass; signing what can be opened must end
-// in a document that can be opened again, with one signature more.
+// Fuzz target: a PDF document. No trust anchors are given, so nothing may ever pass; signing what can be opened must
+// end in a document that can be opened again, with one signature more.
 #include "crypto/pdf/sign.h"
 #include "crypto/validation/verify_pdf.h"
 
