@@ -148,14 +148,14 @@ Result<int> run_load(const Arguments& given) {
   const auto alone = TRY(card::Transaction::begin(*connection));
   card::PlainChannel plain(*connection);
   auto card = TRY(issuing::administer(centre, master, plain, random));
-  if (to_hex_upper(offer.serial) != card.record.serial) {
-    return fail(ErrorKind::card_unknown,
-                "the offer is for card " + to_hex_upper(offer.serial) + ", not " + card.record.serial);
+  if (offer.serial != card.channel->greeting().serial) {
+    return fail(ErrorKind::card_unknown, "the offer is for card " + to_hex_upper(offer.serial) + ", not " +
+                                             to_hex_upper(card.channel->greeting().serial));
   }
   const Bytes receipt = TRY(issuing::load_domain(card, offer.aid, offer.message));
   fs::path out = given.out.empty() ? fs::path(given.name).replace_extension(".receipt") : fs::path(given.out);
   TRY(write_new_file(out, as_bytes(to_hex_upper(receipt) + "\n"), 0644));
-  say("domain " + to_hex_upper(offer.aid) + " is on card " + card.record.serial + "; give " + out.string() +
+  say("domain " + to_hex_upper(offer.aid) + " is on card " + to_hex_upper(offer.serial) + "; give " + out.string() +
       " to the department");
   return 0;
 }
