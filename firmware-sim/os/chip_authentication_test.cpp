@@ -290,6 +290,10 @@ TEST_F(ChipTest, Behaviour20_AccessMatrix) {
     EXPECT_EQ(card.run("00D6000002ABCD").sw == 0x9000, row.write);
     card.run("00A4080C045E1D0101");
     EXPECT_NE(card.run("00D6000002ABCD").sw, 0x9000);  // data group 1 is the issuer's
+    for (const std::string file : {"00A4080C02011C", "00A4080C02011D", "00A4080C0450154301"}) {
+      const bool selected = card.run(file).sw == 0x9000;
+      EXPECT_FALSE(selected && card.run("00D6000002ABCD").sw == 0x9000) << file;
+    }
   }
 }
 

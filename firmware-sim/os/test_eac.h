@@ -468,8 +468,9 @@ class EacCard {
   static std::string octets(const Memory& data) { return to_hex(data); }
   void put_file(const std::string& id, const Memory& content, const std::string& rules, const std::string& short_id) {
     const Memory size = {static_cast<u8>(content.size() >> 8), static_cast<u8>(content.size())};
-    create("8002" + to_hex(size) + "820101 8302" + id + "8603000FFF" + (short_id.empty() ? "8800" : "8801" + short_id) +
-           rules);
+    create("8002" + to_hex(size) + "820101 8302" + id +
+           std::string(rules.find("8202") == std::string::npos ? "86030FFFFF" : "8603000FFF") +
+           (short_id.empty() ? "8800" : "8801" + short_id) + rules);
     must("00D60000", content);
   }
   Memory make_key(const std::string& id, u16 bits, const std::string& properties) {
