@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@
 using namespace karta;
 using namespace karta::crypto;
 using namespace karta::crypto::testing;
-using Clock = std::chrono::steady_clock;
+using Stopwatch = std::chrono::steady_clock;
 
 namespace {
 
@@ -31,13 +32,13 @@ namespace {
 double rate(const std::function<void()>& work) {
   std::vector<double> rates;
   for (int run = 0; run < 5; ++run) {
-    const auto begin = Clock::now();
+    const auto begin = Stopwatch::now();
     std::size_t calls = 0;
     std::chrono::duration<double> spent{};
     do {
       work();
       ++calls;
-      spent = Clock::now() - begin;
+      spent = Stopwatch::now() - begin;
     } while (spent.count() < 0.2);
     rates.push_back(static_cast<double>(calls) / spent.count());
   }
