@@ -1,17 +1,23 @@
 #include "crypto/pdf/object.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 namespace karta::crypto::pdf {
 namespace {
 
-int hex_value(std::uint8_t c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+constexpr auto kHexValues = [] {
+  std::array<std::int8_t, 256> out{};
+  out.fill(-1);
+  for (int i = 0; i < 10; ++i) out[static_cast<std::size_t>('0' + i)] = static_cast<std::int8_t>(i);
+  for (int i = 0; i < 6; ++i) {
+    out[static_cast<std::size_t>('a' + i)] = out[static_cast<std::size_t>('A' + i)] = static_cast<std::int8_t>(10 + i);
+  }
+  return out;
+}();
+
+int hex_value(std::uint8_t c) { return kHexValues[c]; }
 
 void append_utf8(std::string& out, std::uint32_t code) {
   if (code < 0x80) {
@@ -345,6 +351,15 @@ Result<std::string> Parser::hexadecimal_string() {
   std::string out;
   ++at_;
   int high = -1;
+  // The Contents of a signature is some ten thousand digits in pairs, and there is one for each signature.
+  const std::size_t close = std::min(as_text(input_.subspan(at_)).find('>'), input_.size() - at_);
+  out.reserve(close / 2 + 1);
+  while (at_ + 1 < input_.size()) {
+    const int pair = hex_value(input_[at_]), low = hex_value(input_[at_ + 1]);
+    if (pair < 0 || low < 0) break;
+    out += static_cast<char>(pair << 4 | low);
+    at_ += 2;
+  }
   while (at_ < input_.size()) {
     const std::uint8_t c = input_[at_++];
     if (c == '>') {
