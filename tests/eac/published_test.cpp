@@ -289,7 +289,8 @@ TEST(Vectors, BsiWorkedExampleChainIsRefusedThoughItsSignaturesAreRight) {
 TEST(Vectors, BsiWorkedExampleChipAuthentication) {
   const Json one = entry("bsi_eac_worked_example.json", "eac2-ecdh");
   const Json& ca = one.at("ca");
-  const auto card_security = crypto::SignedData::parse(octets(one.at("ef_cardsecurity")));
+  const Bytes file = octets(one.at("ef_cardsecurity"));  // what is parsed points into it
+  const auto card_security = crypto::SignedData::parse(file);
   ASSERT_TRUE(card_security) << card_security.error().message;
   EXPECT_EQ(card_security->content_type, kSecurityObjectOid);
   ASSERT_EQ(card_security->content.size(), 1u);

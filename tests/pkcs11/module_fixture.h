@@ -162,8 +162,9 @@ class ModuleTest : public ::testing::Test {
                                        .reset = [this] { card_->reset(); }});
     card::PlainChannel channel(connection);
     std::string toml(card::citizen_profile_toml());
-    for (std::size_t at = 0; (at = toml.find("\"p256\"", at)) != std::string::npos; at += key_type.size() + 2) {
-      toml.replace(at, 6, '"' + std::string(key_type) + '"');
+    constexpr std::string_view kType = "type = \"p256\"";
+    for (std::size_t at = 0; (at = toml.find(kType, at)) != std::string::npos; at += key_type.size() + 9) {
+      toml.replace(at, kType.size(), "type = \"" + std::string(key_type) + '"');
     }
     if (key_type.starts_with("rsa")) toml.replace(toml.find("[\"agree\"]"), 9, "[\"decipher\"]");
     const auto profile = card::parse_profile(toml, "citizen.toml");
