@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <future>
 
 #include "base/file.h"
 #include "card/key_set_file.h"
@@ -179,8 +180,8 @@ Status create_centre(const fs::path& folder, const CentreOptions& options, const
                      const Clock& clock, RandomSource& random) {
   if (passphrase.size() < kShortestPassphrase) {
     return fail(ErrorKind::usage, "the passphrase is too short",
-                "it protects every key of the centre: take at least " +
-                    std::to_string(kShortestPassphrase) + " characters, better a sentence");
+                "it protects every key of the centre: take at least " + std::to_string(kShortestPassphrase) +
+                    " characters, better a sentence");
   }
   TRY(check_new_centre(folder, options));
   std::error_code error;
@@ -237,11 +238,18 @@ Result<SecretBytes> Centre::unlock_card_master(const SecretBytes& passphrase) co
 }
 
 Result<IssuingKeys> Centre::unlock(const SecretBytes& passphrase) const {
-  IssuingKeys keys;
-  keys.ca = TRY(unlock_issuing_ca(passphrase));
   const auto document = TRY(load_certificate(config_.document_signer.certificate));
-  keys.document_signer = TRY(unlock_signer(config_.document_signer.key, passphrase, {document.der()}));
-  keys.card_master = TRY(unlock_card_master(passphrase));
+  // Each file has a slow key derivation of its own: side by side they take the time of one.
+  auto ca = std::async(std::launch::async, [&] { return unlock_issuing_ca(passphrase); });
+  auto signer = std::async(std::launch::async,
+                           [&] { return unlock_signer(config_.document_signer.key, passphrase, {document.der()}); });
+  auto master = unlock_card_master(passphrase);
+  auto opened_ca = ca.get();
+  auto opened_signer = signer.get();
+  IssuingKeys keys;
+  keys.ca = TRY(std::move(opened_ca));
+  keys.document_signer = TRY(std::move(opened_signer));
+  keys.card_master = TRY(std::move(master));
   return keys;
 }
 
