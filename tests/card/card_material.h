@@ -44,7 +44,7 @@ inline void add_identity(card::CardData& data, const card::CardProfile& profile)
   if (!profile.identity) return;
   const card::PartialDate day{1990, 5, 17};
   const card::IdentityData values = {
-      {1, std::string("ID")},     {2, std::string("XXX")},      {3, card::PartialDate{2031, 1, 1}},
+      {1, std::string("ID")},     {2, std::string("UTO")},      {3, card::PartialDate{2031, 1, 1}},
       {4, std::string("Sample")}, {5, std::string("Person")},   {8, day},
       {11, std::string("F")},     {18, Bytes{0x06, 0x43, 0x99}}};
   SeededRandom random(7);

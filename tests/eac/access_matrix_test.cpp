@@ -272,7 +272,7 @@ TEST_F(AccessMatrix, TheCounterWritesAResidence) {
   const SecretBytes can = secret(kCan);
   auto opened = IdentityApplication::open(*mine.plain, mine.request(counter, PacePassword::can, can), mine.random);
   ASSERT_TRUE(opened) << opened.error().message;
-  const Place moved{.street = {}, .city = "Elsewhere", .state = {}, .country = "XXX", .postal_code = {}, .text = {}};
+  const Place moved{.street = {}, .city = "Elsewhere", .state = {}, .country = "UTO", .postal_code = {}, .text = {}};
   const Status wrote = opened->write(17, moved);
   ASSERT_TRUE(wrote) << wrote.error().message;
   const auto again = opened->read(17);

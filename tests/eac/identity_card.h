@@ -65,7 +65,7 @@ status_index = "optional"
 inline card::IdentityData sample_citizen() {
   return {
       {1, std::string("ID")},
-      {2, std::string("XXX")},
+      {2, std::string("UTO")},
       {3, card::PartialDate{2031, 1, 1}},
       {4, std::string("Sample")},
       {5, std::string("Person")},
@@ -73,7 +73,7 @@ inline card::IdentityData sample_citizen() {
       {7, std::string("Dr.")},
       {8, card::PartialDate{1990, 5, 17}},
       {9, card::Place{.street = {}, .city = {}, .state = {}, .country = {}, .postal_code = {}, .text = "Sampletown"}},
-      {10, std::string("XXX")},
+      {10, std::string("UTO")},
       {11, std::string("F")},
       {12, card::NationalNumbers{{std::string(card::kSnilsOid), "00000000000"}}},
       {13, std::string("Beforehand")},
@@ -82,7 +82,7 @@ inline card::IdentityData sample_citizen() {
       {17, card::Place{.street = "1 Sample Street",
                        .city = "Sampletown",
                        .state = {},
-                       .country = "XXX",
+                       .country = "UTO",
                        .postal_code = "000000",
                        .text = {}}},
       {18, Bytes{0x06, 0x43, 0x99}},
