@@ -21,6 +21,14 @@ tl::unexpected<Error> io_error(const std::string& name, int code) {
 
 }  // namespace
 
+Result<ByteView> ContentSource::next(Bytes& scratch) {
+  // A read costs little beside hashing this much, and it stays in the processor's cache.
+  constexpr std::size_t kPiece = 256 * 1024;
+  if (scratch.size() < kPiece) scratch.resize(kPiece);
+  const std::size_t count = TRY(read(scratch));
+  return ByteView(scratch).first(count);
+}
+
 Result<std::size_t> MemoryContent::read(MutableByteView buffer) {
   const std::size_t count = std::min(buffer.size(), rest_.size());
   std::copy_n(rest_.begin(), count, buffer.begin());

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -16,6 +17,9 @@ class ContentSource {
   virtual ~ContentSource() = default;
   /// Reads some octets into `buffer` (at least one long) and returns how many; 0 is the end.
   virtual Result<std::size_t> read(MutableByteView buffer) = 0;
+  /// The next octets without copying them where the source has them in memory: a view of its own or of `scratch`, which
+  /// it makes as large as it likes; empty is the end.
+  virtual Result<ByteView> next(Bytes& scratch);
   /// Back to the front, so that the content can be read a second time; false if that is impossible (a pipe).
   virtual bool rewind() { return false; }
 };
@@ -25,6 +29,7 @@ class MemoryContent final : public ContentSource {
  public:
   explicit MemoryContent(ByteView octets) : whole_(octets), rest_(octets) {}
   Result<std::size_t> read(MutableByteView buffer) override;
+  Result<ByteView> next(Bytes&) override { return std::exchange(rest_, ByteView{}); }
   bool rewind() override {
     rest_ = whole_;
     return true;

@@ -56,9 +56,12 @@ Bytes digest(Hash hash, ByteView octets) {
 
 Result<Bytes> digest(Hash hash, ContentSource& content) {
   Hasher hasher(hash);
-  Bytes buffer(65'536);
-  while (const std::size_t count = TRY(content.read(buffer))) hasher.update(ByteView(buffer).first(count));
-  return hasher.finish();
+  Bytes scratch;
+  for (;;) {
+    const ByteView piece = TRY(content.next(scratch));
+    if (piece.empty()) return hasher.finish();
+    hasher.update(piece);
+  }
 }
 
 }  // namespace karta::crypto

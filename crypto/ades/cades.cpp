@@ -13,8 +13,6 @@
 namespace karta::crypto {
 namespace {
 
-constexpr std::string_view kSignedDataOid = "1.2.840.113549.1.7.2";
-
 Bytes attribute(std::string_view oid, ByteView value) {
   return der::sequence({der::oid(oid), make_tlv(der::kSet, value)});
 }
@@ -95,7 +93,7 @@ struct Pieces {
     const Bytes body = der::sequence({other ? der::integer(5) : version, digest_algorithms, content_info,
                                       set(certificates, der::context(0)), set(revocation, der::context(1)),
                                       der::set_of(std::move(infos))});
-    return der::sequence({der::oid(kSignedDataOid), make_tlv(der::context(0), body)});
+    return der::sequence({der::oid(cms::kSignedDataOid), make_tlv(der::context(0), body)});
   }
 };
 

@@ -5,6 +5,7 @@
 
 namespace karta::crypto::cms {
 
+inline constexpr std::string_view kSignedDataOid = "1.2.840.113549.1.7.2";
 inline constexpr std::string_view kDataOid = "1.2.840.113549.1.7.1";
 inline constexpr std::string_view kContentTypeOid = "1.2.840.113549.1.9.3";                 // RFC 5652 §11.1
 inline constexpr std::string_view kMessageDigestOid = "1.2.840.113549.1.9.4";               // §11.2

@@ -9,20 +9,44 @@ namespace {
 
 constexpr Tag kConstructedOctetString = 0x24;
 
-tl::unexpected<Error> bad(std::size_t offset, const std::string& what, ErrorKind kind = ErrorKind::malformed) {
+tl::unexpected<Error> bad(std::uint64_t offset, const std::string& what, ErrorKind kind = ErrorKind::malformed) {
   return fail(kind, what + " at offset " + std::to_string(offset));
 }
 
-struct Header {
-  Tag tag = 0;
-  std::size_t octets = 0;
-  std::size_t length = 0;  // of the content, if definite
-  bool indefinite = false;
-  bool liberal = false;
-};
+Result<BerHeader> read_header(ByteView input, std::size_t offset) {
+  const BerHeader out = TRY(read_ber_header(input, offset));
+  const std::size_t left = input.size() - out.octets;
+  if (!out.indefinite && out.length > left) {
+    return bad(offset,
+               "a value of " + std::to_string(out.length) + " octets where " + std::to_string(left) + " are left");
+  }
+  return out;
+}
 
-Result<Header> read_header(ByteView input, std::size_t offset) {
-  Header out;
+bool ends_here(ByteView input) { return input.size() >= 2 && input[0] == 0 && input[1] == 0; }
+
+/// Octets of the content of an indefinite value, up to its end-of-contents octets.
+Result<std::size_t> indefinite_content(ByteView input, std::size_t offset, std::size_t depth) {
+  if (depth == 0) return bad(offset, "values nested too deep", ErrorKind::limit);
+  std::size_t at = 0;
+  for (;;) {
+    const ByteView rest = input.subspan(at);
+    if (ends_here(rest)) return at;
+    if (rest.empty()) return bad(offset + at, "an indefinite value does not end");
+    const BerHeader header = TRY(read_header(rest, offset + at));
+    at += header.octets;
+    if (header.indefinite) {
+      at += TRY(indefinite_content(input.subspan(at), offset + at, depth - 1)) + 2;
+    } else {
+      at += header.length;
+    }
+  }
+}
+
+}  // namespace
+
+Result<BerHeader> read_ber_header(ByteView input, std::uint64_t offset) {
+  BerHeader out;
   Cursor cursor(input);
   const auto u8 = [&]() -> Result<std::uint8_t> {
     if (cursor.empty()) return bad(offset + cursor.offset(), "the file ends in the middle of a value");
@@ -56,38 +80,12 @@ Result<Header> read_header(ByteView input, std::size_t offset) {
     out.liberal = top == 0 || out.length < 0x80;
   }
   out.octets = cursor.offset();
-  if (!out.indefinite && out.length > cursor.remaining()) {
-    return bad(offset, "a value of " + std::to_string(out.length) + " octets where " +
-                           std::to_string(cursor.remaining()) + " are left");
-  }
   return out;
 }
 
-bool ends_here(ByteView input) { return input.size() >= 2 && input[0] == 0 && input[1] == 0; }
-
-/// Octets of the content of an indefinite value, up to its end-of-contents octets.
-Result<std::size_t> indefinite_content(ByteView input, std::size_t offset, std::size_t depth) {
-  if (depth == 0) return bad(offset, "values nested too deep", ErrorKind::limit);
-  std::size_t at = 0;
-  for (;;) {
-    const ByteView rest = input.subspan(at);
-    if (ends_here(rest)) return at;
-    if (rest.empty()) return bad(offset + at, "an indefinite value does not end");
-    const Header header = TRY(read_header(rest, offset + at));
-    at += header.octets;
-    if (header.indefinite) {
-      at += TRY(indefinite_content(input.subspan(at), offset + at, depth - 1)) + 2;
-    } else {
-      at += header.length;
-    }
-  }
-}
-
-}  // namespace
-
 Result<BerValue> BerReader::next() {
   if (rest_.empty()) return bad(offset_, "a value is missing");
-  const Header header = TRY(read_header(rest_, offset_));
+  const BerHeader header = TRY(read_header(rest_, offset_));
   if (header.tag == 0) return bad(offset_, "end-of-contents octets out of place");
   const ByteView after = rest_.subspan(header.octets);
   BerValue out{.tag = header.tag,

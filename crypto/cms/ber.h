@@ -22,6 +22,19 @@ struct BerValue {
   bool constructed() const { return (whole[0] & 0x20) != 0; }
 };
 
+/// The tag and length fields of a value; how long `octets` says they are together.
+struct BerHeader {
+  Tag tag = 0;
+  std::size_t octets = 0;
+  std::uint64_t length = 0;  ///< of the content, if definite
+  bool indefinite = false;
+  bool liberal = false;  ///< as in BerValue
+};
+inline constexpr std::size_t kMostBerHeader = 3 + 9;
+/// Reads the fields at the front of `input`, which lies at `offset` of the file; whether the content is there too is
+/// not looked at.
+Result<BerHeader> read_ber_header(ByteView input, std::uint64_t offset);
+
 class BerReader {
  public:
   /// `base` is the offset of `input` in the file; `depth` how much deeper constructed values may nest.

@@ -11,8 +11,6 @@
 namespace karta::crypto {
 namespace {
 
-constexpr std::string_view kSignedDataOid = "1.2.840.113549.1.7.2";
-
 // Attribute ::= SEQUENCE { attrType OBJECT IDENTIFIER, attrValues SET OF AttributeValue }
 Bytes attribute(std::string_view oid, ByteView value) {
   return der::sequence({der::oid(oid), make_tlv(der::kSet, value)});
@@ -105,7 +103,7 @@ Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOpti
   const Bytes signed_data =
       der::sequence({der::integer(content_type == cms::kDataOid ? 1 : 3), make_tlv(der::kSet, digest_algorithm),
                      der::sequence({content_type_oid, inner}), certificates, make_tlv(der::kSet, signer_info)});
-  return der::sequence({der::oid(kSignedDataOid), make_tlv(der::context(0), signed_data)});
+  return der::sequence({der::oid(cms::kSignedDataOid), make_tlv(der::context(0), signed_data)});
 }
 
 }  // namespace karta::crypto

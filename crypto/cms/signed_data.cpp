@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "base/der.h"
+#include "crypto/cms/attributes.h"
 #include "crypto/cms/ber.h"
 
 namespace karta::crypto {
 namespace {
-
-constexpr std::string_view kSignedDataOid = "1.2.840.113549.1.7.2";
 
 tl::unexpected<Error> bad(std::size_t offset, const std::string& what, ErrorKind kind = ErrorKind::malformed) {
   return fail(kind, what + " at offset " + std::to_string(offset));
@@ -184,10 +183,9 @@ Status read_content(Context& context, BerReader& reader, SignedData& out) {
 //     version CMSVersion, digestAlgorithms SET OF DigestAlgorithmIdentifier, encapContentInfo,
 //     certificates [0] IMPLICIT CertificateSet OPTIONAL, crls [1] IMPLICIT RevocationInfoChoices OPTIONAL,
 //     signerInfos SET OF SignerInfo }
-Status read_signed_data(Context& context, BerReader& reader, SignedData& out) {
+Status read_before_content(Context& context, BerReader& reader, SignedData& out) {
   const BerValue version = TRY(reader.expect(der::kInteger));
   out.version = TRY(version_of(context.see(version)));
-
   BerReader digests = TRY(enter(context, reader, der::kSet));
   while (!digests.done()) {
     if (out.digest_algorithms.size() == context.limits.digest_algorithms) {
@@ -195,8 +193,10 @@ Status read_signed_data(Context& context, BerReader& reader, SignedData& out) {
     }
     out.digest_algorithms.push_back(TRY(read_algorithm(context, digests)));
   }
-  TRY(read_content(context, reader, out));
+  return {};
+}
 
+Status read_after_content(Context& context, BerReader& reader, SignedData& out) {
   if (const auto set = TRY(reader.next_if(der::context(0)))) {
     BerReader certificates = TRY(reader.into(context.see(*set)));
     while (!certificates.done()) {
@@ -227,6 +227,12 @@ Status read_signed_data(Context& context, BerReader& reader, SignedData& out) {
   return reader.finish();
 }
 
+Status read_signed_data(Context& context, BerReader& reader, SignedData& out) {
+  TRY(read_before_content(context, reader, out));
+  TRY(read_content(context, reader, out));
+  return read_after_content(context, reader, out);
+}
+
 }  // namespace
 
 std::vector<const CmsAttribute*> CmsAttributes::find(std::string_view dotted_oid) const {
@@ -253,7 +259,7 @@ Result<SignedData> SignedData::parse(ByteView file, const CmsLimits& limits) {
   TRY(outer.finish());
   const BerValue type = TRY(info.next());
   const std::string type_oid = TRY(oid_of(context.see(type)));
-  if (type_oid != kSignedDataOid) {
+  if (type_oid != cms::kSignedDataOid) {
     return bad(type.offset, "this is CMS, but no signature (content type " + type_oid + ")", ErrorKind::unsupported);
   }
   BerReader wrapped = TRY(enter(context, info, der::context(0)));
@@ -264,6 +270,22 @@ Result<SignedData> SignedData::parse(ByteView file, const CmsLimits& limits) {
   TRY(read_signed_data(context, body, out));
   out.was_der = context.was_der;
   return out;
+}
+
+Status SignedData::parse_before_content(ByteView values, std::size_t offset, const CmsLimits& limits) {
+  Context context{.limits = limits, .was_der = was_der};
+  BerReader reader(values, offset, limits.depth);
+  TRY(read_before_content(context, reader, *this));
+  was_der = context.was_der;
+  return reader.finish();
+}
+
+Status SignedData::parse_after_content(ByteView values, std::size_t offset, const CmsLimits& limits) {
+  Context context{.limits = limits, .was_der = was_der};
+  BerReader reader(values, offset, limits.depth);
+  const Status read = read_after_content(context, reader, *this);
+  was_der = context.was_der;
+  return read;
 }
 
 }  // namespace karta::crypto

@@ -6,9 +6,11 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
+#include "crypto/cms/content_digests.h"
 
 namespace karta::crypto {
 
@@ -77,13 +79,21 @@ struct CmsRevocation {
   ByteView whole;  ///< the TLV as it stands: a CertificateList, or [1] OtherRevocationInfoFormat
 };
 
+/// What is left of a content that stands inside the signature and was read past, not kept.
+struct PassedContent {
+  ContentDigests digests;
+  /// Its first octets, at most one more than CmsLimits::attributes_octets.
+  Bytes head;
+};
+
 struct SignedData {
   unsigned version = 0;
   std::vector<FoundAlgorithm> digest_algorithms;
   std::string content_type;        ///< dotted
   std::size_t content_offset = 0;  ///< of encapContentInfo
   bool has_content = false;
-  std::vector<ByteView> content;  ///< the pieces of the encapsulated content, in order
+  std::vector<ByteView> content;        ///< the pieces of the encapsulated content, in order
+  std::optional<PassedContent> passed;  ///< instead of `content`, where the file was streamed (SignedDataStream)
   std::vector<CmsCertificate> certificates;
   std::vector<CmsRevocation> revocation;
   std::vector<CmsSigner> signers;
@@ -91,6 +101,11 @@ struct SignedData {
 
   /// The whole file, DER or BER, no PEM; nothing may follow. Errors name the offset at fault.
   static Result<SignedData> parse(ByteView file, const CmsLimits& limits = {});
+
+  /// For whoever reads the content itself: what stands in SignedData before encapContentInfo, and after it. `values`
+  /// are whole values that begin at `offset` of the file and must outlive this.
+  Status parse_before_content(ByteView values, std::size_t offset, const CmsLimits& limits = {});
+  Status parse_after_content(ByteView values, std::size_t offset, const CmsLimits& limits = {});
 };
 
 /// A SignerInfo alone, as a counter-signature has it (RFC 5652 §11.4). `der` must outlive it.

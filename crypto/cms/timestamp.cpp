@@ -22,7 +22,6 @@ struct TimeStampToken::Data {
 namespace {
 
 constexpr std::string_view kTstInfoOid = "1.2.840.113549.1.9.16.1.4";
-constexpr std::string_view kSignedDataOid = "1.2.840.113549.1.7.2";
 constexpr std::string_view kTimeStampingOid = "1.3.6.1.5.5.7.3.8";
 
 struct FailureRow {
@@ -515,7 +514,7 @@ Result<Bytes> TimeStampAuthority::stamp(const MessageImprint& imprint, ByteView 
   const Bytes signed_data =
       der::sequence({der::integer(3), make_tlv(der::kSet, digest_algorithm), content,
                      with_certificates ? certificates_ : Bytes{}, make_tlv(der::kSet, signer_info)});
-  return der::sequence({der::oid(kSignedDataOid), make_tlv(der::context(0), signed_data)});
+  return der::sequence({der::oid(cms::kSignedDataOid), make_tlv(der::context(0), signed_data)});
 }
 
 Bytes TimeStampAuthority::answer(ByteView request) {

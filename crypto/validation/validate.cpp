@@ -104,6 +104,15 @@ class Content {
 
   Status hash() {
     if (twice() || missing()) return {};
+    if (data_.passed) {
+      for (const HashRow& row : kHashes) {
+        if (const Bytes* const found = data_.passed->digests.find(row.id)) {
+          digests_[static_cast<std::size_t>(row.id)] = *found;
+        }
+      }
+      head_ = data_.passed->head;
+      return {};
+    }
     if (digest_of_ != nullptr) {
       for (const Hash hash : hashes_wanted(data_)) digests_[static_cast<std::size_t>(hash)] = TRY((*digest_of_)(hash));
       return {};
@@ -135,7 +144,7 @@ class Content {
 
   /// The enveloped content in one piece; empty if it is beside.
   std::optional<Bytes> enveloped() const {
-    if (!data_.has_content) return std::nullopt;
+    if (!data_.has_content || data_.passed) return std::nullopt;
     Bytes out;
     for (const ByteView piece : data_.content) append(out, piece);
     return out;
@@ -148,9 +157,12 @@ class Content {
       for (const ByteView piece : data_.content) consume(piece);
       return {};
     }
-    Bytes buffer(65'536);
-    while (const std::size_t count = TRY(detached_->read(buffer))) consume(ByteView(buffer).first(count));
-    return {};
+    Bytes scratch;
+    for (;;) {
+      const ByteView piece = TRY(detached_->next(scratch));
+      if (piece.empty()) return {};
+      consume(piece);
+    }
   }
 
   static constexpr std::size_t kHeadOctets = CmsLimits{}.attributes_octets;
@@ -513,6 +525,7 @@ class SignerValidation {
     }
     if (!hash_) return;
     content_digest_ = content_.digest(*hash_);
+    if (!content_digest_) return;  // of a hash not announced, which is a fault already
     if (!signer_.signed_attributes) {
       // The value over somebody's attributes is, taken plainly, also a value over a content of these very octets, which
       // nobody meant to sign (RFC 5652 §5.4 signs both without a mark).
@@ -1086,9 +1099,14 @@ Report verify_cms(ByteView signature, ContentSource* detached, const TrustMateri
                   const ValidateOptions& options) {
   const auto data = SignedData::parse(signature);
   if (!data) return unparsable("unparsable", data.error().message);
-  if (data->signers.empty()) return unparsable("no-signer", kNobody);
-  Content content(*data, detached);
-  return verify_parsed(*data, content, trust, options);
+  return verify_cms(*data, detached, trust, options);
+}
+
+Report verify_cms(const SignedData& data, ContentSource* detached, const TrustMaterial& trust,
+                  const ValidateOptions& options) {
+  if (data.signers.empty()) return unparsable("no-signer", kNobody);
+  Content content(data, detached);
+  return verify_parsed(data, content, trust, options);
 }
 
 Report verify_cms_digest(ByteView signature, const DigestOf& digest, const TrustMaterial& trust,

@@ -1,13 +1,12 @@
-// Validation of a CMS signature (EN 319 102-1): format, signing certificate, hash, signature value, proofs of existence
-// (signature and archive time-stamps), constraints, path and revocation at the best signature time.
+// Validation of a CMS signature (EN 319 102-1 §5.5 and §5.6): the building blocks in their order, each in a file of its
+// own, at the best signature time.
 //
 // Never fails: whatever the file is, there is a report. Nothing is fetched: what is known about revocation stands in
 // the signature or is given; where nothing says, a passing signature carries a note.
 #pragma once
 
-#include <vector>
-
 #include <functional>
+#include <vector>
 
 #include "crypto/content.h"
 #include "crypto/validation/policy.h"
@@ -16,9 +15,18 @@
 
 namespace karta::crypto {
 
+/// The last moment an anchor was trusted (EN 319 102-1 §5.2.6: the sunset date of a trust anchor).
+struct AnchorEnd {
+  Bytes fingerprint;  ///< Certificate::fingerprint()
+  Time until{};
+};
+
 struct TrustMaterial {
   std::vector<Certificate> anchors = {};
-  std::vector<Certificate> intermediates = {};  ///< beside those in the signature
+  std::vector<Certificate> intermediates = {};        ///< beside those in the signature
+  std::vector<Certificate> timestamp_anchors = {};    ///< trusted for time-stamps only, beside `anchors`
+  std::vector<AnchorEnd> ends = {};                   ///< of anchors whose trust ended, or will
+  std::optional<Time> due = {};  ///< when the list they come from was to be replaced by its next; absent: no list
 };
 
 /// Certificates and revocation data at hand, from the file or given.
