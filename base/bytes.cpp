@@ -75,6 +75,35 @@ std::string to_base64(ByteView octets) {
   return out;
 }
 
+Result<Bytes> from_base64(std::string_view text) {
+  const auto value_of = [](char c) -> int {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+  };
+  const auto bad = [] { return fail(ErrorKind::malformed, "this is not base64"); };
+  if (text.size() % 4 != 0) return bad();
+  std::size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  Bytes out;
+  out.reserve(text.size() / 4 * 3);
+  std::uint32_t group = 0;
+  unsigned bits = 0;
+  for (const char c : text.substr(0, text.size() - padding)) {
+    const int value = value_of(c);
+    if (value < 0) return bad();
+    group = group << 6 | static_cast<std::uint32_t>(value);
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    out.push_back(static_cast<std::uint8_t>(group >> bits));
+    group &= (1u << bits) - 1;
+  }
+  if (group != 0) return bad();
+  return out;
+}
+
 bool equal(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
 }  // namespace karta

@@ -50,6 +50,9 @@ Result<Bytes> from_hex(std::string_view text);
 /// Standard base64 (RFC 4648 §4) with padding, no line breaks.
 std::string to_base64(ByteView octets);
 
+/// Reads standard base64: no line breaks, padding to a multiple of four, unused bits zero. Fails (malformed) otherwise.
+Result<Bytes> from_base64(std::string_view text);
+
 /// True if equal. Not for secrets: use SecretBytes::equals.
 bool equal(ByteView a, ByteView b);
 

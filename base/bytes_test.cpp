@@ -21,6 +21,18 @@ TEST(Bytes, HexNamesThePlaceOfAFault) {
 }
 
 // RFC 4648 §10.
+TEST(Bytes, Base64ReadsWhatItWritesAndNothingElse) {
+  for (const std::string_view text : {"", "f", "fo", "foo", "foob", "fooba", "foobar"}) {
+    const auto back = from_base64(to_base64(as_bytes(text)));
+    ASSERT_TRUE(back) << text;
+    EXPECT_EQ(as_text(*back), text);
+  }
+  for (const std::string_view text :
+       {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z=9v", "Zm9v\n", "Zm 9v", "====", "Zm-v"}) {
+    EXPECT_EQ(from_base64(text).error().kind, ErrorKind::malformed) << text;
+  }
+}
+
 TEST(Bytes, Base64MatchesRfc4648) {
   EXPECT_EQ(to_base64(as_bytes("")), "");
   EXPECT_EQ(to_base64(as_bytes("f")), "Zg==");

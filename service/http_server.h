@@ -1,0 +1,96 @@
+// HttpServer: HTTP/1.1 on TCP, TLS or a local socket: keep-alive, pipelining, limits, a stop that finishes what it
+// began.
+//
+// A server has workers. A worker is one thread with its own event loop, its own connections and its own handler: what a
+// handler owns (a database connection, a key, a cache) needs no lock. A handler runs on its worker's loop and holds up
+// the other connections of that worker while it does: it must be short (no network, no waiting).
+//
+// Overload: beyond the limits a client gets 503 (or, beyond its own rate, 429) with Retry-After and is closed; requests
+// wait in the kernel's socket buffers, never in a queue of ours. A connection that dawdles over a request, or over
+// reading its answer, is closed when its time is over, however often it sends an octet.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "service/http_message.h"
+
+namespace karta::service {
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  /// Called on the worker's thread, one request at a time. An exception becomes 500.
+  virtual HttpResponse handle(const HttpRequest& request) = 0;
+};
+
+struct HttpLimits {
+  std::size_t header_octets = 16 * 1024;      ///< request line and fields; browsers with large cookies send 8 KiB
+  std::size_t body_octets = 64 * 1024;        ///< the largest OCSP request taken (crypto/x509/ocsp.h)
+  std::size_t connections = 4096;             ///< in all
+  std::size_t connections_per_address = 256;  ///< IPv6: a /64 counts as one address
+  /// Requests a second from one address, and as many at once before that counts; 0: no limit.
+  std::size_t requests_per_second = 0;
+  std::chrono::seconds request_time{10};  ///< from the first octet of a request to its last; of a TLS handshake too
+  std::chrono::seconds answer_time{20};   ///< for the client to take an answer
+  std::chrono::seconds idle_time{60};     ///< between requests
+  std::chrono::seconds stop_time{10};     ///< for requests in flight when the server stops
+};
+
+struct HttpTls {
+  std::string certificates_pem;  ///< the server's, then those above it
+  SecretBytes private_key;       ///< PKCS #8 PrivateKeyInfo in the clear, DER
+};
+
+struct HttpServerOptions {
+  /// "192.0.2.1:80", "[::1]:8080", "0.0.0.0:80"; port 0: any free one; "unix:/run/x/socket" for a local socket.
+  std::vector<std::string> listen;
+  std::size_t workers = 1;
+  HttpLimits limits = {};
+  std::shared_ptr<const HttpTls> tls = {};  ///< null: no TLS. Local sockets never have it.
+};
+
+/// What the server counted since it began.
+struct HttpCounts {
+  std::uint64_t connections = 0;          ///< taken
+  std::uint64_t open_connections = 0;     ///< at present
+  std::uint64_t refused_connections = 0;  ///< beyond a limit
+  std::uint64_t requests = 0;
+  std::uint64_t limited_requests = 0;  ///< beyond an address's rate
+  std::uint64_t bad_requests = 0;      ///< broken or too large
+  std::uint64_t timed_out = 0;         ///< connections closed for being slow
+};
+
+class HttpServer {
+ public:
+  /// A handler for each worker; called once a worker, on the caller's thread.
+  using HandlerFactory = std::function<Result<std::unique_ptr<HttpHandler>>(std::size_t worker)>;
+
+  /// Binds, makes the handlers, starts the workers. Errors: configuration (an address that is none, a broken
+  /// certificate), not_permitted, already_exists (address in use), io, and the factory's.
+  static Result<HttpServer> start(HttpServerOptions options, const HandlerFactory& make_handler);
+  HttpServer(HttpServer&&) noexcept;
+  HttpServer& operator=(HttpServer&&) = delete;
+  /// Stops without waiting for requests in flight, if stop() was not called.
+  ~HttpServer();
+
+  /// Where it listens, with the port it got: "127.0.0.1:40123".
+  const std::vector<std::string>& addresses() const;
+  /// New handlers take over between two requests; the old ones go. Nothing changes if the factory fails.
+  Status replace_handlers(const HandlerFactory& make_handler);
+  /// Takes no more connections, answers what has arrived, closes; returns when that is done, or limits.stop_time over.
+  void stop();
+  HttpCounts counts() const;
+
+  class Impl;
+
+ private:
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace karta::service
