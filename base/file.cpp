@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace karta {
 namespace {
@@ -34,17 +35,6 @@ class Descriptor {
   int value_;
 };
 
-Status write_and_sync(int descriptor, ByteView content, const std::filesystem::path& path) {
-  while (!content.empty()) {
-    const ssize_t put = ::write(descriptor, content.data(), content.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return system_error("write", path, errno);
-    content = content.subspan(static_cast<std::size_t>(put));
-  }
-  if (::fsync(descriptor) != 0) return system_error("write", path, errno);
-  return {};
-}
-
 }  // namespace
 
 Result<Bytes> read_file(const std::filesystem::path& path, std::size_t most) {
@@ -67,25 +57,60 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::size_t most) {
   }
 }
 
-Status write_new_file(const std::filesystem::path& path, ByteView content, mode_t mode) {
+Result<NewFile> NewFile::create(const std::filesystem::path& path, mode_t mode) {
   static std::atomic<unsigned> count{0};
   std::filesystem::path draft = path;
   draft += ".part" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-  {
-    const Descriptor file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
-    if (file.get() < 0) return system_error("create", path, errno);
-    const Status written = write_and_sync(file.get(), content, path);
-    if (!written) {
-      ::unlink(draft.c_str());
-      return written;
-    }
+  const int descriptor = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+  if (descriptor < 0) return system_error("create", path, errno);
+  return NewFile(descriptor, path, std::move(draft));
+}
+
+NewFile::NewFile(NewFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      path_(std::move(other.path_)),
+      draft_(std::exchange(other.draft_, {})) {}
+
+NewFile::~NewFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!draft_.empty()) ::unlink(draft_.c_str());
+}
+
+Status NewFile::write(ByteView octets) {
+  while (!octets.empty()) {
+    const ssize_t put = ::write(descriptor_, octets.data(), octets.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error("write", path_, errno);
+    octets = octets.subspan(static_cast<std::size_t>(put));
   }
-  // link, unlike rename, refuses to replace what is there.
-  const int linked = ::link(draft.c_str(), path.c_str());
-  const int number = errno;
-  ::unlink(draft.c_str());
-  if (linked != 0) return system_error("create", path, number);
   return {};
+}
+
+Status NewFile::finish() {
+  if (::fsync(descriptor_) != 0) return system_error("write", path_, errno);
+  const int descriptor = std::exchange(descriptor_, -1);
+  if (::close(descriptor) != 0) return system_error("write", path_, errno);
+  return {};
+}
+
+Status NewFile::commit() {
+  TRY(finish());
+  // link, unlike rename, refuses to replace what is there. The draft goes with this object.
+  if (::link(draft_.c_str(), path_.c_str()) != 0) return system_error("create", path_, errno);
+  return {};
+}
+
+Status NewFile::commit_over() {
+  TRY(finish());
+  if (::rename(draft_.c_str(), path_.c_str()) != 0) return system_error("replace", path_, errno);
+  draft_.clear();
+  return {};
+}
+
+Status write_new_file(const std::filesystem::path& path, ByteView content, mode_t mode) {
+  NewFile file = TRY(NewFile::create(path, mode));
+  TRY(file.write(content));
+  return file.commit();
 }
 
 }  // namespace karta

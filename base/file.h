@@ -12,6 +12,30 @@ namespace karta {
 /// All of `path`; fails with not_found, not_permitted, io, or limit beyond `most` octets. A directory is refused.
 Result<Bytes> read_file(const std::filesystem::path& path, std::size_t most);
 
+/// NewFile: a file that is written bit by bit and appears whole, or not at all. It grows under another name in the same
+/// folder; what is not committed is removed.
+class NewFile {
+ public:
+  /// For `path`, which need not be there yet; `mode` as in write_new_file.
+  static Result<NewFile> create(const std::filesystem::path& path, mode_t mode);
+  NewFile(NewFile&& other) noexcept;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  Status write(ByteView octets);
+  /// Syncs and puts the file in place. Never overwrites: already_exists.
+  Status commit();
+  /// The same, in place of what is there, in one step.
+  Status commit_over();
+
+ private:
+  NewFile(int descriptor, std::filesystem::path path, std::filesystem::path draft)
+      : descriptor_(descriptor), path_(std::move(path)), draft_(std::move(draft)) {}
+  Status finish();
+  int descriptor_ = -1;
+  std::filesystem::path path_, draft_;
+};
+
 /// Makes `path` with `content` and `mode` (0600: the owner's eyes only). The file appears whole: it is written and
 /// synced under another name in the same folder, then linked into place. Never overwrites: already_exists.
 Status write_new_file(const std::filesystem::path& path, ByteView content, mode_t mode);

@@ -21,11 +21,14 @@ class Signer {
   virtual const std::vector<AlgorithmId>& algorithms() const = 0;
 
   /// Signs a digest of row_of(algorithm).hash. ECDSA: DER SEQUENCE { r, s } (encode_ecdsa_signature turns a card's
-  /// plain r || s into it); RSA: as long as the modulus. Ed25519 keys sign messages only and fail here (unsupported).
+  /// plain r || s into it); RSA: as long as the modulus; GOST: s || r. Ed25519 keys sign messages only and fail here (unsupported).
   virtual Result<Bytes> sign(AlgorithmId algorithm, ByteView digest) = 0;
   /// Signs a message held in memory: hashes it and calls sign(), unless the key must see the message.
   virtual Result<Bytes> sign_message(AlgorithmId algorithm, ByteView message);
 
+  /// True if the key is computed with in this process: no device or line stands between that could return something
+  /// else than a signature.
+  virtual bool in_process() const { return false; }
   /// True if the key wants its PIN before every single signature (a qualified key).
   virtual bool pin_per_signature() const { return false; }
 };
@@ -42,6 +45,7 @@ class SoftwareSigner final : public Signer {
   const std::vector<AlgorithmId>& algorithms() const override { return algorithms_; }
   Result<Bytes> sign(AlgorithmId algorithm, ByteView digest) override;
   Result<Bytes> sign_message(AlgorithmId algorithm, ByteView message) override;
+  bool in_process() const override { return true; }
 
   /// For a CA that has just received its certificate.
   void set_certificate_chain(std::vector<Bytes> chain) { certificate_chain_ = std::move(chain); }

@@ -13,6 +13,8 @@ inline constexpr std::string_view kSigningTimeOid = "1.2.840.113549.1.9.5";     
 inline constexpr std::string_view kAlgorithmProtectionOid = "1.2.840.113549.1.9.52";        // RFC 6211 §2
 inline constexpr std::string_view kSigningCertificateOid = "1.2.840.113549.1.9.16.2.12";    // RFC 2634 §5.4
 inline constexpr std::string_view kSigningCertificateV2Oid = "1.2.840.113549.1.9.16.2.47";  // RFC 5035 §3
+inline constexpr std::string_view kSignaturePolicyOid = "1.2.840.113549.1.9.16.2.15";       // RFC 5126 §5.8.1
+inline constexpr std::string_view kContentTimestampOid = "1.2.840.113549.1.9.16.2.20";      // EN 319 122-1 §5.2.8
 // Unsigned: RFC 5652 §11.4, RFC 3161 appendix A, EN 319 122-1 §5.4 and §5.5.
 inline constexpr std::string_view kCounterSignatureOid = "1.2.840.113549.1.9.6";
 inline constexpr std::string_view kSignatureTimestampOid = "1.2.840.113549.1.9.16.2.14";

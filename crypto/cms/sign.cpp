@@ -35,9 +35,16 @@ Bytes algorithm_protection(ByteView digest_algorithm, ByteView signature_algorit
   return der::sequence({digest_algorithm, implicit});
 }
 
+/// SET OF under an implicit tag.
+Bytes implicit_set(std::vector<Bytes> elements, Tag tag) {
+  Bytes out = der::set_of(std::move(elements));
+  out[0] = static_cast<std::uint8_t>(tag);
+  return out;
+}
+
 }  // namespace
 
-Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOptions& options) {
+Result<CmsSigning> CmsSigning::prepare(Signer& signer, CmsSignOptions options) {
   if (signer.certificate_chain().empty()) {
     return fail(ErrorKind::not_found, "the signing key has no certificate", "a signature names its certificate");
   }
@@ -47,63 +54,80 @@ Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOpti
   }
   const auto& offered = signer.algorithms();
   if (offered.empty()) return fail(ErrorKind::not_permitted, "the key has no algorithm to sign with");
-  const AlgorithmId algorithm = options.algorithm.value_or(offered.front());
-  if (std::find(offered.begin(), offered.end(), algorithm) == offered.end()) {
-    return fail(ErrorKind::usage, "the key does not sign with " + std::string(row_of(algorithm).name));
+  CmsSigning out(signer, std::move(options));
+  out.algorithm_ = out.options_.algorithm.value_or(offered.front());
+  if (std::find(offered.begin(), offered.end(), out.algorithm_) == offered.end()) {
+    return fail(ErrorKind::usage, "the key does not sign with " + std::string(row_of(out.algorithm_).name));
   }
-  const Hash hash = row_of(algorithm).hash;
-
-  // One pass over the content.
-  Bytes enveloped, content_digest;
-  if (options.form == CmsForm::enveloping) {
-    enveloped = TRY(read_all(content, options.most_enveloped_octets));
-    content_digest = digest(hash, enveloped);
-  } else {
-    content_digest = TRY(digest(hash, content));
-  }
-
-  const Bytes digest_algorithm = encode_digest_algorithm(hash);
-  const Bytes signature_algorithm = encode_signature_algorithm(algorithm);
-  const std::string& content_type = options.content_type.empty() ? std::string(cms::kDataOid) : options.content_type;
-  const Bytes content_type_content = TRY(der::oid_from_text(content_type));
-  const Bytes content_type_oid = der::oid(ByteView(content_type_content));
-  std::vector<Bytes> list = {
-      attribute(cms::kMessageDigestOid, der::octet_string(content_digest)),
-      attribute(cms::kSigningCertificateV2Oid, signing_certificate_v2(certificate, hash)),
-      attribute(cms::kAlgorithmProtectionOid, algorithm_protection(digest_algorithm, signature_algorithm)),
+  out.digest_algorithm_ = encode_digest_algorithm(out.hash());
+  out.digest_set_ = make_tlv(der::kSet, out.digest_algorithm_);
+  out.signature_algorithm_ = encode_signature_algorithm(out.algorithm_);
+  out.signer_id_ = der::sequence({certificate.issuer().der(), make_tlv(der::kInteger, certificate.serial())});
+  const std::string& content_type = out.options_.content_type;
+  out.basic_content_ = content_type.empty() || content_type == cms::kDataOid;
+  const Bytes content_type_content =
+      TRY(der::oid_from_text(content_type.empty() ? cms::kDataOid : std::string_view(content_type)));
+  out.content_type_oid_ = der::oid(ByteView(content_type_content));
+  out.fixed_attributes_ = {
+      attribute(cms::kSigningCertificateV2Oid, signing_certificate_v2(certificate, out.hash())),
+      attribute(cms::kAlgorithmProtectionOid, algorithm_protection(out.digest_algorithm_, out.signature_algorithm_)),
   };
-  if (!options.counter_signature) list.push_back(attribute(cms::kContentTypeOid, content_type_oid));
-  if (options.signing_time) list.push_back(attribute(cms::kSigningTimeOid, der::time(*options.signing_time)));
-  const Bytes attributes = der::set_of(std::move(list));
-  const Bytes signature = TRY(signer.sign_message(algorithm, attributes));
-  if (const Status status = signer.public_key().verify(algorithm, attributes, signature); !status) {
-    return fail(ErrorKind::internal, "the key returned a signature that its certificate does not verify",
-                "the card or device that holds the key is at fault; nothing was written");
+  if (!out.options_.counter_signature) {
+    out.fixed_attributes_.push_back(attribute(cms::kContentTypeOid, out.content_type_oid_));
   }
-
-  // SignerInfo: RFC 5652 §5.3; the parser with the same words stands in signed_data.cpp.
-  Bytes implicit_attributes = attributes;
-  implicit_attributes[0] = static_cast<std::uint8_t>(der::context(0));
-  const Bytes signer_id = der::sequence({certificate.issuer().der(), make_tlv(der::kInteger, certificate.serial())});
-  const Bytes signer_info = der::sequence({der::integer(1), signer_id, digest_algorithm, implicit_attributes,
-                                           signature_algorithm, der::octet_string(signature)});
-
   std::vector<Bytes> bag = {certificate.der()};
-  if (options.include_chain) {
+  if (out.options_.include_chain) {
     for (std::size_t i = 1; i < signer.certificate_chain().size(); ++i) {
       const Bytes& one = signer.certificate_chain()[i];
       if (std::find(bag.begin(), bag.end(), one) == bag.end()) bag.push_back(one);
     }
   }
-  Bytes certificates = der::set_of(std::move(bag));
-  certificates[0] = static_cast<std::uint8_t>(der::context(0));
+  out.certificates_ = implicit_set(std::move(bag), der::context(0));
+  return out;
+}
 
-  const Bytes inner =
-      options.form == CmsForm::enveloping ? make_tlv(der::context(0), der::octet_string(enveloped)) : Bytes{};
+Hash CmsSigning::hash() const { return row_of(algorithm_).hash; }
+
+// SignerInfo: RFC 5652 §5.3; the parser with the same words stands in signed_data.cpp.
+Result<Bytes> CmsSigning::sign_info(ByteView content_digest, std::optional<Time> signing_time) {
+  std::vector<Bytes> list = fixed_attributes_;
+  list.push_back(attribute(cms::kMessageDigestOid, der::octet_string(content_digest)));
+  if (signing_time) list.push_back(attribute(cms::kSigningTimeOid, der::time(*signing_time)));
+  Bytes attributes = der::set_of(std::move(list));
+  const Bytes signature = TRY(signer_->sign_message(algorithm_, attributes));
+  if (!signer_->in_process() && !signer_->public_key().verify(algorithm_, attributes, signature)) {
+    return fail(ErrorKind::internal, "the key returned a signature that its certificate does not verify",
+                "the card or device that holds the key is at fault; nothing was written");
+  }
+  attributes[0] = static_cast<std::uint8_t>(der::context(0));
+  return der::sequence(
+      {der::integer(1), signer_id_, digest_algorithm_, attributes, signature_algorithm_, der::octet_string(signature)});
+}
+
+Result<Bytes> CmsSigning::around(ByteView content_digest, std::optional<Time> signing_time, ByteView explicit_content) {
+  const Bytes info = TRY(sign_info(content_digest, signing_time));
   const Bytes signed_data =
-      der::sequence({der::integer(content_type == cms::kDataOid ? 1 : 3), make_tlv(der::kSet, digest_algorithm),
-                     der::sequence({content_type_oid, inner}), certificates, make_tlv(der::kSet, signer_info)});
+      der::sequence({der::integer(basic_content_ ? 1 : 3), digest_set_,
+                     der::sequence({content_type_oid_, explicit_content}), certificates_, make_tlv(der::kSet, info)});
   return der::sequence({der::oid(cms::kSignedDataOid), make_tlv(der::context(0), signed_data)});
+}
+
+Result<Bytes> CmsSigning::sign(ByteView content_digest, std::optional<Time> signing_time) {
+  return around(content_digest, signing_time, {});
+}
+
+Result<Bytes> CmsSigning::sign_enveloping(ByteView content, ByteView content_digest, std::optional<Time> signing_time) {
+  return around(content_digest, signing_time, make_tlv(der::context(0), der::octet_string(content)));
+}
+
+Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOptions& options) {
+  CmsSigning signing = TRY(CmsSigning::prepare(signer, options));
+  if (options.form == CmsForm::detached) {
+    const Bytes content_digest = TRY(digest(signing.hash(), content));
+    return signing.sign(content_digest, options.signing_time);
+  }
+  const Bytes enveloped = TRY(read_all(content, options.most_enveloped_octets));
+  return signing.sign_enveloping(enveloped, digest(signing.hash(), enveloped), options.signing_time);
 }
 
 }  // namespace karta::crypto

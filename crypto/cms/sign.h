@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "crypto/content.h"
@@ -25,10 +26,44 @@ struct CmsSignOptions {
   std::size_t most_enveloped_octets = std::size_t{1} << 30;
 };
 
-/// Reads `content` to its end, then calls the signer once. The signer must have a certificate, of its own key. Signed
-/// attributes: contentType, messageDigest, signingTime, signingCertificateV2 with issuerSerial, cmsAlgorithmProtection
-/// (RFC 6211); sorted as DER asks. The signature is verified before it is returned, so that a card's fault is found
-/// here. The result is one DER ContentInfo.
+/// CmsSigning: one signer under one set of options, with what all its signatures share made once.
+///
+/// Signed attributes: contentType, messageDigest, signingTime, signingCertificateV2 with issuerSerial,
+/// cmsAlgorithmProtection (RFC 6211); sorted as DER asks. A signature by a device is verified before it is returned, so
+/// that a card's fault is found here; what a key in this process computed is taken as it is. Used by one thread at a
+/// time.
+class CmsSigning {
+ public:
+  /// The signer must have a certificate, of its own key, and outlive this. Fails with not_found, usage, not_permitted.
+  static Result<CmsSigning> prepare(Signer& signer, CmsSignOptions options);
+
+  /// Of the content's digest.
+  Hash hash() const;
+  /// A detached signature over a content with this digest: one DER ContentInfo. Calls the signer once.
+  Result<Bytes> sign(ByteView content_digest, std::optional<Time> signing_time);
+  /// The same with `content`, of this digest, inside.
+  Result<Bytes> sign_enveloping(ByteView content, ByteView content_digest, std::optional<Time> signing_time);
+  /// The SignerInfo alone: what a counter-signature is.
+  Result<Bytes> sign_info(ByteView content_digest, std::optional<Time> signing_time);
+
+ private:
+  CmsSigning(Signer& signer, CmsSignOptions options) : signer_(&signer), options_(std::move(options)) {}
+  Result<Bytes> around(ByteView content_digest, std::optional<Time> signing_time, ByteView explicit_content);
+
+  Signer* signer_;
+  CmsSignOptions options_;
+  AlgorithmId algorithm_{};
+  bool basic_content_ = true;            // id-data
+  Bytes signer_id_;                      // IssuerAndSerialNumber
+  Bytes digest_algorithm_, digest_set_;  // AlgorithmIdentifier, and the SET with it alone
+  Bytes signature_algorithm_;
+  Bytes content_type_oid_;
+  std::vector<Bytes> fixed_attributes_;  // all but messageDigest and signingTime
+  Bytes certificates_;                   // [0]
+};
+
+/// Reads `content` to its end, then calls the signer once: CmsSigning for one signature. options.signing_time is the
+/// time claimed. Fails as it does, as the content does, and with limit beyond options.most_enveloped_octets.
 Result<Bytes> sign_cms(Signer& signer, ContentSource& content, const CmsSignOptions& options);
 
 }  // namespace karta::crypto
