@@ -147,20 +147,25 @@ Result<Bytes> archive_timestamp(const Pieces& pieces, std::size_t position, cons
   return with_unsigned_attribute(token, attribute(cms::kAtsHashIndexV3Oid, index));
 }
 
-Result<Bytes> digest_of_content(const SignedData& data, ContentSource* detached, Hash hash) {
-  if (!data.has_content) {
-    if (detached == nullptr) return fail(ErrorKind::usage, "an archive time-stamp needs the content");
-    return digest(hash, *detached);
-  }
-  Hasher hasher(hash);
-  for (const ByteView piece : data.content) hasher.update(piece);
-  return hasher.finish();
-}
-
 }  // namespace
 
 Result<Bytes> raise_cms(ByteView signature, ContentSource* detached, SignatureLevel level,
                         const SignatureServices& services) {
+  const auto of_content = [&](Hash hash) -> Result<Bytes> {
+    const SignedData data = TRY(SignedData::parse(signature));
+    if (!data.has_content) {
+      if (detached == nullptr) return fail(ErrorKind::usage, "an archive time-stamp needs the content");
+      return digest(hash, *detached);
+    }
+    Hasher hasher(hash);
+    for (const ByteView piece : data.content) hasher.update(piece);
+    return hasher.finish();
+  };
+  return raise_cms_digest(signature, of_content, level, services);
+}
+
+Result<Bytes> raise_cms_digest(ByteView signature, const DigestOf& digest_of, SignatureLevel level,
+                               const SignatureServices& services) {
   if (level == SignatureLevel::b_b) return to_bytes(signature);
   if (services.timestamps == nullptr) {
     return fail(ErrorKind::usage, "level " + std::string(name_of(level)) + " needs a time-stamp service");
@@ -188,13 +193,15 @@ Result<Bytes> raise_cms(ByteView signature, ContentSource* detached, SignatureLe
     return fail(ErrorKind::usage, "level " + std::string(name_of(level)) + " needs revocation data");
   }
   ValidationData evidence;
-  const std::vector<Certificate> known = certificates_of(pieces);
+  std::vector<Certificate> known = certificates_of(pieces);
+  known.insert(known.end(), services.certificates.begin(), services.certificates.end());
   for (const CmsSigner& signer : data.signers) {
     const auto own = std::find_if(known.begin(), known.end(), [&](const Certificate& one) {
       return signer.subject_key_id.empty() ? one.issuer().der() == signer.issuer && one.serial() == signer.serial
                                            : one.subject_key_id() == signer.subject_key_id;
     });
-    if (own == known.end()) return fail(ErrorKind::not_found, "a signer's certificate is not in the signature");
+    if (own == known.end())
+      return fail(ErrorKind::not_found, "a signer's certificate is neither in the signature nor among those given");
     TRY(collect_validation_data(*own, known, services, evidence));
     // A renewal keeps what the archive time-stamps before it are judged by.
     if (!signer.unsigned_attributes) continue;
@@ -210,7 +217,7 @@ Result<Bytes> raise_cms(ByteView signature, ContentSource* detached, SignatureLe
   // Taken apart again: sets are sorted by now, and the index speaks of what is in the file.
   Pieces sorted = TRY(Pieces::take(long_term));
   const SignedData whole = TRY(SignedData::parse(long_term));
-  const Bytes content_digest = TRY(digest_of_content(whole, detached, services.hash));
+  const Bytes content_digest = TRY(digest_of(services.hash));
   for (std::size_t i = 0; i < whole.signers.size(); ++i) {
     const Bytes token = TRY(archive_timestamp(sorted, i, whole, content_digest, services));
     sorted.signers[i].attributes.push_back(attribute(cms::kArchiveTimestampV3Oid, token));
@@ -246,15 +253,13 @@ Result<Bytes> counter_sign_cms(ByteView signature, std::size_t position, Signer&
   Pieces pieces = TRY(Pieces::take(signature));
   const SignedData data = TRY(SignedData::parse(signature));
   if (position >= data.signers.size()) return fail(ErrorKind::usage, "there is no such signer");
-  MemoryContent value(data.signers[position].signature);
   CmsSignOptions options;
-  options.signing_time = signing_time;
   options.counter_signature = true;
-  const Bytes made = TRY(sign_cms(signer, value, options));
-  const Pieces counter = TRY(Pieces::take(made));
-  pieces.signers[position].attributes.push_back(
-      attribute(cms::kCounterSignatureOid, der::sequence({counter.signers.front().fields})));
-  for (const Bytes& one : counter.certificates) pieces.add_certificate(one);
+  CmsSigning signing = TRY(CmsSigning::prepare(signer, options));
+  const Bytes value_digest = digest(signing.hash(), data.signers[position].signature);
+  const Bytes info = TRY(signing.sign_info(value_digest, signing_time));
+  pieces.signers[position].attributes.push_back(attribute(cms::kCounterSignatureOid, info));
+  for (const Bytes& one : signer.certificate_chain()) pieces.add_certificate(one);
   return pieces.put_together();
 }
 

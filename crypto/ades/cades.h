@@ -5,7 +5,7 @@
 #pragma once
 
 #include "crypto/ades/sources.h"
-#include "crypto/content.h"
+#include "crypto/cms/content_digests.h"
 #include "crypto/signer.h"
 
 namespace karta::crypto {
@@ -16,6 +16,10 @@ namespace karta::crypto {
 /// one. Fails with usage (no such service), or as the services do.
 Result<Bytes> raise_cms(ByteView signature, ContentSource* detached, SignatureLevel level,
                         const SignatureServices& services);
+/// The same where the content was hashed before; `digest` is asked for services.hash, at B-LTA only. Serves enveloping
+/// signatures too, taken apart by SignedDataStream.
+Result<Bytes> raise_cms_digest(ByteView signature, const DigestOf& digest, SignatureLevel level,
+                               const SignatureServices& services);
 
 /// `signature` with the signers and certificates of `other` added, another signature over the same content (RFC 5652
 /// §5.1: any number of signers). Fails (usage) if their contents differ in kind or place.
