@@ -12,9 +12,9 @@ constexpr bool in_order(const Table& table) {
   }
   return true;
 }
-static_assert(in_order(kHashes) && kHashes.size() == static_cast<std::size_t>(Hash::sha512) + 1);
-static_assert(in_order(kKeyTypes) && kKeyTypes.size() == static_cast<std::size_t>(KeyType::ed25519) + 1);
-static_assert(in_order(kAlgorithms) && kAlgorithms.size() == static_cast<std::size_t>(AlgorithmId::ed25519) + 1);
+static_assert(in_order(kHashes) && kHashes.size() == static_cast<std::size_t>(Hash::streebog512) + 1);
+static_assert(in_order(kKeyTypes) && kKeyTypes.size() == static_cast<std::size_t>(KeyType::gost_512_c) + 1);
+static_assert(in_order(kAlgorithms) && kAlgorithms.size() == static_cast<std::size_t>(AlgorithmId::gost_512) + 1);
 
 template <class Table>
 auto find_by_name(const Table& table, std::string_view name) -> std::optional<decltype(table[0].id)> {
@@ -44,6 +44,8 @@ AlgorithmId default_algorithm(KeyType type) {
       return AlgorithmId::rsa_pkcs1_sha256;
     case KeyFamily::ed25519:
       return AlgorithmId::ed25519;
+    case KeyFamily::gost:
+      return row.key_bits == 256 ? AlgorithmId::gost_256 : AlgorithmId::gost_512;
     case KeyFamily::ec:
       break;
   }

@@ -12,29 +12,38 @@
 namespace karta::crypto {
 
 /// MD5 and SHA-1 have rows so that old signatures can be named; their sunset years refuse them.
-enum class Hash : std::uint8_t { md5, sha1, sha256, sha384, sha512 };
+enum class Hash : std::uint8_t { md5, sha1, sha256, sha384, sha512, streebog256, streebog512 };
+
+/// Whose implementation serves a row: OpenSSL's, or that of GOST in this room (streebog.h, gost_curve.h).
+enum class BackEnd : std::uint8_t { openssl, gost };
 
 struct HashRow {
   Hash id;
-  std::string_view name;           ///< as OpenSSL and profile files call it
+  std::string_view name;           ///< as profile files and reports call it; OpenSSL too, where it is the back end
   std::string_view oid;            ///< dotted
   std::uint8_t octets;             ///< digest length
+  std::uint8_t block_octets;       ///< what HMAC pads keys to
   std::uint16_t collision_bits;    ///< strength against collisions
   std::uint16_t sunset_year;       ///< signatures are accepted through this year; 0: no date set
   std::uint32_t pkcs11_mgf;        ///< CKG_MGF1_*; 0: none
-  std::uint32_t pkcs11_mechanism;  ///< CKM_SHA*
+  std::uint32_t pkcs11_mechanism;  ///< CKM_*
+  BackEnd back_end = BackEnd::openssl;
 };
 
-// OIDs: RFC 5754 §2, RFC 3370 §2. Sunset years: ETSI TS 119 312 (MD5 and SHA-1 are history).
+// OIDs: RFC 5754 §2, RFC 3370 §2, RFC 9215 §3 (GOST). Sunset years: ETSI TS 119 312 (MD5 and SHA-1 are history). PKCS
+// #11 numbers of GOST: those of TC 26 (0xD4321000 and up).
 inline constexpr auto kHashes = std::to_array<HashRow>({
-    {Hash::md5, "md5", "1.2.840.113549.2.5", 16, 0, 2004, 0, 0x210},
-    {Hash::sha1, "sha1", "1.3.14.3.2.26", 20, 61, 2012, 1, 0x220},
-    {Hash::sha256, "sha256", "2.16.840.1.101.3.4.2.1", 32, 128, 0, 2, 0x250},
-    {Hash::sha384, "sha384", "2.16.840.1.101.3.4.2.2", 48, 192, 0, 3, 0x260},
-    {Hash::sha512, "sha512", "2.16.840.1.101.3.4.2.3", 64, 256, 0, 4, 0x270},
+    {Hash::md5, "md5", "1.2.840.113549.2.5", 16, 64, 0, 2004, 0, 0x210},
+    {Hash::sha1, "sha1", "1.3.14.3.2.26", 20, 64, 61, 2012, 1, 0x220},
+    {Hash::sha256, "sha256", "2.16.840.1.101.3.4.2.1", 32, 64, 128, 0, 2, 0x250},
+    {Hash::sha384, "sha384", "2.16.840.1.101.3.4.2.2", 48, 128, 192, 0, 3, 0x260},
+    {Hash::sha512, "sha512", "2.16.840.1.101.3.4.2.3", 64, 128, 256, 0, 4, 0x270},
+    {Hash::streebog256, "streebog256", "1.2.643.7.1.1.2.2", 32, 64, 128, 0, 0, 0xD4321012, BackEnd::gost},
+    {Hash::streebog512, "streebog512", "1.2.643.7.1.1.2.3", 64, 64, 256, 0, 0, 0xD4321013, BackEnd::gost},
 });
 
-enum class KeyFamily : std::uint8_t { rsa, ec, ed25519 };
+/// gost: GOST R 34.10-2012; its keys of 256 bits sign Streebog-256, those of 512 bits Streebog-512.
+enum class KeyFamily : std::uint8_t { rsa, ec, ed25519, gost };
 
 enum class KeyType : std::uint8_t {
   rsa_2048,
@@ -47,15 +56,27 @@ enum class KeyType : std::uint8_t {
   brainpool_p384r1,
   brainpool_p512r1,
   ed25519,
+  gost_256_a,
+  gost_256_b,
+  gost_256_c,
+  gost_256_d,
+  gost_512_a,
+  gost_512_b,
+  gost_512_c,
 };
+
+/// Algorithms of SubjectPublicKeyInfo: RFC 3279 §2.3, RFC 4055 §1.2, RFC 9215 §4.1. Ed25519 has it in its row.
+inline constexpr std::string_view kRsaKeyOid = "1.2.840.113549.1.1.1", kRsaPssKeyOid = "1.2.840.113549.1.1.10",
+                                  kEcKeyOid = "1.2.840.10045.2.1", kGost256KeyOid = "1.2.643.7.1.1.1.1",
+                                  kGost512KeyOid = "1.2.643.7.1.1.1.2";
 
 struct KeyTypeRow {
   KeyType id;
   std::string_view name;  ///< in profile files: "p256", "rsa-2048"
   KeyFamily family;
   std::uint16_t key_bits;         ///< modulus bits, or bits of the curve's field
-  std::string_view oid;           ///< EC: the named curve; Ed25519: the key; empty for RSA
-  std::string_view openssl_name;  ///< group name for EVP
+  std::string_view oid;           ///< EC: the named curve; Ed25519: the key; GOST: the parameter set; empty for RSA
+  std::string_view openssl_name;  ///< group name for EVP; empty where OpenSSL is not the back end
   std::string_view jose_curve;    ///< RFC 7518, RFC 8037; empty if JOSE has none
   std::uint16_t strength_bits;    ///< NIST SP 800-57 part 1 table 2
   std::uint16_t sunset_year;      ///< signatures are accepted through this year; 0: no date set
@@ -78,6 +99,14 @@ inline constexpr auto kKeyTypes = std::to_array<KeyTypeRow>({
     {KeyType::brainpool_p512r1, "brainpoolP512r1", KeyFamily::ec, 512, "1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1", "",
      256, 0, 0x03},
     {KeyType::ed25519, "ed25519", KeyFamily::ed25519, 255, "1.3.101.112", "ED25519", "Ed25519", 128, 0, 0x40},
+    // R 1323565.1.024-2019; RFC 9215 §4.2
+    {KeyType::gost_256_a, "gost-256-a", KeyFamily::gost, 256, "1.2.643.7.1.2.1.1.1", "", "", 127, 0, 0x30},
+    {KeyType::gost_256_b, "gost-256-b", KeyFamily::gost, 256, "1.2.643.7.1.2.1.1.2", "", "", 128, 0, 0x30},
+    {KeyType::gost_256_c, "gost-256-c", KeyFamily::gost, 256, "1.2.643.7.1.2.1.1.3", "", "", 128, 0, 0x30},
+    {KeyType::gost_256_d, "gost-256-d", KeyFamily::gost, 256, "1.2.643.7.1.2.1.1.4", "", "", 128, 0, 0x30},
+    {KeyType::gost_512_a, "gost-512-a", KeyFamily::gost, 512, "1.2.643.7.1.2.1.2.1", "", "", 256, 0, 0xD4321003},
+    {KeyType::gost_512_b, "gost-512-b", KeyFamily::gost, 512, "1.2.643.7.1.2.1.2.2", "", "", 256, 0, 0xD4321003},
+    {KeyType::gost_512_c, "gost-512-c", KeyFamily::gost, 512, "1.2.643.7.1.2.1.2.3", "", "", 255, 0, 0xD4321003},
 });
 
 enum class AlgorithmId : std::uint8_t {
@@ -94,6 +123,8 @@ enum class AlgorithmId : std::uint8_t {
   ecdsa_sha384,
   ecdsa_sha512,
   ed25519,
+  gost_256,
+  gost_512,
 };
 
 enum class Padding : std::uint8_t { none, pkcs1, pss };
@@ -110,7 +141,7 @@ struct AlgorithmRow {
   std::uint32_t pkcs11_mechanism;  ///< CKM_*, the one that takes the message
 };
 
-// RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3
+// RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3, RFC 9215 §2
 inline constexpr auto kAlgorithms = std::to_array<AlgorithmRow>({
     {AlgorithmId::rsa_pkcs1_md5, "rsa-pkcs1-md5", "1.2.840.113549.1.1.4", KeyFamily::rsa, Padding::pkcs1, Hash::md5, "",
      0x05},
@@ -136,6 +167,10 @@ inline constexpr auto kAlgorithms = std::to_array<AlgorithmRow>({
     {AlgorithmId::ecdsa_sha512, "ecdsa-sha512", "1.2.840.10045.4.3.4", KeyFamily::ec, Padding::none, Hash::sha512,
      "ES512", 0x1046},
     {AlgorithmId::ed25519, "ed25519", "1.3.101.112", KeyFamily::ed25519, Padding::none, Hash::sha512, "EdDSA", 0x1057},
+    {AlgorithmId::gost_256, "gost-256", "1.2.643.7.1.1.3.2", KeyFamily::gost, Padding::none, Hash::streebog256, "",
+     0xD4321008},
+    {AlgorithmId::gost_512, "gost-512", "1.2.643.7.1.1.3.3", KeyFamily::gost, Padding::none, Hash::streebog512, "",
+     0xD4321009},
 });
 
 /// The row of a value; always exists (algorithm.cpp asserts the order of the tables).

@@ -67,12 +67,36 @@ Result<SignatureAlgorithm> signature_algorithm_of(std::string_view oid, ByteView
   for (const AlgorithmRow& row : kAlgorithms) {
     if (row.oid != oid) continue;
     if (row.padding == Padding::pss) return pss_of(parameters);
-    // PKCS #1: NULL, and absent must be accepted too (RFC 4055 §5). ECDSA and Ed25519: absent.
-    const bool fits = parameters.empty() || (row.padding == Padding::pkcs1 && is_null(parameters));
+    // PKCS #1: NULL, and absent must be accepted too (RFC 4055 §5). ECDSA and Ed25519: absent. GOST: absent, and
+    // programs that write NULL are many.
+    const bool null_fits = row.padding == Padding::pkcs1 || row.family == KeyFamily::gost;
+    const bool fits = parameters.empty() || (null_fits && is_null(parameters));
     if (!fits) return fail(ErrorKind::malformed, "parameters that " + std::string(row.name) + " has not");
     return SignatureAlgorithm{row.id, std::nullopt};
   }
   return fail(ErrorKind::unsupported, "signature algorithm " + std::string(oid) + " is not known here");
+}
+
+Result<CmsSignatureAlgorithm> cms_signature_algorithm_of(std::string_view oid, ByteView parameters, Hash digest) {
+  std::optional<AlgorithmId> by_key;
+  if (oid == kRsaKeyOid) {
+    by_key = find_algorithm(KeyFamily::rsa, digest, Padding::pkcs1);
+  } else if (oid == kGost256KeyOid && digest == Hash::streebog256) {
+    by_key = AlgorithmId::gost_256;
+  } else if (oid == kGost512KeyOid && digest == Hash::streebog512) {
+    by_key = AlgorithmId::gost_512;
+  } else if (oid != kGost256KeyOid && oid != kGost512KeyOid) {
+    const SignatureAlgorithm named = TRY(signature_algorithm_of(oid, parameters));
+    return CmsSignatureAlgorithm{named, true};
+  }
+  if (!by_key) {
+    return fail(ErrorKind::unsupported, "key algorithm " + std::string(oid) + " with " +
+                                            std::string(row_of(digest).name) + " is not known here");
+  }
+  if (!parameters.empty() && !is_null(parameters)) {
+    return fail(ErrorKind::malformed, "parameters that key algorithm " + std::string(oid) + " has not here");
+  }
+  return CmsSignatureAlgorithm{{*by_key, std::nullopt}, false};
 }
 
 Result<Hash> hash_of(std::string_view oid, ByteView parameters) {

@@ -23,8 +23,16 @@ struct SignatureAlgorithm {
 };
 
 /// The row of a signature algorithm. Fails with unsupported if there is none, malformed if its parameters are not what
-/// its standard says (RFC 4055 §3.1 and §5, RFC 5758 §3.2, RFC 8410 §3).
+/// its standard says (RFC 4055 §3.1 and §5, RFC 5758 §3.2, RFC 8410 §3, RFC 9215 §2).
 Result<SignatureAlgorithm> signature_algorithm_of(std::string_view oid, ByteView parameters);
+
+/// The same for SignerInfo of CMS, where RSA and GOST keys may stand with the key's own OID (RFC 3370 §3.2; RFC 4490 §3
+/// and what programs write after it): the hash is then that of the digest algorithm. `names_hash` of the answer tells.
+struct CmsSignatureAlgorithm {
+  SignatureAlgorithm algorithm;
+  bool names_hash = true;
+};
+Result<CmsSignatureAlgorithm> cms_signature_algorithm_of(std::string_view oid, ByteView parameters, Hash digest);
 
 /// The row of a digest algorithm, its parameters absent or NULL (RFC 5754 §2).
 Result<Hash> hash_of(std::string_view oid, ByteView parameters);

@@ -22,15 +22,25 @@ std::string openssl_oid(std::string_view name) {
 
 TEST(Algorithm, EveryHashIsWhatOpensslCallsIt) {
   for (const HashRow& row : kHashes) {
+    EXPECT_EQ(find_hash(row.name), row.id);
+    if (row.back_end == BackEnd::gost) {
+      // OpenSSL has the names, and the algorithms in an engine only.
+      EXPECT_EQ(openssl_oid(row.octets == 32 ? "md_gost12_256" : "md_gost12_512"), row.oid);
+      EXPECT_EQ(digest(row.id, {}).size(), row.octets);
+      continue;
+    }
     EXPECT_EQ(openssl_oid(row.name), row.oid);
     EXPECT_EQ(EVP_MD_get_size(evp_md(row.id)), row.octets) << row.name;
-    EXPECT_EQ(find_hash(row.name), row.id);
   }
 }
 
 TEST(Algorithm, EveryCurveIsWhatOpensslCallsIt) {
   for (const KeyTypeRow& row : kKeyTypes) {
-    if (row.family != KeyFamily::rsa) {
+    if (row.family == KeyFamily::gost) {
+      const std::string name(row.name);  // gost-256-a is id-tc26-gost-3410-2012-256-paramSetA
+      const char letter = static_cast<char>(name.back() - 'a' + 'A');
+      EXPECT_EQ(openssl_oid("id-tc26-gost-3410-2012-" + name.substr(5, 3) + "-paramSet" + letter), row.oid);
+    } else if (row.family != KeyFamily::rsa) {
       EXPECT_EQ(openssl_oid(row.openssl_name), row.oid);
     }
     EXPECT_EQ(find_key_type(row.name), row.id);
@@ -49,7 +59,11 @@ TEST(Algorithm, EverySignatureAlgorithmJoinsItsHashAndKeyAsOpensslDoes) {
     int hash = 0, key = 0;
     ASSERT_EQ(OBJ_find_sigid_algs(OBJ_txt2nid(std::string(row.oid).c_str()), &hash, &key), 1) << row.name;
     EXPECT_EQ(hash, OBJ_txt2nid(std::string(row_of(row.hash).oid).c_str())) << row.name;
-    EXPECT_EQ(key, row.family == KeyFamily::rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey) << row.name;
+    const std::string_view key_oid = row.family == KeyFamily::rsa    ? kRsaKeyOid
+                                     : row.family == KeyFamily::ec   ? kEcKeyOid
+                                     : row.hash == Hash::streebog256 ? kGost256KeyOid
+                                                                     : kGost512KeyOid;
+    EXPECT_EQ(key, OBJ_txt2nid(std::string(key_oid).c_str())) << row.name;
   }
 }
 
@@ -79,6 +93,31 @@ TEST(Algorithm, ParametersOutOfPlaceAreRefused) {
   EXPECT_FALSE(signature_algorithm_of("1.2.840.113549.1.1.10", der::sequence(ByteView{})));  // SHA-1 by default
   EXPECT_FALSE(hash_of("2.16.840.1.101.3.4.2.1", integer));
   EXPECT_EQ(signature_algorithm_of("2.999.5", {}).error().kind, ErrorKind::unsupported);
+}
+
+TEST(Algorithm, SignerInfoMayNameTheKeysAlgorithm) {
+  const Bytes null = der::null(), integer = der::integer(1);
+  struct Row {
+    std::string_view oid;
+    Hash digest;
+    AlgorithmId expected;
+    bool names_hash;
+  };
+  for (const Row& row : {Row{kRsaKeyOid, Hash::sha384, AlgorithmId::rsa_pkcs1_sha384, false},
+                         Row{kGost256KeyOid, Hash::streebog256, AlgorithmId::gost_256, false},
+                         Row{kGost512KeyOid, Hash::streebog512, AlgorithmId::gost_512, false},
+                         Row{"1.2.643.7.1.1.3.2", Hash::streebog256, AlgorithmId::gost_256, true}}) {
+    for (const ByteView parameters : {ByteView(null), ByteView{}}) {
+      const auto known = testing::must(cms_signature_algorithm_of(row.oid, parameters, row.digest));
+      EXPECT_EQ(known.algorithm.id, row.expected);
+      EXPECT_EQ(known.names_hash, row.names_hash);
+    }
+    EXPECT_EQ(cms_signature_algorithm_of(row.oid, integer, row.digest).error().kind, ErrorKind::malformed);
+  }
+  EXPECT_FALSE(cms_signature_algorithm_of(kRsaKeyOid, null, Hash::streebog256));
+  EXPECT_FALSE(cms_signature_algorithm_of(kGost256KeyOid, null, Hash::streebog512));
+  EXPECT_FALSE(cms_signature_algorithm_of(kGost512KeyOid, null, Hash::sha512));
+  EXPECT_FALSE(cms_signature_algorithm_of(kEcKeyOid, {}, Hash::sha256));
 }
 
 TEST(Algorithm, DefaultHashIsAsStrongAsTheCurve) {

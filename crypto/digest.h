@@ -29,7 +29,7 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-/// The digest of `octets`, row_of(hash).octets long. Cannot fail; ends the program if OpenSSL does.
+/// The digest of `octets`, row_of(hash).octets long. Cannot fail; ends the program if the library does.
 Bytes digest(Hash hash, ByteView octets);
 
 /// The digest of everything left in `content`, in constant memory. Fails as the source does.

@@ -7,6 +7,28 @@
 
 namespace karta::crypto {
 
+SecretBytes hmac(Hash hash, ByteView key, std::initializer_list<ByteView> parts) {
+  SecretBytes padded(row_of(hash).block_octets);
+  const MutableByteView block = padded.expose_secret_mutable();
+  if (key.size() > block.size()) {
+    Bytes shorter = digest(hash, key);
+    std::copy(shorter.begin(), shorter.end(), block.begin());
+    wipe(shorter);
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
+  }
+  for (std::uint8_t& octet : block) octet ^= 0x36;
+  Hasher inner(hash);
+  inner.update(block);
+  for (const ByteView part : parts) inner.update(part);
+  const SecretBytes middle(inner.finish());
+  for (std::uint8_t& octet : block) octet ^= 0x36 ^ 0x5C;
+  Hasher outer(hash);
+  outer.update(block);
+  outer.update(middle.expose_secret());
+  return SecretBytes(outer.finish());
+}
+
 SecretBytes cmac_counter_kdf(const SecretBytes& key, ByteView label, ByteView context, std::size_t octets) {
   KARTA_CHECK(octets > 0 && octets <= 255 * kAesBlock);
   SecretBytes out(octets);

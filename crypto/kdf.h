@@ -1,10 +1,13 @@
-// Key derivation as card protocols do it: from one secret many, each bound to a purpose.
+// Key derivation: from one secret many, each bound to a purpose; and HMAC, which much of it is made of.
 #pragma once
 
 #include "base/secret.h"
 #include "crypto/algorithm.h"
 
 namespace karta::crypto {
+
+/// HMAC (RFC 2104; with Streebog RFC 7836 §4.1) of the parts one after another, row_of(hash).octets long.
+SecretBytes hmac(Hash hash, ByteView key, std::initializer_list<ByteView> parts);
 
 /// NIST SP 800-108 §4.1, counter mode with AES-CMAC, `octets` (1 to 4,080) octets long. The fixed input is
 ///   label || 00 || L (two octets, in bits) || i (one octet, from 01) || context

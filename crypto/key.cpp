@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "crypto/algorithm_identifier.h"
 #include "crypto/digest.h"
+#include "crypto/gost_key.h"
 #include "crypto/openssl_handles.h"
 #include "crypto/pem.h"
 #include "crypto/pkcs8.h"
@@ -16,7 +17,7 @@
 namespace karta::crypto {
 
 struct PublicKey::Data {
-  PkeyPtr pkey;
+  PkeyPtr pkey;  // null: GOST
   KeyFamily family = KeyFamily::rsa;
   unsigned bits = 0;
   std::optional<KeyType> type;
@@ -26,18 +27,17 @@ struct PublicKey::Data {
   // RFC 4055 §1.2: a key marked id-RSASSA-PSS signs with PSS only, with parameters with that hash and no shorter salt.
   bool pss_only = false;
   std::optional<SignatureAlgorithm> pss_restriction;
+  // GOST: x || y, big-endian
+  Bytes gost_point;
 };
 
 struct PrivateKey::Data {
-  PkeyPtr pkey;
+  PkeyPtr pkey;             // null: GOST
+  SecretBytes gost_scalar;  // big-endian
   std::optional<PublicKey> public_key;
 };
 
 namespace {
-
-constexpr std::string_view kRsaOid = "1.2.840.113549.1.1.1";
-constexpr std::string_view kRsaPssOid = "1.2.840.113549.1.1.10";
-constexpr std::string_view kEcOid = "1.2.840.10045.2.1";
 
 constexpr unsigned kLeastRsaBits = 1024, kMostRsaBits = 16384, kMostExponentBits = 64;
 
@@ -159,17 +159,17 @@ Result<PublicKey> PublicKey::from_spki(ByteView der) {
   TRY(reader.finish());
   data->key_octets_at = data->spki.size() - key.size();
 
-  if (algorithm.oid == kRsaOid) {
+  if (algorithm.oid == kRsaKeyOid) {
     // RFC 3279 §2.3.1: the parameters must be NULL.
     if (!equal(algorithm.parameters, der::null())) return bad("RSA key without its NULL parameters");
     TRY(read_rsa(*data, key));
-  } else if (algorithm.oid == kRsaPssOid) {
+  } else if (algorithm.oid == kRsaPssKeyOid) {
     TRY(read_rsa(*data, key));
     data->pss_only = true;
     if (!algorithm.parameters.empty()) {
       data->pss_restriction = TRY(signature_algorithm_of(algorithm.oid, algorithm.parameters));
     }
-  } else if (algorithm.oid == kEcOid) {
+  } else if (algorithm.oid == kEcKeyOid) {
     der::Reader parameters(algorithm.parameters);
     const auto curve = parameters.oid();
     if (!curve || !parameters.finish()) return fail(ErrorKind::unsupported, "EC key without a named curve");
@@ -189,6 +189,12 @@ Result<PublicKey> PublicKey::from_spki(ByteView der) {
     data->bits = row_of(KeyType::ed25519).key_bits;
     data->pkey.reset(EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, key.data(), key.size()));
     if (data->pkey == nullptr) return openssl_failed("Ed25519 key");
+  } else if (is_gost_key(algorithm.oid)) {
+    const GostParameterSetRow* const set = TRY(read_gost_parameters(algorithm));
+    data->gost_point = TRY(read_gost_point(*set, key));
+    data->family = KeyFamily::gost;
+    data->type = set->type;
+    data->bits = row_of(set->type).key_bits;
   } else {
     return fail(ErrorKind::unsupported, "key algorithm " + algorithm.oid + " is not known here");
   }
@@ -197,16 +203,18 @@ Result<PublicKey> PublicKey::from_spki(ByteView der) {
 
 Result<PublicKey> PublicKey::from_rsa(ByteView modulus, ByteView exponent) {
   const Bytes key = der::sequence({der::unsigned_integer(modulus), der::unsigned_integer(exponent)});
-  return from_spki(encode_spki(der::sequence({der::oid(kRsaOid), der::null()}), key));
+  return from_spki(encode_spki(der::sequence({der::oid(kRsaKeyOid), der::null()}), key));
 }
 
 Result<PublicKey> PublicKey::from_point(KeyType type, ByteView point) {
   const KeyTypeRow& row = row_of(type);
   switch (row.family) {
     case KeyFamily::ec:
-      return from_spki(encode_spki(der::sequence({der::oid(kEcOid), der::oid(row.oid)}), point));
+      return from_spki(encode_spki(der::sequence({der::oid(kEcKeyOid), der::oid(row.oid)}), point));
     case KeyFamily::ed25519:
       return from_spki(encode_spki(der::sequence({der::oid(row.oid)}), point));
+    case KeyFamily::gost:
+      return from_spki(encode_spki(encode_gost_key_algorithm(type), der::octet_string(point)));
     case KeyFamily::rsa:
       break;
   }
@@ -233,6 +241,7 @@ Bytes PublicKey::key_id() const {
 bool PublicKey::fits(AlgorithmId algorithm) const {
   const AlgorithmRow& row = row_of(algorithm);
   if (row.family != data_->family) return false;
+  if (row.family == KeyFamily::gost && row_of(row.hash).octets * 8u != data_->bits) return false;
   if (data_->pss_only && row.padding != Padding::pss) return false;
   return !data_->pss_restriction || data_->pss_restriction->id == algorithm;
 }
@@ -242,6 +251,10 @@ Status PublicKey::verify_digest(AlgorithmId algorithm, ByteView digest, ByteView
   const AlgorithmRow& row = row_of(algorithm);
   if (!fits(algorithm) || row.family == KeyFamily::ed25519) return does_not_fit(*this, algorithm);
   if (digest.size() != row_of(row.hash).octets) return wrong_signature();
+  if (row.family == KeyFamily::gost) {
+    if (!gost_group(*data_->type).verify(data_->gost_point, digest, signature)) return wrong_signature();
+    return {};
+  }
   if (data_->pss_restriction &&
       pss_salt_octets.value_or(row_of(row.hash).octets) < data_->pss_restriction->pss_salt_octets.value_or(0)) {
     return fail(ErrorKind::unsupported, "RSA-PSS salt is shorter than the key asks for");
@@ -290,6 +303,19 @@ Result<PublicKey> public_half(EVP_PKEY* pkey) {
 
 }  // namespace
 
+namespace {
+
+// The public half has the AlgorithmIdentifier of the private one: a CryptoPro name of a curve stays.
+Result<std::unique_ptr<PrivateKey::Data>> gost_key(KeyType type, ByteView algorithm, SecretBytes scalar) {
+  auto data = std::make_unique<PrivateKey::Data>();
+  const Bytes point = gost_group(type).multiply_generator(scalar);
+  data->public_key = TRY(PublicKey::from_spki(encode_gost_spki(algorithm, point)));
+  data->gost_scalar = std::move(scalar);
+  return data;
+}
+
+}  // namespace
+
 Result<PrivateKey> PrivateKey::generate(KeyType type) {
   const KeyTypeRow& row = row_of(type);
   auto data = std::make_unique<Data>();
@@ -303,6 +329,11 @@ Result<PrivateKey> PrivateKey::generate(KeyType type) {
     case KeyFamily::ed25519:
       data->pkey.reset(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
       break;
+    case KeyFamily::gost: {
+      SystemRandom random;
+      return PrivateKey(
+          TRY(gost_key(type, encode_gost_key_algorithm(type), generate_gost_scalar(gost_group(type), random))));
+    }
   }
   if (data->pkey == nullptr) return openssl_failed("key generation");
   data->public_key = TRY(public_half(data->pkey.get()));
@@ -319,8 +350,14 @@ Result<PrivateKey> PrivateKey::from_der(ByteView pkcs8) {
   TRY(outer.finish());
   if (TRY(reader.small_integer()) > 1) return fail(ErrorKind::malformed, "private key of unknown version");
   const auto algorithm = TRY(read_algorithm_identifier(reader));
-  (void)TRY(reader.octet_string());
-  if (algorithm.oid != kRsaOid && algorithm.oid != kRsaPssOid && algorithm.oid != kEcOid &&
+  const ByteView private_key = TRY(reader.octet_string());
+  if (is_gost_key(algorithm.oid)) {
+    const GostParameterSetRow* const set = TRY(read_gost_parameters(algorithm));
+    SecretBytes scalar = TRY(read_gost_scalar(*set, private_key));
+    const Bytes oid = der::oid(std::string_view(algorithm.oid));
+    return PrivateKey(TRY(gost_key(set->type, der::sequence({oid, algorithm.parameters}), std::move(scalar))));
+  }
+  if (algorithm.oid != kRsaKeyOid && algorithm.oid != kRsaPssKeyOid && algorithm.oid != kEcKeyOid &&
       algorithm.oid != row_of(KeyType::ed25519).oid) {
     return fail(ErrorKind::unsupported, "key algorithm " + algorithm.oid + " is not known here");
   }
@@ -348,6 +385,12 @@ Result<PrivateKey> PrivateKey::from_encrypted_pem(std::string_view pem, const Se
 const PublicKey& PrivateKey::public_key() const { return *data_->public_key; }
 
 SecretBytes PrivateKey::expose_secret_der() const {
+  if (public_key().family() == KeyFamily::gost) {
+    der::Reader outer(public_key().spki());
+    const auto algorithm = outer.enter(der::kSequence).and_then([](der::Reader spki) { return spki.any(); });
+    KARTA_CHECK(algorithm.has_value());
+    return encode_gost_private_key(algorithm->whole, data_->gost_scalar);
+  }
   const Pkcs8Ptr info(EVP_PKEY2PKCS8(data_->pkey.get()));
   std::uint8_t* der = nullptr;
   const int octets = info != nullptr ? i2d_PKCS8_PRIV_KEY_INFO(info.get(), &der) : 0;
@@ -368,6 +411,10 @@ Result<Bytes> PrivateKey::sign_digest(AlgorithmId algorithm, ByteView digest) co
   const AlgorithmRow& row = row_of(algorithm);
   if (!public_key().fits(algorithm) || row.family == KeyFamily::ed25519) return does_not_fit(public_key(), algorithm);
   if (digest.size() != row_of(row.hash).octets) return fail(ErrorKind::usage, "digest of wrong length");
+  if (row.family == KeyFamily::gost) {
+    SystemRandom random;
+    return gost_sign(gost_group(*public_key().type()), data_->gost_scalar, digest, random.bytes(32));
+  }
   const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, data_->pkey.get(), nullptr));
   if (context == nullptr || EVP_PKEY_sign_init(context.get()) != 1) return openssl_failed("sign");
   TRY(set_up(context.get(), row, std::nullopt));

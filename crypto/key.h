@@ -16,12 +16,14 @@ namespace karta::crypto {
 class PublicKey {
  public:
   /// From SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), strict DER, nothing after it. Takes RSA of 1024 to 16384 bits
-  /// (weak ones are refused by validation, not here), the curves of kKeyTypes, Ed25519. EC points are checked to lie on
-  /// the curve. Fails with malformed, or unsupported for keys that have no row.
+  /// (weak ones are refused by validation, not here), the curves of kKeyTypes, Ed25519, GOST R 34.10-2012. Points are
+  /// checked to lie on the curve, and in the group of prime order. Fails with malformed, or unsupported for keys that
+  /// have no row.
   static Result<PublicKey> from_spki(ByteView der);
   /// From big-endian magnitudes, as cards return them (ISO 7816-8 tags 81 and 82).
   static Result<PublicKey> from_rsa(ByteView modulus, ByteView exponent);
   /// EC: an uncompressed point 04 || X || Y of `type`'s curve, as cards return it (tag 86). Ed25519: its 32 octets.
+  /// GOST: x || y, each little-endian.
   static Result<PublicKey> from_point(KeyType type, ByteView point);
 
   KeyFamily family() const;
@@ -33,7 +35,8 @@ class PublicKey {
   std::string type_name() const;
   /// The whole SubjectPublicKeyInfo, DER.
   const Bytes& spki() const;
-  /// Content of its BIT STRING without the count of unused bits: RSAPublicKey DER, an EC point, 32 octets.
+  /// Content of its BIT STRING without the count of unused bits: RSAPublicKey DER, an EC point, 32
+  /// octets, a GOST key's OCTET STRING.
   ByteView key_octets() const;
   /// RSA only, else empty: magnitudes without leading zeros.
   ByteView modulus() const;
@@ -43,7 +46,8 @@ class PublicKey {
 
   /// True if `algorithm` is one this key can have made.
   bool fits(AlgorithmId algorithm) const;
-  /// Succeeds if `signature` is this key's over `message`. ECDSA signatures are DER SEQUENCE { r, s }, strict.
+  /// Succeeds if `signature` is this key's over `message`. ECDSA signatures are DER SEQUENCE { r, s }, strict; GOST
+  /// signatures are s || r (RFC 9215 §2).
   /// Fails with invalid_signature, or unsupported if !fits(algorithm). `pss_salt_octets` is exact; absent: as long as
   /// the digest.
   Status verify(AlgorithmId algorithm, ByteView message, ByteView signature,
@@ -85,7 +89,7 @@ class PrivateKey {
   /// Fails with usage on an empty passphrase.
   Result<std::string> to_encrypted_pem(const SecretBytes& passphrase, std::uint32_t iterations = kIterations) const;
 
-  /// ECDSA: DER SEQUENCE { r, s }; RSA: as long as the modulus. Not for Ed25519.
+  /// ECDSA: DER SEQUENCE { r, s }; RSA: as long as the modulus; GOST: s || r. Not for Ed25519.
   Result<Bytes> sign_digest(AlgorithmId algorithm, ByteView digest) const;
   Result<Bytes> sign(AlgorithmId algorithm, ByteView message) const;
 

@@ -23,7 +23,14 @@ constexpr KeyType kEveryType[] = {KeyType::rsa_2048,
                                   KeyType::brainpool_p256r1,
                                   KeyType::brainpool_p384r1,
                                   KeyType::brainpool_p512r1,
-                                  KeyType::ed25519};
+                                  KeyType::ed25519,
+                                  KeyType::gost_256_a,
+                                  KeyType::gost_256_b,
+                                  KeyType::gost_256_c,
+                                  KeyType::gost_256_d,
+                                  KeyType::gost_512_a,
+                                  KeyType::gost_512_b,
+                                  KeyType::gost_512_c};
 
 class EveryKeyType : public ::testing::TestWithParam<KeyType> {};
 INSTANTIATE_TEST_SUITE_P(Key, EveryKeyType, ::testing::ValuesIn(kEveryType), [](const auto& one) {
@@ -57,6 +64,7 @@ TEST_P(EveryKeyType, SignsAndVerifiesWithEachOfItsAlgorithms) {
 
 TEST_P(EveryKeyType, PublicKeyIsWhatOpensslReads) {
   const PublicKey key = test_key(GetParam()).public_key();
+  if (key.family() == KeyFamily::gost) return;  // OpenSSL reads those with the gost engine: interop.gost
   const std::uint8_t* at = key.spki().data();
   const PkeyPtr openssl(d2i_PUBKEY(nullptr, &at, static_cast<long>(key.spki().size())));
   ASSERT_NE(openssl, nullptr);
@@ -65,8 +73,10 @@ TEST_P(EveryKeyType, PublicKeyIsWhatOpensslReads) {
 
 TEST_P(EveryKeyType, PartsMakeTheSameKey) {
   const PublicKey key = test_key(GetParam()).public_key();
+  const bool gost = key.family() == KeyFamily::gost;
+  const ByteView point = gost ? key.key_octets().last(key.bits() / 4) : key.key_octets();
   const auto again = key.family() == KeyFamily::rsa ? PublicKey::from_rsa(key.modulus(), key.exponent())
-                                                    : PublicKey::from_point(GetParam(), key.key_octets());
+                                                    : PublicKey::from_point(GetParam(), point);
   EXPECT_TRUE(must(again) == key);
   EXPECT_EQ(key.key_id().size(), 20u);
 }

@@ -69,11 +69,11 @@ constexpr auto kBare = std::to_array<Mechanism>({
      .flags = CKF_HW | CKF_GENERATE_KEY_PAIR | kEcFlags},
 });
 
-// Signatures over MD5 are history; no card of the profile holds Ed25519 keys.
+// No card of the profile holds Ed25519 or GOST keys.
 constexpr bool offered(const crypto::AlgorithmRow& row) {
-  return row.hash != crypto::Hash::md5 && row.family != KeyFamily::ed25519;
+  return offered_hash(crypto::row_of(row.hash)) && row.family != KeyFamily::ed25519;
 }
-constexpr bool offered(const crypto::HashRow& row) { return row.id != crypto::Hash::md5; }
+constexpr bool offered(const crypto::HashRow& row) { return offered_hash(row); }
 
 constexpr std::size_t count() {
   std::size_t rows = kBare.size();

@@ -22,6 +22,11 @@ struct Mechanism {
   CK_FLAGS flags = 0;
 };
 
+/// Hashes the module knows: MD5 is history, and no card of the profile signs GOST.
+constexpr bool offered_hash(const crypto::HashRow& row) {
+  return row.id != crypto::Hash::md5 && row.back_end == crypto::BackEnd::openssl;
+}
+
 /// All rows.
 std::span<const Mechanism> mechanisms();
 /// nullptr where there is none.

@@ -99,13 +99,13 @@ constexpr DeedRow kDeeds[] = {
 
 Outcome<crypto::Hash> hash_of(CK_MECHANISM_TYPE mechanism) {
   for (const crypto::HashRow& row : crypto::kHashes) {
-    if (row.pkcs11_mechanism == mechanism && row.id != crypto::Hash::md5) return row.id;
+    if (row.pkcs11_mechanism == mechanism && offered_hash(row)) return row.id;
   }
   return refuse(CKR_MECHANISM_PARAM_INVALID);
 }
 Outcome<crypto::Hash> mask_of(CK_ULONG mgf) {
   for (const crypto::HashRow& row : crypto::kHashes) {
-    if (row.pkcs11_mgf == mgf && row.id != crypto::Hash::md5) return row.id;
+    if (row.pkcs11_mgf == mgf && offered_hash(row)) return row.id;
   }
   return refuse(CKR_MECHANISM_PARAM_INVALID);
 }

@@ -133,7 +133,7 @@ Done check_signature(KeyOperation& operation, ByteView signature) {
   std::optional<crypto::Hash> hash = operation.hash;
   if (!hash) {
     for (const crypto::HashRow& row : crypto::kHashes) {
-      if (row.id != crypto::Hash::md5 && row.octets == input.size()) hash = row.id;
+      if (offered_hash(row) && row.octets == input.size()) hash = row.id;
     }
   }
   if (!hash || crypto::row_of(*hash).octets != input.size()) return refuse(CKR_DATA_LEN_RANGE);

@@ -249,12 +249,8 @@ Status check_reference(const CmsAttributes& attributes, const Certificate& certi
 
 Result<SignatureAlgorithm> algorithm_of(const CmsSigner& signer, Hash hash) {
   const FoundAlgorithm& found = signer.signature_algorithm;
-  if (found.oid == cms::kRsaEncryptionOid) {  // RFC 3370 §3.2: the hash is the digest algorithm's
-    const auto id = find_algorithm(KeyFamily::rsa, hash, Padding::pkcs1);
-    if (!id) return fail(ErrorKind::unsupported, "RSA with " + std::string(row_of(hash).name));
-    return SignatureAlgorithm{*id, std::nullopt};
-  }
-  return signature_algorithm_of(found.oid, found.parameters);
+  const CmsSignatureAlgorithm known = TRY(cms_signature_algorithm_of(found.oid, found.parameters, hash));
+  return known.algorithm;
 }
 
 Status check_signature(const TimeStampToken::Data& data, const Certificate& certificate) {
