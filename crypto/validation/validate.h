@@ -5,9 +5,9 @@
 // the signature or is given; where nothing says, a passing signature carries a note.
 #pragma once
 
-#include <functional>
 #include <vector>
 
+#include "crypto/cms/signed_data.h"
 #include "crypto/content.h"
 #include "crypto/validation/policy.h"
 #include "crypto/validation/report.h"
@@ -23,9 +23,9 @@ struct AnchorEnd {
 
 struct TrustMaterial {
   std::vector<Certificate> anchors = {};
-  std::vector<Certificate> intermediates = {};        ///< beside those in the signature
-  std::vector<Certificate> timestamp_anchors = {};    ///< trusted for time-stamps only, beside `anchors`
-  std::vector<AnchorEnd> ends = {};                   ///< of anchors whose trust ended, or will
+  std::vector<Certificate> intermediates = {};      ///< beside those in the signature
+  std::vector<Certificate> timestamp_anchors = {};  ///< trusted for time-stamps only, beside `anchors`
+  std::vector<AnchorEnd> ends = {};                 ///< of anchors whose trust ended, or will
   std::optional<Time> due = {};  ///< when the list they come from was to be replaced by its next; absent: no list
 };
 
@@ -50,18 +50,22 @@ struct ValidateOptions {
   bool pades = false;                   ///< levels are PAdES, and the time stands in the PDF
 };
 
-/// The digest of a detached content.
-using DigestOf = std::function<Result<Bytes>(Hash)>;
-
 /// `signature` is one DER or BER ContentInfo (cms_of_file unwraps PEM). `detached` is the content beside it, read once,
 /// or nullptr. Content inside *and* beside is refused.
 Report verify_cms(ByteView signature, ContentSource* detached, const TrustMaterial& trust,
+                  const ValidateOptions& options);
+
+/// The same for a file that was read before, streamed or not.
+Report verify_cms(const SignedData& data, ContentSource* detached, const TrustMaterial& trust,
                   const ValidateOptions& options);
 
 /// The same where the content was hashed before. Plain signatures (without attributes) of Ed25519 keys cannot be
 /// checked this way.
 Report verify_cms_digest(ByteView signature, const DigestOf& digest, const TrustMaterial& trust,
                          const ValidateOptions& options);
+
+/// The report of a CMS file that does not parse.
+Report unreadable_cms(const Error& error);
 
 /// A document time-stamp over a content with these digests: a SignatureReport of role timestamp.
 SignatureReport verify_document_timestamp(ByteView token, const DigestOf& digest, const TrustMaterial& trust,
