@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -82,6 +83,28 @@ Status NewFile::write(ByteView octets) {
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return system_error("write", path_, errno);
     octets = octets.subspan(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Status NewFile::copy_from(int descriptor, std::size_t octets) {
+  off_t at = 0;
+  bool by_kernel = true;
+  std::array<std::uint8_t, 65536> buffer{};
+  while (static_cast<std::size_t>(at) < octets) {
+    const std::size_t rest = octets - static_cast<std::size_t>(at);
+    if (by_kernel) {
+      const ssize_t copied = ::copy_file_range(descriptor, &at, descriptor_, nullptr, rest, 0);
+      if (copied > 0 || (copied < 0 && errno == EINTR)) continue;
+      // Across file systems, on strange ones, or at an end that came early: the plain way, which says what is wrong.
+      by_kernel = false;
+    }
+    const ssize_t got = ::pread(descriptor, buffer.data(), std::min(buffer.size(), rest), at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("read the original of", path_, errno);
+    if (got == 0) return fail(ErrorKind::io, "the original of \"" + path_.string() + "\" became shorter");
+    TRY(write(ByteView(buffer).first(static_cast<std::size_t>(got))));
+    at += got;
   }
   return {};
 }

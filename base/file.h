@@ -23,6 +23,9 @@ class NewFile {
   ~NewFile();
 
   Status write(ByteView octets);
+  /// The first `octets` of what `descriptor` is open on; its position stays. The kernel copies, and shares blocks where
+  /// the file system can. Fails with io if there are fewer.
+  Status copy_from(int descriptor, std::size_t octets);
   /// Syncs and puts the file in place. Never overwrites: already_exists.
   Status commit();
   /// The same, in place of what is there, in one step.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "crypto/signer.h"
@@ -22,7 +23,7 @@ T must(Result<T> result) {
     std::fprintf(stderr, "unexpected error: %s\n", result.error().message.c_str());
     std::abort();
   }
-  return std::move(*result);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
 /// One key of each type, generated once a process (RSA keys take their time).

@@ -12,15 +12,16 @@ struct PadesOptions {
   std::optional<AlgorithmId> algorithm = {};
 };
 
-/// The signed file: the octets of `file` as they are, and updates behind them: the signature, above B-T the security
+/// Signs `file`: its octets stay as they are, and updates come behind them: the signature, above B-T the security
 /// store, at B-LTA a document time-stamp. `services` may be empty at B-B. Fails as pdf::sign, as the signer, or as the
-/// services do (usage: a service the level needs is not there).
-Result<Bytes> sign_pades(const PdfFile& file, Signer& signer, const PadesOptions& options,
-                         const SignatureServices& services = {});
+/// services do (usage: a service the level needs is not there); what was put behind by then stays.
+Status sign_pades(PdfFile& file, Signer& signer, const PadesOptions& options, const SignatureServices& services = {});
 
-/// `file` raised: a security store with the validation data of every signature and time-stamp in it, and, at B-LTA, a
-/// document time-stamp over it all; once more at B-LTA renews that. A signature without time-stamp is given proof of
-/// existence by the document time-stamp. Fails with not_found if nothing is signed.
-Result<Bytes> raise_pades(const PdfFile& file, SignatureLevel level, const SignatureServices& services);
+/// Raises every signature in `file`, one's own or foreign. At B-T: a document time-stamp, if there is a signature that
+/// none proves. From B-LT on: a security store with the validation data of every signature and time-stamp, proof of
+/// existence for those that have none; at B-LTA a document time-stamp over it all, once more whenever called again
+/// (renewal). Fails with not_found if nothing is signed, malformed if a signature is broken in its structure, and as
+/// the services.
+Status raise_pades(PdfFile& file, SignatureLevel level, const SignatureServices& services);
 
 }  // namespace karta::crypto

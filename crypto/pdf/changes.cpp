@@ -36,7 +36,7 @@ struct KnownField {
   std::string type;
 };
 
-bool holds_text(const Object* object) { return object != nullptr && !object->text.empty(); }
+bool holds_text(const Object* object) { return object != nullptr && !(object->text.empty() && object->raw.empty()); }
 
 class Analysis {
  public:

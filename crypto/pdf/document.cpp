@@ -152,6 +152,7 @@ Status Document::read_xref_stream(Parser& parser, Section& section) const {
   section.stream = true;
   section.behind = end;
   const Bytes data = TRY(decode(section.trailer, 0));
+  cost_.decoded_octets += data.size();
   const Object* const widths = section.trailer.find("W");
   if (widths == nullptr || !widths->is(Object::Kind::array) || widths->items.size() != 3) {
     return bad(section.offset, "a cross-reference stream without widths");
@@ -210,12 +211,14 @@ Status Document::read_xref_stream(Parser& parser, Section& section) const {
 
 Result<Document::Section> Document::read_section(std::size_t offset) const {
   if (offset >= file_.size()) return bad(offset, "a cross-reference section beyond the file");
+  ++cost_.sections;
   Section section;
   Parser parser(file_, offset);
   parser.skip_blanks();
   section.offset = parser.at();
   if (parser.keyword("xref")) {
     TRY(read_table(parser, section));
+    cost_.octets += section.behind - section.offset;
   } else {
     TRY(read_xref_stream(parser, section));
   }
@@ -254,43 +257,48 @@ Result<std::size_t> Document::find_end(const Section& section) const {
   return at + 5;
 }
 
-Result<Document> Document::open(ByteView file, const DocumentLimits& limits) {
-  Document out;
-  out.file_ = file;
-  out.limits_ = limits;
-  const std::string_view text = as_text(file);
-  if (!text.starts_with("%PDF-")) {
-    return fail(ErrorKind::unsupported, "the file does not begin with %PDF-",
-                "octets in front of it move every position in the file");
-  }
-  const std::size_t keyword = text.rfind("startxref");
+// The offset behind the last "startxref" (§7.5.5).
+static Result<std::size_t> start_of_chain(ByteView file, std::size_t from) {
+  const std::size_t keyword = as_text(file.subspan(from)).rfind("startxref");
   if (keyword == std::string_view::npos) return bad(file.size(), "no startxref: the file was cut");
-  Parser parser(file, keyword);
+  Parser parser(file, from + keyword);
   (void)parser.keyword("startxref");
-  std::size_t next = static_cast<std::size_t>(std::max<std::int64_t>(0, TRY(parser.integer())));
+  const std::int64_t offset = TRY(parser.integer());
+  return static_cast<std::size_t>(std::max<std::int64_t>(0, offset));
+}
 
-  // From the last section to the first.
-  std::vector<Section> sections;
+/// Sections from the last one back to the first, or to `known`, which is not read again. First to last.
+Result<std::vector<Document::Section>> Document::read_chain(std::size_t last, std::optional<std::size_t> known) const {
+  std::vector<Section> out;
   std::set<std::size_t> seen;
-  for (;;) {
+  for (std::size_t next = last; next != known;) {
     if (!seen.insert(next).second) return bad(next, "the cross-reference chain runs in a circle");
-    if (sections.size() == limits.revisions) return fail(ErrorKind::limit, "too many revisions");
-    sections.push_back(TRY(out.read_section(next)));
-    const Object* const previous = sections.back().trailer.find("Prev");
-    if (previous == nullptr) break;
+    if (revisions_.size() + out.size() == limits_.revisions) return fail(ErrorKind::limit, "too many revisions");
+    out.push_back(TRY(read_section(next)));
+    const Object* const previous = out.back().trailer.find("Prev");
+    if (previous == nullptr) {
+      if (known) return bad(next, "the cross-reference chain does not lead back");
+      break;
+    }
     if (!previous->is(Object::Kind::integer) || previous->integer <= 0) {
       return bad(next, "Prev is no position in the file");
     }
     next = static_cast<std::size_t>(previous->integer);
   }
-  std::reverse(sections.begin(), sections.end());
+  std::reverse(out.begin(), out.end());
+  return out;
+}
 
-  std::size_t begin = 0;
+Status Document::add_revisions(std::vector<Section> sections) {
+  std::size_t begin = revisions_.empty() ? 0 : revisions_.back().end;
+  const bool whole = revisions_.empty();
+  std::vector<Revision> revisions;
+  std::vector<Entry> added;
   for (std::size_t i = 0; i < sections.size(); ++i) {
     Revision revision;
     std::vector<Entry> entries = std::move(sections[i].entries);
-    std::size_t ends = i;
-    if (i == 0 && sections.size() > 1 && sections[1].offset < sections[0].offset) {
+    const std::size_t ends = i;
+    if (whole && i == 0 && sections.size() > 1 && sections[1].offset < sections[0].offset) {
       // Linearised (annex F): the section of the first page stands in front and is read first.
       std::set<std::uint32_t> known;
       std::vector<Entry> front = std::move(sections[1].entries);
@@ -310,30 +318,70 @@ Result<Document> Document::open(ByteView file, const DocumentLimits& limits) {
     }
     if (revision.xref < begin) return bad(revision.xref, "the cross-reference chain runs forward");
     revision.begin = begin;
-    revision.end = TRY(out.find_end(sections[ends]));
+    revision.end = TRY(find_end(sections[ends]));
     begin = revision.end;
     for (Entry& entry : entries) {
-      entry.revision = static_cast<std::uint32_t>(out.revisions_.size());
-      out.entries_.push_back(entry);
+      entry.revision = static_cast<std::uint32_t>(revisions_.size() + revisions.size());
+      added.push_back(entry);
     }
-    out.revisions_.push_back(std::move(revision));
+    revisions.push_back(std::move(revision));
   }
-  std::stable_sort(out.entries_.begin(), out.entries_.end(), [](const Entry& a, const Entry& b) {
+  for (std::size_t at = begin; at < file_.size(); ++at) {
+    if (!is_blank(file_[at])) return bad(at, "something follows the end of the document");
+  }
+  // From here on nothing fails.
+  const auto by_number = [](const Entry& a, const Entry& b) {
     return a.number != b.number ? a.number < b.number : a.revision < b.revision;
-  });
-  for (std::size_t at = out.revisions_.back().end; at < file.size(); ++at) {
-    if (!is_blank(file[at])) return bad(at, "something follows the end of the document");
+  };
+  std::stable_sort(added.begin(), added.end(), by_number);
+  const auto middle = static_cast<std::ptrdiff_t>(entries_.size());
+  entries_.insert(entries_.end(), added.begin(), added.end());
+  std::inplace_merge(entries_.begin(), entries_.begin() + middle, entries_.end(), by_number);
+  for (Revision& one : revisions) {
+    next_number_ = std::max<std::uint32_t>(
+        next_number_, static_cast<std::uint32_t>(std::min(integer_or(one.trailer.find("Size"), 0), limits_.objects)));
+    revisions_.push_back(std::move(one));
   }
+  if (!entries_.empty()) next_number_ = std::max(next_number_, entries_.back().number + 1);
+  return {};
+}
+
+Result<Document> Document::open(ByteView file, const DocumentLimits& limits) {
+  Document out;
+  out.file_ = file;
+  out.limits_ = limits;
+  if (!as_text(file).starts_with("%PDF-")) {
+    return fail(ErrorKind::unsupported, "the file does not begin with %PDF-",
+                "octets in front of it move every position in the file");
+  }
+  out.last_section_ = TRY(start_of_chain(file, 0));
+  auto sections = TRY(out.read_chain(out.last_section_, std::nullopt));
+  TRY(out.add_revisions(std::move(sections)));
   return out;
 }
 
-std::uint32_t Document::next_number() const {
-  std::uint32_t out = entries_.empty() ? 1 : entries_.back().number + 1;
-  for (const Revision& revision : revisions_) {
-    out = std::max<std::uint32_t>(
-        out, static_cast<std::uint32_t>(std::min(integer_or(revision.trailer.find("Size"), 0), limits_.objects)));
+Status Document::extend(ByteView file) {
+  KARTA_CHECK(file.size() >= file_.size());
+  const ByteView before = std::exchange(file_, file);
+  const auto read = [&]() -> Result<std::size_t> {
+    const std::size_t start = TRY(start_of_chain(file, revisions_.back().end));
+    auto sections = TRY(read_chain(start, last_section_));
+    TRY(add_revisions(std::move(sections)));
+    return start;
+  };
+  const auto start = read();
+  if (!start) {
+    file_ = before;
+    return fail(start.error());
   }
-  return out;
+  last_section_ = *start;
+  return {};
+}
+
+std::size_t Document::revision_until(std::size_t offset) const {
+  const auto after = std::partition_point(revisions_.begin(), revisions_.end(),
+                                          [&](const Revision& one) { return one.end <= offset; });
+  return static_cast<std::size_t>(after - revisions_.begin()) - 1;
 }
 
 const Document::Entry* Document::entry(std::uint32_t number, std::size_t revision) const {
@@ -380,6 +428,8 @@ Result<Object> Document::read_indirect(std::size_t offset, std::optional<Ref> ex
     parser = behind;
   }
   if (!parser.keyword("endobj")) return bad(parser.at(), "endobj is missing");
+  ++cost_.objects;
+  cost_.octets += parser.at() - offset - out.raw.size();
   if (end != nullptr) *end = parser.at();
   return out;
 }
@@ -398,6 +448,7 @@ Result<const Document::ObjectStream*> Document::object_stream(std::uint32_t numb
     }
     auto out = std::make_shared<ObjectStream>();
     out->octets = TRY(decode(stream, revision, ref));
+    cost_.decoded_octets += out->octets.size();
     const std::size_t first = integer_or(stream.find("First"), out->octets.size() + 1);
     const std::size_t count = integer_or(stream.find("N"), limits_.objects + 1);
     if (first > out->octets.size() || count > limits_.objects) return bad(found->where, "an object stream is off");
@@ -440,6 +491,7 @@ Result<const Object*> Document::load(const Entry& entry) const {
   }
   Parser parser(stream->octets, stream->places[entry.index].second);
   Object object = TRY(parser.object());
+  ++cost_.objects;
   object.offset = object.end = 0;
   auto& slot = loaded_[key];
   slot = std::make_unique<Object>(std::move(object));

@@ -30,6 +30,14 @@ struct Revision {
   Object trailer = {};
 };
 
+/// What reading a document has cost so far: each octet and each object should be met once.
+struct ReadingCost {
+  std::size_t sections = 0;        ///< cross-reference sections
+  std::size_t objects = 0;         ///< indirect objects parsed, those in object streams among them
+  std::size_t octets = 0;          ///< of the file, that parsers walked over: streams' own octets do not count
+  std::size_t decoded_octets = 0;  ///< that came out of object streams and cross-reference streams
+};
+
 /// Decrypts the streams of one file; see encryption.h.
 class StreamCipher {
  public:
@@ -51,7 +59,15 @@ class Document {
   /// Fails with malformed, limit, or unsupported (something in front of %PDF-).
   static Result<Document> open(ByteView file, const DocumentLimits& limits = {});
 
+  /// The same document with further revisions: `file` begins with the octets of file(), and takes their place. Only
+  /// what is new is read. Objects given out before stay good if the octets before are kept too. Fails as open; then the
+  /// document is as it was.
+  Status extend(ByteView file);
+
   ByteView file() const { return file_; }
+  const ReadingCost& cost() const { return cost_; }
+  /// Where the last cross-reference section begins, as startxref says. (A linearised file's end stands elsewhere.)
+  std::size_t last_section() const { return last_section_; }
   const std::vector<Revision>& revisions() const { return revisions_; }
   std::size_t last() const { return revisions_.size() - 1; }
   const Object& trailer(std::size_t revision) const { return revisions_[revision].trailer; }
@@ -60,7 +76,9 @@ class Document {
   void set_cipher(std::shared_ptr<const StreamCipher> cipher) { cipher_ = std::move(cipher); }
 
   /// The highest object number in use, in any revision, and one more.
-  std::uint32_t next_number() const;
+  std::uint32_t next_number() const { return next_number_; }
+  /// The last revision that ends at or before `offset`; npos if there is none.
+  std::size_t revision_until(std::size_t offset) const;
   /// The entry that counts for `number` as of `revision`; nullptr if there was never one.
   const Entry* entry(std::uint32_t number, std::size_t revision) const;
   /// All entries, by number, then revision.
@@ -87,13 +105,18 @@ class Document {
   Result<Object> read_indirect(std::size_t offset, std::optional<Ref> expected, std::optional<std::size_t> revision,
                                Ref* found = nullptr, std::size_t* end = nullptr) const;
   Result<std::size_t> find_end(const Section& section) const;
+  Result<std::vector<Section>> read_chain(std::size_t last, std::optional<std::size_t> known) const;
+  Status add_revisions(std::vector<Section> sections);
   Result<const ObjectStream*> object_stream(std::uint32_t number, std::size_t revision) const;
 
   ByteView file_;
   DocumentLimits limits_;
   std::vector<Revision> revisions_;
   std::vector<Entry> entries_;
+  std::size_t last_section_ = 0;
+  std::uint32_t next_number_ = 1;
   std::shared_ptr<const StreamCipher> cipher_;
+  mutable ReadingCost cost_;
   mutable std::unordered_map<std::uint64_t, std::unique_ptr<Object>> loaded_;
   mutable std::unordered_map<std::uint64_t, std::shared_ptr<ObjectStream>> object_streams_;
 };

@@ -1,7 +1,9 @@
 #include "crypto/pdf/form.h"
 
 #include <algorithm>
-#include <functional>
+
+#include "crypto/cms/ber.h"
+#include "crypto/cms/signed_data.h"
 
 namespace karta::crypto::pdf {
 namespace {
@@ -21,7 +23,7 @@ struct Walk {
   std::set<std::uint32_t> seen = {};
 };
 
-Status walk_pages(Walk& walk, Ref ref, std::size_t depth, std::vector<Page>& out) {
+Status walk_pages(Walk& walk, Ref ref, std::size_t depth, std::size_t most, std::vector<Page>& out) {
   if (depth == 0) return fail(ErrorKind::limit, "the page tree is too deep");
   if (!walk.seen.insert(ref.number).second) return fail(ErrorKind::malformed, "the page tree runs in a circle");
   if (walk.seen.size() > kMostPages) return fail(ErrorKind::limit, "too many pages");
@@ -34,7 +36,8 @@ Status walk_pages(Walk& walk, Ref ref, std::size_t depth, std::vector<Page>& out
   }
   for (const Object& kid : kids->items) {
     if (!kid.is(Object::Kind::reference)) return fail(ErrorKind::malformed, "a page that is no object of its own");
-    TRY(walk_pages(walk, kid.ref, depth - 1, out));
+    if (out.size() == most) return {};
+    TRY(walk_pages(walk, kid.ref, depth - 1, most, out));
   }
   return {};
 }
@@ -61,6 +64,16 @@ Status walk_fields(Walk& walk, const Object& item, const std::string& parent_nam
   return {};
 }
 
+/// `string` was read from the file itself, at the places it names.
+bool stands_in_file(const Document& document, const Object& string) {
+  const ByteView file = document.file();
+  if (string.end > file.size() || string.offset >= string.end) return false;
+  if (!string.raw.empty() && string.raw.data() == file.data() + string.offset + 1) return true;
+  Parser again(file.first(string.end), string.offset);
+  const auto found = again.object();
+  return found && found->end == string.end && same(*found, string);
+}
+
 void check_byte_range(const Document& document, SignatureValue& out) {
   const auto fault = [&](std::string code, std::string words, std::size_t offset) {
     if (!out.fault.empty()) return;
@@ -74,10 +87,13 @@ void check_byte_range(const Document& document, SignatureValue& out) {
   if (contents == nullptr || !contents->is(Object::Kind::string)) {
     return fault("pdf-contents", "the signature has no Contents of its own", here);
   }
-  out.contents = to_bytes(as_bytes(contents->text));
+  out.contents = contents;
   out.contents_begin = contents->offset;
   out.contents_end = contents->end;
-  if (out.contents_end == 0) return fault("pdf-contents", "the signature stands in a compressed object stream", here);
+  if (!stands_in_file(document, *contents)) {
+    // Its places count in what was unpacked; the same places in the file may hold anything.
+    return fault("pdf-contents", "the signature stands in a compressed object stream", here);
+  }
   if (range == nullptr || !range->is(Object::Kind::array) || range->items.size() != 4 ||
       !std::all_of(range->items.begin(), range->items.end(),
                    [](const Object& one) { return one.is(Object::Kind::integer) && one.integer >= 0; })) {
@@ -100,19 +116,17 @@ void check_byte_range(const Document& document, SignatureValue& out) {
                      std::to_string(out.contents_end),
                  range->offset);
   }
-  const auto& revisions = document.revisions();
-  const auto after =
-      std::find_if(revisions.begin(), revisions.end(), [&](const Revision& one) { return one.end > end; });
-  if (after == revisions.begin()) {
+  const std::size_t index = document.revision_until(end);
+  if (index >= document.revisions().size()) {
     return fault("byte-range-tail", "ByteRange ends before the first revision of the file does", range->offset);
   }
-  const Revision& covered = *std::prev(after);
+  const Revision& covered = document.revisions()[index];
   for (std::size_t at = covered.end; at < end; ++at) {
     if (!is_blank(document.file()[at])) {
       return fault("byte-range-tail", "ByteRange ends in the middle of a revision", range->offset);
     }
   }
-  out.signed_revision = static_cast<std::size_t>(&covered - revisions.data());
+  out.signed_revision = index;
   out.covers_whole_file = out.signed_revision == document.last();
   if (out.contents_begin < covered.begin || out.contents_begin > covered.end) {
     return fault("byte-range", "the signature stands in another revision than the one it ends with", range->offset);
@@ -120,28 +134,60 @@ void check_byte_range(const Document& document, SignatureValue& out) {
   // One way to write Contents, or a changed octet would read the same.
   const std::string_view token =
       as_text(document.file().subspan(out.contents_begin, out.contents_end - out.contents_begin));
-  const bool lower = std::any_of(token.begin(), token.end(), [](char c) { return c >= 'a' && c <= 'f'; });
-  const bool upper = std::any_of(token.begin(), token.end(), [](char c) { return c >= 'A' && c <= 'F'; });
-  const bool blank =
-      std::any_of(token.begin(), token.end(), [](char c) { return is_blank(static_cast<std::uint8_t>(c)); });
+  // Without a branch in the loop, so that compilers make vectors of it.
+  unsigned lower = 0, upper = 0, blank = 0;
+  for (const char c : token) {
+    lower |= static_cast<std::uint8_t>(c - 'a') < 6u;
+    upper |= static_cast<std::uint8_t>(c - 'A') < 6u;
+    blank |= static_cast<std::uint8_t>(c) <= ' ';
+  }
   if (!contents->hexadecimal) {
     out.remark = "Contents is written as characters, not in hexadecimal";
-  } else if (blank || token.size() % 2 != 0) {
+  } else if (blank != 0 || token.size() % 2 != 0) {
     out.remark = "Contents has blanks in its hexadecimal digits, or half an octet";
-  } else if (lower && upper) {
+  } else if (lower != 0 && upper != 0) {
     out.remark = "Contents mixes small and capital hexadecimal digits";
+  }
+}
+
+/// How long a value is in all, if its first octets say (ITU-T X.690 §8.1.3.3 to .5).
+std::optional<std::size_t> size_in_front(ByteView octets) {
+  if (octets.size() < 6) return std::nullopt;
+  if (octets[1] < 0x80) return std::size_t{2} + octets[1];
+  const std::size_t count = octets[1] & 0x7F;
+  if (count == 0 || count > 4) return std::nullopt;
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < count; ++i) length = length << 8 | octets[2 + i];
+  return 2 + count + length;
+}
+
+/// Two signatures that end with the same revision each cover the other's Contents: whichever was written last broke the
+/// other. One hash over the file for each of a thousand such would also be a way to keep a verifier busy.
+void refuse_rivals(std::vector<SignatureValue>& list) {
+  constexpr auto kNone = static_cast<std::size_t>(-1);
+  std::size_t before = kNone;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (!list[i].sound()) continue;
+    if (before != kNone && list[before].signed_revision == list[i].signed_revision) {
+      for (SignatureValue* const one : {&list[before], &list[i]}) {
+        one->fault_code = "byte-range-shared";
+        one->fault = "two signatures end with the same revision: each covers the other's Contents";
+        one->fault_offset = one->contents_begin;
+      }
+    }
+    before = i;
   }
 }
 
 }  // namespace
 
-Result<std::vector<Page>> pages(const Document& document, std::size_t revision) {
+Result<std::vector<Page>> pages(const Document& document, std::size_t revision, std::size_t most) {
   const Object* const catalog = TRY(document.catalog(revision));
   const Object* const root = catalog->find("Pages");
   if (root == nullptr || !root->is(Object::Kind::reference)) return fail(ErrorKind::malformed, "there is no page tree");
   std::vector<Page> out;
   Walk walk{document, revision};
-  TRY(walk_pages(walk, root->ref, kMostTreeDepth, out));
+  TRY(walk_pages(walk, root->ref, kMostTreeDepth, most, out));
   return out;
 }
 
@@ -203,7 +249,35 @@ Result<std::vector<SignatureValue>> signatures(const Document& document) {
   std::stable_sort(out.begin(), out.end(), [](const SignatureValue& a, const SignatureValue& b) {
     return a.byte_range[2] + a.byte_range[3] < b.byte_range[2] + b.byte_range[3];
   });
+  refuse_rivals(out);
   return out;
+}
+
+Result<Bytes> cms_of(const SignatureValue& value) {
+  KARTA_CHECK(value.contents != nullptr);
+  // Most of Contents is padding: where the length stands in front, no more than the CMS is unpacked.
+  const Object& contents = *value.contents;
+  const std::size_t size = contents.raw.empty() ? contents.text.size() : contents.raw.size() / 2;
+  const std::size_t wanted = std::min(size, size_in_front(octets_of(contents, 6)).value_or(size));
+  const Bytes octets = octets_of(contents, wanted);
+  BerReader reader(octets, 0, CmsLimits{}.depth);
+  const BerValue cms = TRY(reader.next());
+  const auto refuse = [](std::size_t at) {
+    return fail(
+        ErrorKind::malformed,
+        "behind the signature, in Contents, stands something that nobody signed, at octet " + std::to_string(at));
+  };
+  for (std::size_t at = cms.whole.size(); at < octets.size(); ++at) {
+    if (octets[at] != 0) return refuse(at);
+  }
+  if (!contents.raw.empty()) {
+    const std::string_view padding = as_text(contents.raw).substr(2 * wanted);
+    if (const std::size_t at = padding.find_first_not_of('0'); at != std::string_view::npos)
+      return refuse(wanted + at / 2);
+  } else if (const std::size_t at = contents.text.find_first_not_of('\0', wanted); at != std::string::npos) {
+    return refuse(at);
+  }
+  return to_bytes(cms.whole);
 }
 
 bool Permissions::locks(const std::string& field_name) const {
@@ -242,10 +316,13 @@ Status add_permissions(const Document& document, std::size_t revision, const Obj
   return {};
 }
 
-Result<Permissions> permissions(const Document& document) {
+Result<Permissions> permissions(const Document& document, const std::vector<Field>& list) {
   Permissions out;
-  const auto list = TRY(signatures(document));
-  for (const SignatureValue& one : list) TRY(add_permissions(document, document.last(), *one.dictionary, out));
+  for (const Field& field : list) {
+    if (field.type != "Sig") continue;
+    const Object* const value = TRY(document.get(*field.dictionary, "V", document.last()));
+    TRY(add_permissions(document, document.last(), *value, out));
+  }
   return out;
 }
 

@@ -17,8 +17,9 @@ struct Page {
   Ref ref;
   const Object* dictionary = nullptr;
 };
-/// In reading order. Fails on a page tree that is none (circles, direct pages, too deep).
-Result<std::vector<Page>> pages(const Document& document, std::size_t revision);
+/// In reading order, the first `most` of them: what stands behind is not read. Fails on a page tree that is none
+/// (circles, direct pages, too deep).
+Result<std::vector<Page>> pages(const Document& document, std::size_t revision, std::size_t most = kMostPages);
 
 struct Field {
   Ref ref;
@@ -38,7 +39,7 @@ struct SignatureValue {
   const Object* dictionary = nullptr;
   std::array<std::size_t, 4> byte_range{};
   std::size_t contents_begin = 0, contents_end = 0;  ///< of the string token, delimiters included
-  Bytes contents;                                    ///< decoded, padding included
+  const Object* contents = nullptr;                  ///< the string, padding included
   std::string sub_filter;
   bool is_timestamp = false;        ///< a document time-stamp (ETSI.RFC3161)
   std::size_t signed_revision = 0;  ///< the revision the byte range ends with
@@ -52,6 +53,9 @@ struct SignatureValue {
 };
 /// Every signature of the last revision, by the revision they cover, oldest first.
 Result<std::vector<SignatureValue>> signatures(const Document& document);
+/// The CMS or time-stamp in Contents, without the padding behind it, which must be zeros: anything else there is signed
+/// by nobody (malformed, naming the octet).
+Result<Bytes> cms_of(const SignatureValue& value);
 
 /// DocMDP (§12.8.2.2): what a certifying signature allows to be changed afterwards.
 struct Permissions {
@@ -65,7 +69,7 @@ struct Permissions {
 /// Adds what this signature forbids.
 Status add_permissions(const Document& document, std::size_t revision, const Object& signature_dictionary,
                        Permissions& permissions);
-/// What the signatures of the last revision forbid together.
-Result<Permissions> permissions(const Document& document);
+/// What the signatures in `list`, fields of the last revision, forbid together.
+Result<Permissions> permissions(const Document& document, const std::vector<Field>& list);
 
 }  // namespace karta::crypto::pdf

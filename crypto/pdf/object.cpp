@@ -19,6 +19,37 @@ constexpr auto kHexValues = [] {
 
 int hex_value(std::uint8_t c) { return kHexValues[c]; }
 
+/// An entry whose key stands there before, or nullptr. Readers disagree on which of two counts: that is a way to show
+/// different people different documents.
+const DictionaryEntry* key_twice(const std::vector<DictionaryEntry>& entries) {
+  constexpr std::size_t kFew = 16;  // most dictionaries; a list of thousands is possible and is sorted
+  if (entries.size() <= kFew) {
+    for (std::size_t i = 1; i < entries.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (entries[i].key == entries[j].key) return &entries[i];
+      }
+    }
+    return nullptr;
+  }
+  std::vector<const DictionaryEntry*> sorted;
+  for (const DictionaryEntry& entry : entries) sorted.push_back(&entry);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key < b->key; });
+  const auto twice =
+      std::adjacent_find(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key == b->key; });
+  return twice == sorted.end() ? nullptr : *twice;
+}
+
+/// Without a branch in the loop, so that compilers make vectors of it.
+bool all_digits(ByteView octets) {
+  unsigned other = 0;
+  for (const std::uint8_t c : octets) {
+    const unsigned decimal = static_cast<std::uint8_t>(c - '0') < 10u;
+    const unsigned letter = static_cast<std::uint8_t>((c | 0x20) - 'a') < 6u;
+    other |= 1u ^ (decimal | letter);
+  }
+  return other == 0;
+}
+
 void append_utf8(std::string& out, std::uint32_t code) {
   if (code < 0x80) {
     out += static_cast<char>(code);
@@ -146,8 +177,17 @@ Object make_text(std::string_view utf8) {
   return Object::make_string(out);
 }
 
+Bytes octets_of(const Object& string, std::size_t most) {
+  if (string.raw.empty()) return to_bytes(as_bytes(string.text).first(std::min(most, string.text.size())));
+  Bytes out(std::min(most, string.raw.size() / 2));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<std::uint8_t>(hex_value(string.raw[2 * i]) << 4 | hex_value(string.raw[2 * i + 1]));
+  }
+  return out;
+}
+
 std::string text_of(const Object& string) {
-  const std::string& text = string.text;
+  const std::string text = string.raw.empty() ? string.text : std::string(as_text(octets_of(string)));
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   std::string out;
   if (text.starts_with("\xFE\xFF")) {
@@ -178,8 +218,10 @@ bool same(const Object& a, const Object& b) {
       return a.boolean == b.boolean;
     case Object::Kind::integer:
       return a.integer == b.integer;
-    case Object::Kind::real:
     case Object::Kind::string:
+      if (!a.raw.empty() || !b.raw.empty()) return equal(a.raw, b.raw) || octets_of(a) == octets_of(b);
+      return a.text == b.text;
+    case Object::Kind::real:
     case Object::Kind::name:
       return a.text == b.text;
     case Object::Kind::reference:
@@ -251,17 +293,33 @@ bool Parser::stream_follows() {
   return false;
 }
 
-Result<Object> Parser::object() { return object(limits_.depth); }
+Result<Object> Parser::object() {
+  Result<Object> out;
+  if (Status read = object(limits_.depth, *out); !read) return tl::unexpected(std::move(read).error());
+  return out;
+}
 
 Result<std::int64_t> Parser::integer() {
   skip_blanks();
-  const Object value = TRY(number());
-  if (!value.is(Object::Kind::integer)) return bad("an integer is missing before what stands");
-  return value.integer;
+  // Cross-reference tables are nothing but these.
+  std::size_t i = at_;
+  std::int64_t value = 0;
+  for (; i < input_.size() && i - at_ < 18 && input_[i] >= '0' && input_[i] <= '9'; ++i) {
+    value = value * 10 + (input_[i] - '0');
+  }
+  if (i != at_ && i < input_.size() && is_blank(input_[i])) {
+    at_ = i;
+    return value;
+  }
+  Object number_object;
+  TRY(number(number_object));
+  if (!number_object.is(Object::Kind::integer)) return bad("an integer is missing before what stands");
+  return number_object.integer;
 }
 
-Result<Object> Parser::number() {
-  Object out;
+bool Parser::digits_follow() const { return at_ < input_.size() && input_[at_] >= '0' && input_[at_] <= '9'; }
+
+Status Parser::number(Object& out) {
   out.offset = at_;
   std::size_t i = at_;
   const bool negative = i < input_.size() && input_[i] == '-';
@@ -287,7 +345,7 @@ Result<Object> Parser::number() {
   if (point) out.text = as_text(input_.subspan(at_, i - at_));
   at_ = i;
   out.end = i;
-  return out;
+  return {};
 }
 
 Result<std::string> Parser::literal_string() {
@@ -347,36 +405,33 @@ Result<std::string> Parser::literal_string() {
   return bad("a string that does not end");
 }
 
-Result<std::string> Parser::hexadecimal_string() {
-  std::string out;
+Status Parser::hexadecimal_string(Object& out) {
   ++at_;
-  int high = -1;
-  // The Contents of a signature is some ten thousand digits in pairs, and there is one for each signature.
-  const std::size_t close = std::min(as_text(input_.subspan(at_)).find('>'), input_.size() - at_);
-  out.reserve(close / 2 + 1);
-  while (at_ + 1 < input_.size()) {
-    const int pair = hex_value(input_[at_]), low = hex_value(input_[at_ + 1]);
-    if (pair < 0 || low < 0) break;
-    out += static_cast<char>(pair << 4 | low);
-    at_ += 2;
+  const ByteView rest = input_.subspan(at_);
+  const std::size_t close = as_text(rest).find('>');
+  if (close == std::string_view::npos) return bad("a hexadecimal string that does not end");
+  // The Contents of a signature is some thousand digits in pairs, and there is one for each signature.
+  if (close > kLongDigits && close % 2 == 0 && all_digits(rest.first(close))) {
+    out.raw = rest.first(close);
+    at_ += close + 1;
+    return {};
   }
-  while (at_ < input_.size()) {
-    const std::uint8_t c = input_[at_++];
-    if (c == '>') {
-      if (high >= 0) out += static_cast<char>(high << 4);
-      return out;
-    }
-    if (is_blank(c)) continue;
-    const int value = hex_value(c);
+  out.text.reserve(close / 2 + 1);
+  int high = -1;
+  for (const std::size_t end = at_ + close; at_ < end; ++at_) {
+    if (is_blank(input_[at_])) continue;
+    const int value = hex_value(input_[at_]);
     if (value < 0) return bad("a hexadecimal string with another character");
     if (high < 0) {
       high = value;
     } else {
-      out += static_cast<char>(high << 4 | value);
+      out.text += static_cast<char>(high << 4 | value);
       high = -1;
     }
   }
-  return bad("a hexadecimal string that does not end");
+  ++at_;
+  if (high >= 0) out.text += static_cast<char>(high << 4);
+  return {};
 }
 
 Result<std::string> Parser::name() {
@@ -394,12 +449,11 @@ Result<std::string> Parser::name() {
   return out;
 }
 
-Result<Object> Parser::object(std::size_t depth) {
+Status Parser::object(std::size_t depth, Object& out) {
   skip_blanks();
   if (depth == 0) return fail(ErrorKind::limit, "objects nested too deep at offset " + std::to_string(at_));
   if (++items_ > limits_.items) return fail(ErrorKind::limit, "an object of too many parts");
   if (at_ >= input_.size()) return bad("an object is missing");
-  Object out;
   out.offset = at_;
   const std::uint8_t c = input_[at_];
   const bool two = at_ + 1 < input_.size() && input_[at_ + 1] == c;
@@ -410,25 +464,21 @@ Result<Object> Parser::object(std::size_t depth) {
       skip_blanks();
       if (at_ + 1 < input_.size() && input_[at_] == '>' && input_[at_ + 1] == '>') break;
       if (at_ >= input_.size() || input_[at_] != '/') return bad("a dictionary whose key is no name");
-      std::string key = TRY(name());
-      Object value = TRY(object(depth - 1));
-      // Readers disagree on which of two counts: that is a way to show different people different documents. Few keys
-      // stand in one dictionary, but a list of thousands is possible: those are compared by sorting.
-      out.entries.push_back({std::move(key), std::move(value)});
+      DictionaryEntry& entry = out.entries.emplace_back();
+      entry.key = TRY(name());
+      TRY(object(depth - 1, entry.value));
     }
     at_ += 2;
-    std::vector<std::string_view> keys;
-    for (const DictionaryEntry& entry : out.entries) keys.push_back(entry.key);
-    std::sort(keys.begin(), keys.end());
-    const auto twice = std::adjacent_find(keys.begin(), keys.end());
-    if (twice != keys.end()) return bad("a dictionary with the key \"" + std::string(*twice) + "\" twice");
+    if (const DictionaryEntry* const twice = key_twice(out.entries)) {
+      return bad("a dictionary with the key \"" + twice->key + "\" twice");
+    }
   } else if (c == '[') {
     ++at_;
     out.kind = Object::Kind::array;
     for (;;) {
       skip_blanks();
       if (at_ < input_.size() && input_[at_] == ']') break;
-      out.items.push_back(TRY(object(depth - 1)));
+      TRY(object(depth - 1, out.items.emplace_back()));
     }
     ++at_;
   } else if (c == '(') {
@@ -437,36 +487,35 @@ Result<Object> Parser::object(std::size_t depth) {
   } else if (c == '<') {
     out.kind = Object::Kind::string;
     out.hexadecimal = true;
-    out.text = TRY(hexadecimal_string());
+    TRY(hexadecimal_string(out));
   } else if (c == '/') {
     out.kind = Object::Kind::name;
     out.text = TRY(name());
+  } else if (digits_follow()) {
+    TRY(number(out));
+    if (out.is(Object::Kind::integer) && out.integer <= 0xFFFFFFFF) {
+      // "12 0 R" is a reference; anything else leaves the number alone.
+      Parser ahead = *this;
+      ahead.skip_blanks();
+      Object generation;
+      if (ahead.digits_follow() && ahead.number(generation) && generation.is(Object::Kind::integer) &&
+          generation.integer <= 65535 && ahead.keyword("R")) {
+        out.kind = Object::Kind::reference;
+        out.ref = {static_cast<std::uint32_t>(out.integer), static_cast<std::uint16_t>(generation.integer)};
+        out.integer = 0;
+        at_ = ahead.at_;
+      }
+    }
   } else if (keyword("true")) {
     out.kind = Object::Kind::boolean;
     out.boolean = true;
   } else if (keyword("false")) {
     out.kind = Object::Kind::boolean;
-  } else if (keyword("null")) {
-    // null
-  } else {
-    out = TRY(number());
-    if (out.is(Object::Kind::integer) && out.integer >= 0 && out.integer <= 0xFFFFFFFF) {
-      // "12 0 R" is a reference; anything else leaves the number alone.
-      Parser ahead = *this;
-      ahead.skip_blanks();
-      const auto generation = ahead.number();
-      if (generation && generation->is(Object::Kind::integer) && generation->integer >= 0 &&
-          generation->integer <= 65535 && ahead.keyword("R")) {
-        const Ref ref{static_cast<std::uint32_t>(out.integer), static_cast<std::uint16_t>(generation->integer)};
-        const std::size_t offset = out.offset;
-        out = Object::make_reference(ref);
-        out.offset = offset;
-        at_ = ahead.at_;
-      }
-    }
+  } else if (!keyword("null")) {
+    TRY(number(out));
   }
   out.end = at_;
-  return out;
+  return {};
 }
 
 void write(std::string& out, const Object& object) {
@@ -486,6 +535,7 @@ void write(std::string& out, const Object& object) {
       return;
     case Object::Kind::string:
       out += '<';
+      out += as_text(object.raw);
       for (const char c : object.text) {
         out += kHex[static_cast<std::uint8_t>(c) >> 4];
         out += kHex[static_cast<std::uint8_t>(c) & 15];

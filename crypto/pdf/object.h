@@ -40,13 +40,15 @@ struct Object {
   bool boolean = false;
   bool hexadecimal = false;              ///< a string written <...>
   std::int64_t integer = 0;              ///< an integer's value; a real's, rounded down
-  std::string text = {};                 ///< a string's octets, a name without its slash, a real as it stood
+  std::string text = {};                 ///< a string's octets, a name without its slash, a real as it stood; see raw
   Ref ref = {};                          ///< a reference's target
   std::vector<Object> items = {};        ///< an array's
   std::vector<DictionaryEntry> entries;  ///< a dictionary's, or a stream's dictionary's
-  ByteView raw = {};                     ///< a stream's octets as they stand in the file, aliased
-  std::size_t offset = 0;                ///< of its first octet, in what was parsed
-  std::size_t end = 0;                   ///< behind its last one
+  /// A stream's octets as they stand in the file, aliased. Or the digits of a hexadecimal string longer than
+  /// kLongDigits, whose text is empty then: the Contents of signatures are read by few who meet them (see octets_of).
+  ByteView raw = {};
+  std::size_t offset = 0;  ///< of its first octet, in what was parsed
+  std::size_t end = 0;     ///< behind its last one
 
   bool is(Kind k) const { return kind == k; }
   bool is_name(std::string_view name) const { return kind == Kind::name && text == name; }
@@ -71,6 +73,10 @@ struct DictionaryEntry {
   std::string key;
   Object value;
 };
+
+inline constexpr std::size_t kLongDigits = 1024;  ///< a hexadecimal string of more stays as it stands
+/// A string's octets, however it is kept; the first `most` of them.
+Bytes octets_of(const Object& string, std::size_t most = static_cast<std::size_t>(-1));
 
 /// A text string (§7.9.2.2) of UTF-8: PDFDocEncoding where it is plain ASCII, else UTF-16BE with its mark.
 Object make_text(std::string_view utf8);
@@ -107,10 +113,11 @@ class Parser {
   bool stream_follows();
 
  private:
-  Result<Object> object(std::size_t depth);
-  Result<Object> number();
+  Status object(std::size_t depth, Object& out);
+  Status number(Object& out);
+  bool digits_follow() const;
   Result<std::string> literal_string();
-  Result<std::string> hexadecimal_string();
+  Status hexadecimal_string(Object& out);
   Result<std::string> name();
   tl::unexpected<Error> bad(const std::string& what) const;
 

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include "crypto/content.h"
-
 namespace karta::crypto::pdf {
 namespace {
 
@@ -21,32 +19,6 @@ std::string pdf_date(Time time) {
                 static_cast<int>(clock.seconds().count()));
   return out;
 }
-
-/// Everything but the hole, in three pieces: the file, the update before the hole, the update behind it.
-class PiecesContent final : public ContentSource {
- public:
-  explicit PiecesContent(std::array<ByteView, 3> pieces) : pieces_(pieces) {}
-  Result<std::size_t> read(MutableByteView buffer) override {
-    while (at_ < 3) {
-      const ByteView rest = pieces_[at_].subspan(done_);
-      const std::size_t count = std::min(rest.size(), buffer.size());
-      std::copy_n(rest.begin(), count, buffer.begin());
-      done_ += count;
-      if (count != 0) return count;
-      ++at_;
-      done_ = 0;
-    }
-    return std::size_t{0};
-  }
-  bool rewind() override {
-    at_ = done_ = 0;
-    return true;
-  }
-
- private:
-  std::array<ByteView, 3> pieces_;
-  std::size_t at_ = 0, done_ = 0;
-};
 
 bool is_unsigned(const Field& field) { return field.type == "Sig" && field.dictionary->find("V") == nullptr; }
 
@@ -172,9 +144,13 @@ Status add_to_form(const Document& document, Update& update, Ref field, bool new
 }  // namespace
 
 std::size_t octets_to_reserve(const std::vector<Bytes>& certificate_chain, bool with_timestamp) {
-  std::size_t octets = 4096;
+  constexpr std::size_t kAround = 1536;  // attributes, algorithms, a value of at most 512 octets
+  constexpr std::size_t kToken = 16'384;
+  std::size_t octets = kAround;
   for (const Bytes& one : certificate_chain) octets += one.size();
-  return octets + (with_timestamp ? 16'384 : 0);
+  // The issuer's name stands twice more: who signed, and in the attribute that names the certificate.
+  if (!certificate_chain.empty()) octets += certificate_chain.front().size();
+  return octets + (with_timestamp ? kToken : 0);
 }
 
 Result<Bytes> sign(const Document& document, const SignatureRequest& request, const MakeSignature& make,
@@ -184,14 +160,15 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
     return fail(ErrorKind::not_permitted, "the document is encrypted, and it was not opened with its password");
   }
   const auto all_fields = TRY(fields(document, last));
-  const auto earlier = TRY(signatures(document));
-  Permissions allowed;
-  for (const SignatureValue& one : earlier) TRY(add_permissions(document, last, *one.dictionary, allowed));
+  const Permissions allowed = TRY(permissions(document, all_fields));
   const bool timestamp = request.kind == SignatureKind::timestamp;
   if (allowed.certified == 1u && !timestamp) {
     return fail(ErrorKind::not_permitted, "the document was certified: no further signature is allowed (DocMDP 1)");
   }
-  if (request.certify && !earlier.empty()) {
+  const bool signed_before = std::any_of(all_fields.begin(), all_fields.end(), [](const Field& one) {
+    return one.type == "Sig" && one.dictionary->find("V") != nullptr;
+  });
+  if (request.certify && signed_before) {
     return fail(ErrorKind::not_permitted, "only the first signature can certify a document");
   }
 
@@ -291,8 +268,8 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
       TRY(update.replace(widget_ref, widget));
     }
   } else {
-    const auto all_pages = TRY(pages(document, last));
     const std::size_t number = request.visible ? request.visible->page : 1;
+    const auto all_pages = TRY(pages(document, last, number));
     if (number == 0 || number > all_pages.size()) {
       return fail(ErrorKind::not_found, "there is no page " + std::to_string(number) + ": the document has " +
                                             std::to_string(all_pages.size()));
@@ -345,8 +322,7 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
   std::copy(numbers.begin(), numbers.end(), octets.begin() + static_cast<std::ptrdiff_t>(range));
 
   const ByteView all(octets);
-  PiecesContent content({document.file(), all.first(hole), all.subspan(behind)});
-  const Bytes cms = TRY(make(content));
+  const Bytes cms = TRY(make({document.file(), all.first(hole), all.subspan(behind)}));
   if (cms.size() > request.reserved_octets) {
     return fail(ErrorKind::limit, "the signature needs " + std::to_string(cms.size()) + " octets, " +
                                       std::to_string(request.reserved_octets) + " were reserved");

@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "base/clock.h"
-#include "crypto/content.h"
 #include "crypto/pdf/form.h"
 #include "crypto/pdf/update.h"
 
@@ -36,8 +35,12 @@ struct SignatureRequest {
   std::size_t reserved_octets = 16384;    ///< for the CMS
 };
 
-/// Makes the CMS over everything it reads.
-using MakeSignature = std::function<Result<Bytes>(ContentSource&)>;
+/// What is signed: the file as it was, the update up to its Contents, the update from there on. Aliased.
+struct SignedRange {
+  ByteView file, before, behind;
+};
+/// Makes the CMS over those octets.
+using MakeSignature = std::function<Result<Bytes>(const SignedRange&)>;
 
 /// The update's octets, to be put behind the file's. Fails with not_permitted (earlier signatures forbid it, a locked
 /// field, seed values that cannot be kept), not_found (no such field or page), unsupported, limit (the CMS is larger
@@ -45,7 +48,8 @@ using MakeSignature = std::function<Result<Bytes>(ContentSource&)>;
 Result<Bytes> sign(const Document& document, const SignatureRequest& request, const MakeSignature& make,
                    const ObjectCipher* cipher = nullptr);
 
-/// What a signed update needs room for: a CMS with these certificates, and a time-stamp if one is meant to be in it.
+/// What a signed update needs room for: a CMS with these certificates, the signer's first, and a time-stamp if one is
+/// meant to be in it.
 std::size_t octets_to_reserve(const std::vector<Bytes>& certificate_chain, bool with_timestamp);
 
 }  // namespace karta::crypto::pdf

@@ -24,8 +24,9 @@ bool Update::in_object_stream(Ref ref) const {
 
 Status Update::encrypt_strings(Ref ref, Object& object) const {
   if (object.is(Object::Kind::string)) {
-    const Bytes encrypted = TRY(cipher_->encrypt_string(ref, as_bytes(object.text)));
+    const Bytes encrypted = TRY(cipher_->encrypt_string(ref, octets_of(object)));
     object.text = as_text(encrypted);
+    object.raw = {};
   }
   for (Object& item : object.items) TRY(encrypt_strings(ref, item));
   for (DictionaryEntry& entry : object.entries) {
@@ -52,7 +53,7 @@ Status Update::set(Ref ref, const Object& object, bool verbatim) {
   }
   bodies_[ref] = std::move(body);
   objects_[ref] = object;
-  objects_[ref].raw = {};  // aliases what the caller may drop
+  if (object.is(Object::Kind::stream)) objects_[ref].raw = {};  // aliases what the caller may drop
   return {};
 }
 
@@ -84,12 +85,7 @@ Bytes Update::finish() {
     changed.items[1] = Object::make_string(as_text(ByteView(hash).first(16)));
     trailer.set("ID", changed);
   }
-  trailer.set("Prev", Object::make_integer(static_cast<std::int64_t>(document_.revisions().back().xref)));
-  // The last section's own offset, which for a linearised file is what startxref says, not where its end stands.
-  const std::string_view text = as_text(file);
-  Parser start(file, text.rfind("startxref"));
-  (void)start.keyword("startxref");
-  if (const auto offset = start.integer()) trailer.set("Prev", Object::make_integer(*offset));
+  trailer.set("Prev", Object::make_integer(static_cast<std::int64_t>(document_.last_section())));
 
   if (!last.xref_stream) {
     const std::size_t xref = base + out.size();

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "crypto/cms/ber.h"
-#include "crypto/cms/signed_data.h"
 #include "crypto/cms/timestamp.h"
 #include "crypto/digest.h"
 #include "crypto/pdf/changes.h"
@@ -66,20 +64,6 @@ class RangeDigests {
   std::vector<const pdf::SignatureValue*> signatures_;
   std::map<Hash, std::map<const pdf::SignatureValue*, Bytes>> digests_;
 };
-
-/// The CMS in Contents without its padding, which must be zeros: anything else there is signed by nobody.
-Result<ByteView> without_padding(ByteView contents) {
-  BerReader reader(contents, 0, CmsLimits{}.depth);
-  const BerValue value = TRY(reader.next());
-  for (std::size_t at = value.whole.size(); at < contents.size(); ++at) {
-    if (contents[at] != 0) {
-      return fail(
-          ErrorKind::malformed,
-          "behind the signature, in Contents, stands something that nobody signed, at octet " + std::to_string(at));
-    }
-  }
-  return value.whole;
-}
 
 /// Certificates, CRLs and OCSP answers of the document security store (EN 319 142-1 §5.4.2).
 ValidationEvidence read_store(const PdfFile& file) {
@@ -169,7 +153,7 @@ class PdfValidation {
                 value.fault_offset);
       return broken;
     }
-    const auto cms = without_padding(value.contents);
+    const auto cms = pdf::cms_of(value);
     if (!cms) {
       broken.integrity = Integrity::unparsable;
       add_fault(broken, Verdict::total_failed, SubIndication::format_failure, "pdf-contents", cms.error().message,

@@ -90,10 +90,11 @@ struct Files {
     return must(sign_cms(centre.citizen, source, {.signing_time = SystemClock().now()}));
   }
   Bytes sign_document(const Bytes& octets) {
-    const PdfFile file = must(PdfFile::open(octets));
+    PdfFile file = must(PdfFile::open(octets));
     PadesOptions options;
     options.request.time = SystemClock().now();
-    return must(sign_pades(file, centre.citizen, options));
+    must(sign_pades(file, centre.citizen, options));
+    return to_bytes(file.octets());
   }
 };
 
