@@ -10,16 +10,16 @@
 #include <set>
 
 #include "base/file.h"
-#include "base/random.h"
-#include "card/card_signer.h"
-#include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
-#include "cli/prompt_pins.h"
+#include "cli/secret_input.h"
 #include "cli/sign_services.h"
+#include "cli/signature_file.h"
+#include "cli/signing_key.h"
 #include "crypto/ades/cades.h"
 #include "crypto/ades/pades.h"
 #include "crypto/cms/sign.h"
+#include "crypto/cms/signed_data.h"
 #include "crypto/pdf/stamp.h"
 #include "crypto/pem.h"
 #include "crypto/x509/certificate.h"
@@ -29,76 +29,130 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What is done with each file.
+enum class Deed { sign, add, raise, counter_sign, join };
+
 struct Arguments {
   std::vector<std::string> files;
-  std::string key = "everyday";
-  std::string reader;
+  KeyArguments key;
   std::string folder;
+  std::string content;
   std::string format = "auto";
   std::string level;
+  std::string algorithm;
   std::string visible;
   std::string reason, place, field;
   std::string qr;
+  std::string join;
+  std::size_t signer = 0;  // the one to be counter-signed, counted from 1; 0: the only one
   unsigned certify = 0;
   int document_password = -1;
   bool enveloping = false;
+  bool add = false, raise = false, renew = false, counter_sign = false;
   bool json = false;
-  SecretOptions secret;
   ServiceArguments services;
+
+  Deed deed() const {
+    if (add) return Deed::add;
+    if (raise || renew) return Deed::raise;
+    if (counter_sign) return Deed::counter_sign;
+    return join.empty() ? Deed::sign : Deed::join;
+  }
+  bool needs_key() const { return deed() != Deed::raise && deed() != Deed::join; }
 };
 
-/// A PDF is held in memory: parsed once, and written out with its update behind it.
-constexpr std::size_t kMostDocument = std::size_t{1} << 30;
-
 struct Job {
-  std::string file;
+  std::string file;                 ///< as it was named
+  fs::path input;                   ///< a document, or a file with a signature
+  std::optional<fs::path> content;  ///< of a detached signature there is already
   fs::path output;
+  bool over = false;  ///< `output` takes the place of what is there
   bool pdf = false;
   std::optional<Error> error;
   bool done = false;
 };
 
-Result<bool> is_pdf(const std::string& file) {
-  auto content = TRY(crypto::FileContent::open(file));
-  Bytes head(512);
-  std::size_t size = 0;
-  while (size < head.size()) {
-    const std::size_t got = TRY(content.read(MutableByteView(head).subspan(size)));
-    if (got == 0) break;
-    size += got;
-  }
-  return crypto::sniff(ByteView(head).first(size)) == crypto::FileKind::pdf;
-}
-
 /// Everything that can be wrong with a file is found before the card or a PIN is asked for.
-Result<Job> check_job(const std::string& file, const Arguments& given, std::set<fs::path>& outputs) {
-  const fs::path input(file);
-  Job job{file, {}, false, {}, false};
-  // Looked into for PDFs only: a pipe can be read once.
-  TRY(crypto::FileContent::open(input));  // there, readable, no folder
+Status check_output(Job& job, std::set<fs::path>& outputs, const std::string& hint) {
   std::error_code ignored;
-  if (given.format != "cades" && fs::is_regular_file(input, ignored)) job.pdf = TRY(is_pdf(file));
-  if (given.format == "pades" && !job.pdf) return fail(ErrorKind::unsupported, "this is no PDF document");
-  if (given.enveloping) job.pdf = false;
-  fs::path output = given.folder.empty() ? input : fs::path(given.folder) / input.filename();
-  if (job.pdf) {
-    output.replace_filename(input.stem().string() + "-signed" + input.extension().string());
-  } else {
-    output += given.enveloping ? ".p7m" : ".p7s";
+  if ((!job.over && fs::exists(fs::symlink_status(job.output, ignored))) ||
+      !outputs.insert(fs::absolute(job.output).lexically_normal()).second) {
+    return fail(ErrorKind::already_exists, "\"" + job.output.string() + "\" is there already", hint);
   }
-  if (fs::exists(fs::symlink_status(output, ignored)) ||
-      !outputs.insert(fs::absolute(output).lexically_normal()).second) {
-    return fail(ErrorKind::already_exists, "\"" + output.string() + "\" is there already",
-                "move it away first: karta-sign never overwrites");
-  }
-  const fs::path folder = output.has_parent_path() ? output.parent_path() : fs::path(".");
+  const fs::path folder = job.output.has_parent_path() ? job.output.parent_path() : fs::path(".");
   if (::access(folder.c_str(), W_OK | X_OK) != 0) {
     return fail(errno == EROFS || errno == EACCES ? ErrorKind::not_permitted : ErrorKind::io,
                 "cannot write to \"" + folder.string() + "\": " + std::strerror(errno),
                 "name a folder for the signatures: --output-dir FOLDER");
   }
-  job.output = std::move(output);
+  return {};
+}
+
+fs::path placed(const fs::path& file, const Arguments& given) {
+  return given.folder.empty() ? file : fs::path(given.folder) / file.filename();
+}
+
+Result<Job> check_new_signature(const std::string& file, const Arguments& given, std::set<fs::path>& outputs) {
+  Job job;
+  job.file = file;
+  job.input = file;
+  // Looked into for PDFs only: a pipe can be read once.
+  TRY(crypto::FileContent::open(job.input));  // there, readable, no folder
+  std::error_code ignored;
+  if (given.format != "cades" && !given.enveloping && fs::is_regular_file(job.input, ignored)) {
+    job.pdf = TRY(kind_of_file(job.input)) == crypto::FileKind::pdf;
+  }
+  if (given.format == "pades" && !job.pdf) return fail(ErrorKind::unsupported, "this is no PDF document");
+  job.output = placed(job.input, given);
+  if (job.pdf) {
+    job.output.replace_filename(job.input.stem().string() + "-signed" + job.input.extension().string());
+  } else {
+    job.output += given.enveloping ? ".p7m" : ".p7s";
+  }
+  TRY(check_output(job, outputs,
+                   job.pdf ? "move it away first: karta-sign never overwrites"
+                           : "`karta-sign --add` puts your signature beside those in it; nothing is overwritten"));
   return job;
+}
+
+Result<Job> check_signed_file(const std::string& file, const Arguments& given, std::set<fs::path>& outputs) {
+  Job job;
+  job.file = file;
+  job.input = file;
+  const crypto::FileKind kind = TRY(kind_of_file(job.input));
+  if (is_cms(kind)) {
+    job.content = content_beside(job.input, given.content);
+  } else {
+    std::error_code ignored;
+    bool found = false;
+    for (const char* const suffix : {".p7s", ".sig"}) {
+      fs::path beside = job.input;
+      beside += suffix;
+      if (found || !fs::is_regular_file(beside, ignored)) continue;
+      found = true;
+      job.content = job.input;
+      job.input = beside;
+    }
+    job.pdf = !found && kind == crypto::FileKind::pdf;
+    if (!found && !job.pdf) {
+      return fail(ErrorKind::not_found, "there is no signature: neither in the file, nor beside it in \"" +
+                                            job.input.filename().string() + ".p7s\"");
+    }
+  }
+  if (job.pdf && (given.deed() == Deed::counter_sign || given.deed() == Deed::join)) {
+    return fail(ErrorKind::unsupported, "this is not done with PDF documents",
+                "a further signature of a PDF signs those before it: karta-sign --add");
+  }
+  job.output = placed(job.input, given);
+  // What is there stays, octet for octet, in what takes its place.
+  job.over = given.folder.empty();
+  TRY(check_output(job, outputs, "choose another folder: karta-sign never overwrites"));
+  return job;
+}
+
+Result<Job> check_job(const std::string& file, const Arguments& given, std::set<fs::path>& outputs) {
+  return given.deed() == Deed::sign ? check_new_signature(file, given, outputs)
+                                    : check_signed_file(file, given, outputs);
 }
 
 // "page,x,y,width,height" in points from the lower left corner
@@ -123,6 +177,7 @@ Result<crypto::pdf::Placement> parse_placement(const std::string& text) {
 
 struct Signing {
   crypto::SignatureLevel level = crypto::SignatureLevel::b_b;
+  std::optional<crypto::AlgorithmId> algorithm;  // absent: the key's first one
   SignServices services;
   std::optional<crypto::pdf::Placement> visible;
   SecretBytes document_password;
@@ -142,41 +197,116 @@ crypto::pdf::Stamp stamp_of(const Arguments& given, const crypto::Certificate& c
   return out;
 }
 
-Result<Bytes> sign_document(crypto::Signer& signer, const crypto::Certificate& certificate, const Job& job,
-                            const Arguments& given, const Signing& signing) {
-  Bytes octets = TRY(read_file(job.file, kMostDocument));
-  const auto file = TRY(crypto::PdfFile::open(std::move(octets), signing.document_password));
+Status save_document(const crypto::PdfFile& file, const Job& job) {
+  if (!job.over) return file.save_as(job.output);
+  NewFile out = TRY(NewFile::create(job.output, 0644));
+  TRY(out.write(file.octets()));
+  return out.commit_over();
+}
+
+Status sign_document(SigningKey& key, const Job& job, const Arguments& given, const Signing& signing) {
+  auto file = TRY(crypto::PdfFile::open_file(job.input, signing.document_password));
   crypto::PadesOptions options;
   options.level = signing.level;
+  options.algorithm = signing.algorithm;
   options.request.time = SystemClock().now();
-  options.request.name = certificate.subject().display();
+  options.request.name = key.certificate().subject().display();
   options.request.reason = given.reason;
   options.request.place = given.place;
   options.request.field = given.field;
   options.request.visible = signing.visible;
-  options.request.appearance = crypto::pdf::draw_stamp(stamp_of(given, certificate, options.request.time));
+  options.request.appearance = crypto::pdf::draw_stamp(stamp_of(given, key.certificate(), options.request.time));
   if (given.certify != 0) options.request.certify = given.certify;
-  return crypto::sign_pades(file, signer, options, signing.services.services);
+  TRY(crypto::sign_pades(file, key.signer(), options, signing.services.services));
+  return save_document(file, job);
 }
 
-Result<Bytes> sign_content(crypto::Signer& signer, const Job& job, const Arguments& given, const Signing& signing) {
-  auto content = TRY(crypto::FileContent::open(job.file));
-  crypto::CmsSignOptions options;
-  options.form = given.enveloping ? crypto::CmsForm::enveloping : crypto::CmsForm::detached;
-  options.signing_time = SystemClock().now();
-  const Bytes basic = TRY(crypto::sign_cms(signer, content, options));
-  if (signing.level == crypto::SignatureLevel::b_b) return basic;
-  if (!given.enveloping && signing.level == crypto::SignatureLevel::b_lta && !content.rewind()) {
-    return fail(ErrorKind::usage, "level B-LTA reads the content twice, which a pipe cannot");
+Status raise_document(const Job& job, const Signing& signing) {
+  auto file = TRY(crypto::PdfFile::open_file(job.input, signing.document_password));
+  TRY(crypto::raise_pades(file, signing.level, signing.services.services));
+  return save_document(file, job);
+}
+
+Status sign_content(SigningKey& key, const Job& job, const Arguments& given, const Signing& signing) {
+  auto content = TRY(crypto::FileContent::open(job.input));
+  if (given.enveloping) {
+    const fs::path folder = job.output.has_parent_path() ? job.output.parent_path() : fs::path(".");
+    content = TRY(readable_twice(std::move(content), folder));
   }
-  return crypto::raise_cms(basic, given.enveloping ? nullptr : &content, signing.level, signing.services.services);
+  const crypto::SignatureServices& services = signing.services.services;
+  crypto::CmsSignOptions options;
+  options.algorithm = signing.algorithm;
+  auto one = TRY(crypto::CmsSigning::prepare(key.signer(), options));
+  return sign_into(job.output, one, content, given.enveloping, {{services.hash}},
+                   [&](const Bytes& signature, const crypto::ContentDigests& digests) {
+                     return crypto::raise_cms_digest(signature, digests.function(), signing.level, services);
+                   });
 }
 
-Status sign_one(crypto::Signer& signer, const crypto::Certificate& certificate, const Job& job, const Arguments& given,
-                const Signing& signing) {
-  const Bytes signature = job.pdf ? TRY(sign_document(signer, certificate, job, given, signing))
-                                  : TRY(sign_content(signer, job, given, signing));
-  return write_new_file(job.output, signature, 0644);
+/// Which signer is to be counter-signed.
+Result<std::size_t> position_of(const Bytes& signature, std::size_t wanted) {
+  const auto data = TRY(crypto::SignedData::parse(signature));
+  if (wanted == 0 && data.signers.size() == 1) return std::size_t{0};
+  if (wanted >= 1 && wanted <= data.signers.size()) return wanted - 1;
+  return fail(ErrorKind::usage, "the file has " + std::to_string(data.signers.size()) + " signers",
+              "say which one: --signer N, counted from 1");
+}
+
+/// Works on a CMS signature that is there already.
+Status change_signature(SigningKey* key, const Job& job, const Arguments& given, const Signing& signing) {
+  auto file = TRY(SignatureFile::open(job.input, job.content));
+  const crypto::SignatureServices& services = signing.services.services;
+  const bool raises = given.deed() == Deed::raise;
+  std::optional<crypto::CmsSigning> another;
+  if (given.deed() == Deed::add) {
+    crypto::CmsSignOptions options;
+    options.algorithm = signing.algorithm;
+    another = TRY(crypto::CmsSigning::prepare(key->signer(), options));
+  }
+  // Only an archive time-stamp reaches as far as the content.
+  if (file.has_content() || !raises || signing.level == crypto::SignatureLevel::b_lta) {
+    std::vector<crypto::Hash> hashes = {services.hash};
+    if (another) hashes.push_back(another->hash());
+    TRY(file.check(hashes));
+  }
+  switch (given.deed()) {
+    case Deed::add: {
+      const Bytes added = TRY(another->sign(*file.digests().find(another->hash()), SystemClock().now()));
+      file.replace_signature(TRY(crypto::join_cms(file.signature(), added)));
+      break;
+    }
+    case Deed::counter_sign: {
+      const std::size_t position = TRY(position_of(file.signature(), given.signer));
+      file.replace_signature(
+          TRY(crypto::counter_sign_cms(file.signature(), position, key->signer(), SystemClock().now())));
+      break;
+    }
+    case Deed::join: {
+      auto other = TRY(SignatureFile::open(given.join, file.enveloping() ? std::nullopt : job.content));
+      TRY(other.check({{services.hash}}));
+      if (*other.digests().find(services.hash) != *file.digests().find(services.hash)) {
+        return fail(ErrorKind::usage, "\"" + given.join + "\" signs another content");
+      }
+      file.replace_signature(TRY(crypto::join_cms(file.signature(), other.signature())));
+      break;
+    }
+    case Deed::sign:
+    case Deed::raise:
+      break;
+  }
+  if (signing.level != crypto::SignatureLevel::b_b) {
+    const crypto::DigestOf digest = file.hashed() ? file.digests().function() : crypto::DigestOf{};
+    file.replace_signature(TRY(crypto::raise_cms_digest(file.signature(), digest, signing.level, services)));
+  }
+  return file.write(job.output, job.over);
+}
+
+Status do_job(SigningKey* key, const Job& job, const Arguments& given, const Signing& signing) {
+  if (job.pdf) {
+    return given.deed() == Deed::raise ? raise_document(job, signing) : sign_document(*key, job, given, signing);
+  }
+  return given.deed() == Deed::sign ? sign_content(*key, job, given, signing)
+                                    : change_signature(key, job, given, signing);
 }
 
 /// What was asked for, made of words; the services, opened.
@@ -184,25 +314,41 @@ Result<Signing> prepare(const Arguments& given) {
   Signing out;
   out.services = TRY(open_services(given.services));
   const auto& services = out.services.services;
-  if (given.level.empty()) {
+  const std::string wanted = given.renew ? "B-LTA" : given.level;
+  if (given.deed() == Deed::join || given.deed() == Deed::counter_sign) {
+    // What is only added to stays at the level it has, unless another one is asked for.
+    if (wanted.empty()) return out;
+  }
+  if (wanted.empty()) {
     out.level = services.timestamps == nullptr   ? crypto::SignatureLevel::b_b
                 : services.revocation == nullptr ? crypto::SignatureLevel::b_t
                                                  : crypto::SignatureLevel::b_lt;
+    if (given.deed() == Deed::raise && out.level == crypto::SignatureLevel::b_b) {
+      return fail(ErrorKind::usage, "there is nothing to raise a signature with",
+                  "name a time-stamp service, and revocation data for B-LT: karta-sign --help");
+    }
     if (out.level != crypto::SignatureLevel::b_lt && !given.json) {
       say("signing at level " + std::string(crypto::name_of(out.level)) + ": no " +
           (services.timestamps == nullptr ? "time-stamp service" : "revocation data") + " was given");
     }
   } else {
-    const auto level = crypto::find_signature_level(given.level);
-    if (!level) return fail(ErrorKind::usage, "\"" + given.level + "\" is no level: B-B, B-T, B-LT or B-LTA");
+    const auto level = crypto::find_signature_level(wanted);
+    if (!level) return fail(ErrorKind::usage, "\"" + wanted + "\" is no level: B-B, B-T, B-LT or B-LTA");
     out.level = *level;
     if (*level >= crypto::SignatureLevel::b_t && services.timestamps == nullptr) {
-      return fail(ErrorKind::usage, "level " + given.level + " needs a time-stamp service",
+      return fail(ErrorKind::usage, "level " + wanted + " needs a time-stamp service",
                   "name one: --timestamp-program 'curl -sf -H \"Content-Type: application/timestamp-query\" "
                   "--data-binary @- URL'");
     }
     if (*level >= crypto::SignatureLevel::b_lt && services.revocation == nullptr) {
-      return fail(ErrorKind::usage, "level " + given.level + " needs revocation data", "give CRLs: --revocation FILE");
+      return fail(ErrorKind::usage, "level " + wanted + " needs revocation data", "give CRLs: --revocation FILE");
+    }
+  }
+  if (!given.algorithm.empty()) {
+    out.algorithm = crypto::find_algorithm(given.algorithm);
+    if (!out.algorithm) {
+      return fail(ErrorKind::usage, "\"" + given.algorithm + "\" is no algorithm",
+                  "rsa-pss-sha256, ecdsa-sha384 and the like; left out, the key's own default");
     }
   }
   if (!given.visible.empty()) out.visible = TRY(parse_placement(given.visible));
@@ -220,6 +366,7 @@ bool ends_the_run(ErrorKind kind) {
     case ErrorKind::already_exists:
     case ErrorKind::not_found:
     case ErrorKind::not_permitted:
+    case ErrorKind::invalid_signature:
     case ErrorKind::io:
     case ErrorKind::limit:
     case ErrorKind::malformed:
@@ -230,11 +377,28 @@ bool ends_the_run(ErrorKind kind) {
   }
 }
 
+std::string_view name_of(Deed deed) {
+  switch (deed) {
+    case Deed::sign:
+      return "sign";
+    case Deed::add:
+      return "add";
+    case Deed::raise:
+      return "raise";
+    case Deed::counter_sign:
+      return "counter-sign";
+    case Deed::join:
+      break;
+  }
+  return "join";
+}
+
 void print_results(const std::vector<Job>& jobs, const Arguments& given, const std::string& signer,
                    crypto::SignatureLevel level) {
   if (given.json) {
     Json document = json_document("karta.sign/1");
-    document["key"] = given.key;
+    document["deed"] = name_of(given.deed());
+    if (given.needs_key()) document["key"] = given.key.key;
     document["level"] = crypto::name_of(level);
     if (!signer.empty()) document["signer"] = signer;
     document["files"] = Json::array();
@@ -253,6 +417,12 @@ void print_results(const std::vector<Job>& jobs, const Arguments& given, const s
 }
 
 Result<int> run(const Arguments& given) {
+  if (given.add + (given.raise || given.renew) + given.counter_sign + !given.join.empty() > 1) {
+    return fail(ErrorKind::usage, "--add, --raise, --counter-sign and --join are done one at a time");
+  }
+  if ((!given.content.empty() || !given.join.empty()) && given.files.size() != 1) {
+    return fail(ErrorKind::usage, "--content and --join go with one file");
+  }
   std::vector<Job> jobs;
   std::set<fs::path> outputs;
   int code = 0;
@@ -262,38 +432,39 @@ Result<int> run(const Arguments& given) {
     if (job) {
       jobs.push_back(std::move(*job));
     } else {
-      jobs.push_back({file, {}, false, job.error(), false});
+      Job& refused = jobs.emplace_back();
+      refused.file = file;
+      refused.error = job.error();
       code = report(file, job.error());
     }
   }
 
   std::string signer_name;
   if (std::any_of(jobs.begin(), jobs.end(), [](const Job& job) { return !job.error; })) {
-    auto session = TRY(CardSession::open_issued(given.reader));
-    card::ESignApplication& esign = session->esign();
-    const card::KeyRole role = given.key == "qualified" ? card::KeyRole::qualified : card::KeyRole::signature;
-    const card::CardKey key = TRY(esign.key(role));
-    const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
-    PromptPins pins(*input, given.secret.descriptor >= 0);
-    SystemRandom random;
-    auto signer = TRY(card::CardSigner::make(esign, key, pins, random));
-    const auto certificate = TRY(crypto::Certificate::from_der(signer.certificate_chain().front()));
-    signer_name = certificate.subject().to_text();
-    if (!given.json) say("signing as " + certificate.subject().display() + ", " + given.key + " key");
+    std::unique_ptr<SigningKey> key;
+    if (given.needs_key()) {
+      key = TRY(SigningKey::open(given.key));
+      signer_name = key->certificate().subject().to_text();
+      if (!given.json) {
+        say("signing as " + key->certificate().subject().display() +
+            (given.key.of_card() ? ", " + given.key.key + " key" : std::string()));
+      }
+    }
     std::optional<Progress> progress;
     if (jobs.size() > 1 && !given.json) progress.emplace("files", jobs.size());
     std::uint64_t reached = 0;
     for (Job& job : jobs) {
       if (progress) progress->at(reached++);
       if (job.error) continue;
-      signer.set_subject(fs::path(job.file).filename().string());
-      const Status signed_it = sign_one(signer, certificate, job, given, signing);
-      job.done = signed_it.has_value();
-      if (signed_it) continue;
-      job.error = signed_it.error();
+      if (key != nullptr) key->set_subject(fs::path(job.file).filename().string());
+      const Status done = do_job(key.get(), job, given, signing);
+      job.done = done.has_value();
+      if (done) continue;
+      job.error = done.error();
       code = report(job.file, *job.error);
       if (ends_the_run(job.error->kind)) break;
     }
+    if (progress) progress->at(reached);
   }
   print_results(jobs, given, signer_name, signing.level);
   return code;
@@ -304,11 +475,11 @@ Result<int> run(const Arguments& given) {
 void add_sign(CLI::App& app, Run& chosen) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("file", arguments->files, "what to sign")->required();
-  app.add_option("--key", arguments->key, "everyday (PIN1, asked once) or qualified (PIN2, asked for each file)")
-      ->check(CLI::IsMember({"everyday", "qualified"}))
-      ->capture_default_str();
+  add_key_options(app, arguments->key);
   app.add_option("--level", arguments->level,
                  "B-B, B-T, B-LT or B-LTA (default: as high as --timestamp-program and --revocation allow, to B-LT)");
+  app.add_option("--algorithm", arguments->algorithm,
+                 "the signature algorithm, rsa-pss-sha256 for one (default: the key's own)");
   app.add_option("--format", arguments->format, "auto: PDF documents as PAdES, anything else as CAdES")
       ->check(CLI::IsMember({"auto", "cades", "pades"}))
       ->capture_default_str();
@@ -326,11 +497,22 @@ void add_sign(CLI::App& app, Run& chosen) {
   app.add_flag("--enveloping", arguments->enveloping, "put the content into the signature, PDF or not: FILE.p7m");
   app.add_option("--output-dir", arguments->folder, "write signatures here (default: beside each file)")
       ->check(CLI::ExistingDirectory);
+  app.add_flag("--add", arguments->add, "sign what is signed already: add a signer to FILE.p7s, FILE.p7m or a PDF");
+  app.add_flag("--raise", arguments->raise, "raise the signatures of FILE, one's own or foreign, to --level; no key");
+  app.add_flag("--renew", arguments->renew, "raise to B-LTA, once more if it is that: a new archive time-stamp");
+  app.add_flag("--counter-sign", arguments->counter_sign, "sign a signature of FILE.p7s or FILE.p7m");
+  app.add_option("--signer", arguments->signer, "which signature is counter-signed, counted from 1");
+  app.add_option("--join", arguments->join, "take over the signers of this signature of the same content")
+      ->check(CLI::ExistingFile);
+  app.add_option("--content", arguments->content, "what a detached signature signs (default: FILE without .p7s)")
+      ->check(CLI::ExistingFile);
   add_service_options(app, arguments->services);
-  add_reader_option(app, arguments->reader);
-  add_pin_options(app, arguments->secret, "PIN1 once, or PIN2 for each file");
   app.add_flag("--json", arguments->json, "as karta.sign/1");
-  app.footer("Writes NAME-signed.pdf for a PDF, FILE.p7s beside anything else. Check it with: karta verify FILE");
+  app.footer(
+      "Writes NAME-signed.pdf for a PDF, FILE.p7s beside anything else, and overwrites nothing. --add, --raise, "
+      "--renew,\n"
+      "--counter-sign and --join put the signature in place of the one there was, which is still in it; with\n"
+      "--output-dir they leave it alone. Check with: karta verify FILE");
   on_call(app, chosen, [arguments] { return run(*arguments); });
 }
 
