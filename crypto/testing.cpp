@@ -60,6 +60,23 @@ optional = ["SN", "GN", "INN"]
 C = "XX"
 )";
 
+const char* const kTsaProfile = R"(
+schema = "karta.certificate-profile/1"
+name = "tsa"
+validity_days = 3000
+key_usage = ["digitalSignature"]
+extended_key_usage = ["timeStamping"]
+critical = ["extKeyUsage"]
+)";
+
+const char* const kResponderProfile = R"(
+schema = "karta.certificate-profile/1"
+name = "ocsp"
+validity_days = 365
+key_usage = ["digitalSignature"]
+extended_key_usage = ["OCSPSigning"]
+)";
+
 Time test_time() { return must(parse_time("2026-06-01T12:00:00Z")); }
 
 const PrivateKey& test_key(KeyType type) {
@@ -116,6 +133,18 @@ Certificate TestCentre::issue(const PublicKey& key, std::string_view profile) {
       .status_index = 42,
       .subject_alternative_names = {GeneralName::email("sample@example.org")}};
   return must(issue_certificate(must(CertificateProfile::from_toml(profile)), request, ca, ca_signer, clock, random));
+}
+
+SoftwareSigner TestCentre::service(std::string_view profile, KeyType key) {
+  SoftwareSigner signer(copy_of(test_key(key)));
+  const FixedClock clock(must(parse_time("2026-01-03")));
+  SystemRandom random;
+  const CertificateRequest request{.subject = must(NameBuilder().add("CN", "Test Service").build()),
+                                   .public_key = signer.public_key()};
+  const Certificate certificate =
+      must(issue_certificate(must(CertificateProfile::from_toml(profile)), request, ca, ca_signer, clock, random));
+  signer.set_certificate_chain({certificate.der(), ca.der(), root.der()});
+  return signer;
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -33,6 +33,8 @@ PrivateKey copy_of(const PrivateKey& key);
 extern const char* const kRootProfile;
 extern const char* const kCaProfile;
 extern const char* const kCitizenProfile;
+extern const char* const kTsaProfile;        ///< 3000 days
+extern const char* const kResponderProfile;  ///< OCSP, 365 days
 
 /// Root, issuing CA, and a citizen's signing key, all made by x509/issue. Root and CA have keys of one type.
 struct TestCentre {
@@ -40,6 +42,10 @@ struct TestCentre {
 
   /// A certificate by the issuing CA; the subject is a made-up citizen.
   Certificate issue(const PublicKey& key, std::string_view profile = kCitizenProfile);
+
+  /// A service under the issuing CA: a key with a certificate of this profile; the CA stands in the chain, then the
+  /// root.
+  SoftwareSigner service(std::string_view profile, KeyType key = KeyType::p256);
 
   SoftwareSigner root_signer, ca_signer;
   Certificate root, ca;

@@ -14,25 +14,8 @@ using testing::test_key;
 using testing::test_time;
 using testing::TestCentre;
 
-const char* const kTsaProfile = R"(
-schema = "karta.certificate-profile/1"
-name = "tsa"
-validity_days = 1000
-key_usage = ["digitalSignature"]
-extended_key_usage = ["timeStamping"]
-critical = ["extKeyUsage"]
-)";
-
 class TimeStamp : public ::testing::Test {
  protected:
-  TimeStamp() : signer_(testing::copy_of(test_key(KeyType::p256))), clock_(test_time()) {
-    const FixedClock then(must(parse_time("2026-01-03")));
-    const CertificateRequest request{.subject = must(NameBuilder().add("CN", "Test TSA").build()),
-                                     .public_key = signer_.public_key()};
-    certificate_ = must(issue_certificate(must(CertificateProfile::from_toml(kTsaProfile)), request, centre_.ca,
-                                          centre_.ca_signer, then, random_));
-    signer_.set_certificate_chain({certificate_->der(), centre_.ca.der(), centre_.root.der()});
-  }
   TimeStampAuthority authority(TimeStampAuthority::Options options = {}) {
     if (options.policy.empty()) options.policy = "2.999.3";
     return must(TimeStampAuthority::create(signer_, options, clock_, random_));
@@ -44,10 +27,10 @@ class TimeStamp : public ::testing::Test {
   }
 
   TestCentre centre_;
-  SoftwareSigner signer_;
-  FixedClock clock_;
+  SoftwareSigner signer_ = centre_.service(testing::kTsaProfile);
+  const Certificate certificate_ = must(Certificate::from_der(signer_.certificate_chain().front()));
+  FixedClock clock_{test_time()};
   SystemRandom random_;
-  std::optional<Certificate> certificate_;
   MessageImprint imprint_ = imprint_of(Hash::sha256, as_bytes("a contract"));
 };
 
@@ -65,7 +48,7 @@ TEST_F(TimeStamp, IsAskedForGrantedAndVerified) {
   ASSERT_TRUE(verdict) << verdict.error().message;
   EXPECT_EQ(verdict->signer, certificate_);
   // Later, when the certificate expired, it needs proof from elsewhere.
-  const auto late = verify(token, must(parse_time("2029-06-01")));
+  const auto late = verify(token, must(parse_time("2035-01-01")));
   EXPECT_THAT(late.error().message, HasSubstr("expired"));
 }
 
@@ -124,13 +107,7 @@ TEST_F(TimeStamp, EveryOctetCounts) {
 
 TEST_F(TimeStamp, EveryKeyAndHash) {
   for (const KeyType type : {KeyType::p384, KeyType::rsa_2048, KeyType::ed25519}) {
-    SoftwareSigner signer(testing::copy_of(test_key(type)));
-    const FixedClock then(must(parse_time("2026-01-03")));
-    const CertificateRequest request{.subject = must(NameBuilder().add("CN", "Test TSA").build()),
-                                     .public_key = signer.public_key()};
-    const Certificate certificate = must(issue_certificate(must(CertificateProfile::from_toml(kTsaProfile)), request,
-                                                           centre_.ca, centre_.ca_signer, then, random_));
-    signer.set_certificate_chain({certificate.der()});
+    SoftwareSigner signer = centre_.service(testing::kTsaProfile, type);
     TimeStampAuthority tsa = must(TimeStampAuthority::create(signer, {.policy = "2.999.3"}, clock_, random_));
     imprint_ = imprint_of(Hash::sha512, as_bytes("a contract"));
     const auto verdict = verify(must(TimeStampToken::from_der(must(tsa.stamp(imprint_)))));

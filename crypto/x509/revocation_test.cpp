@@ -16,14 +16,6 @@ using testing::test_key;
 using testing::test_time;
 using testing::TestCentre;
 
-const char* const kResponderProfile = R"(
-schema = "karta.certificate-profile/1"
-name = "ocsp"
-validity_days = 365
-key_usage = ["digitalSignature"]
-extended_key_usage = ["OCSPSigning"]
-)";
-
 class Revocation : public ::testing::Test {
  protected:
   CrlContent content(std::uint64_t number = 7) {
@@ -56,19 +48,6 @@ class Revocation : public ::testing::Test {
     out.add(by_root());
     for (Crl& crl : crls) out.add(std::move(crl));
     return out;
-  }
-
-  /// A key with a responder's certificate by the issuing CA.
-  SoftwareSigner responder_signer(std::string_view profile = kResponderProfile) {
-    SoftwareSigner signer(testing::copy_of(test_key(KeyType::p256)));
-    const FixedClock clock(must(parse_time("2026-01-03")));
-    SystemRandom random;
-    const CertificateRequest request{.subject = must(NameBuilder().add("CN", "Responder").build()),
-                                     .public_key = signer.public_key()};
-    const Certificate certificate = must(issue_certificate(must(CertificateProfile::from_toml(profile)), request,
-                                                           centre_.ca, centre_.ca_signer, clock, random));
-    signer.set_certificate_chain({certificate.der()});
-    return signer;
   }
 
   TestCentre centre_;
@@ -268,7 +247,7 @@ TEST_F(Revocation, OcspAnswersAreJudged) {
     if (equal(serial, centre_.citizen_certificate.serial())) return state;
     return OcspState{};
   };
-  SoftwareSigner delegate = responder_signer();
+  SoftwareSigner delegate = centre_.service(testing::kResponderProfile);
   for (Signer* signer : {static_cast<Signer*>(&centre_.ca_signer), static_cast<Signer*>(&delegate)}) {
     state = {OcspCertificateStatus::good, {}, {}};
     OcspResponder responder = must(OcspResponder::create(centre_.ca, *signer, lookup, clock));
