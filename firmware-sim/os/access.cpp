@@ -27,6 +27,8 @@ bool System::channel_satisfies(const File& file, const ChannelRule& rule) {
       return channel_is(ChannelKind::eac) && security.has_right(rule.right);
     case ChannelCondition::terminal:
       return channel_password() != Password::none && security.terminal() != TerminalType::none;
+    case ChannelCondition::sector:
+      return channel_is(ChannelKind::eac) && security.has_sector_right(rule.right);
     case ChannelCondition::never:
       break;
   }

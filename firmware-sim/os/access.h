@@ -16,6 +16,7 @@ enum class Right : u8 {
   remove = 2,      // any file; life-cycle changes too
   use = 0,         // key EF: sign, decipher, agree
   generate = 3,    // key EF
+  debit = 4,       // ledger: under the nibble of reading, and a channel rule of its own
   create_df = 0,   // MF, DF
   create_ef = 1,   // MF, DF
   initialise = 2,  // MF: wipe
@@ -25,7 +26,7 @@ struct AccessRules {
   u8 octets[3] = {0, 0, 0};
 
   u8 nibble(Right right) const {
-    const u8 index = static_cast<u8>(right);
+    const u8 index = static_cast<u8>(right == Right::debit ? Right::read : right);
     return index % 2 == 0 ? octets[index / 2] >> 4 : octets[index / 2] & 0x0F;
   }
 };
@@ -40,6 +41,7 @@ enum class ChannelCondition : u8 {
   channel = 0x02,   // any channel, on either interface
   role = 0x03,      // an authentication terminal after chip authentication, with the right
   terminal = 0x04,  // any terminal after terminal authentication
+  sector = 0x05,    // an authentication terminal after chip authentication, with the right of its sector
   never = 0x0F,
 };
 constexpr u8 kOrIssuer = 0x80;  // added to a condition: or the channel of who administers the file
@@ -47,7 +49,7 @@ constexpr u8 kAnyRight = 0xFF;
 
 struct ChannelRule {
   u8 octet = 0x00;       // condition, perhaps with kOrIssuer
-  u8 right = kAnyRight;  // bit of the authorisation (TR-03110-4), with `role`
+  u8 right = kAnyRight;  // bit of the authorisation (TR-03110-4) with `role`, of the sector's rights with `sector`
 
   ChannelCondition condition() const { return static_cast<ChannelCondition>(octet & 0x0F); }
   bool is_default() const { return octet == 0x00; }
@@ -55,9 +57,10 @@ struct ChannelRule {
 
 struct ChannelRules {
   ChannelRule read;    // reading an EF, using a key; of a DF: being seen in plain over contactless
-  ChannelRule update;  // updating an EF; generating and importing a key
+  ChannelRule update;  // updating an EF, opening a ledger for a credit; generating and importing a key
+  ChannelRule debit;   // opening a ledger for a debit
 
-  bool is_default() const { return read.is_default() && update.is_default(); }
+  bool is_default() const { return read.is_default() && update.is_default() && debit.is_default(); }
 };
 
 // Passwords of PACE by their reference (TR-03110-3 table B.2).
@@ -101,12 +104,13 @@ class SecurityState {
     forget_terminal();
   }
   // Terminal authentication has succeeded. The rights sleep until chip authentication has, too.
-  void prove_terminal(TerminalType type, u64 rights) {
+  void prove_terminal(TerminalType type, u64 rights, u16 sector_rights) {
     terminal_ = type;
     rights_ = rights;
+    sector_rights_ = sector_rights;
     chip_authenticated_ = false;
   }
-  void forget_terminal() { prove_terminal(TerminalType::none, 0); }
+  void forget_terminal() { prove_terminal(TerminalType::none, 0, 0); }
   void authenticate_chip() { chip_authenticated_ = terminal_ != TerminalType::none; }
 
   Password password() const { return password_; }
@@ -118,6 +122,11 @@ class SecurityState {
     return chip_authenticated_ && terminal_ == TerminalType::authentication &&
            (bit == kAnyRight || (bit < 64 && (rights_ >> bit & 1U) != 0));
   }
+  // An effective right of its sector (health, transit, departments).
+  bool has_sector_right(u8 bit) const {
+    return chip_authenticated_ && terminal_ == TerminalType::authentication && bit < 16 &&
+           (sector_rights_ >> bit & 1U) != 0;
+  }
 
  private:
   u16 verified_ = 0;  // bit n: reference data n of the e-signature application
@@ -126,6 +135,7 @@ class SecurityState {
   bool chip_authenticated_ = false;
   TerminalType terminal_ = TerminalType::none;
   u64 rights_ = 0;  // effective, bit 0 the lowest of the CHAT's last octet
+  u16 sector_rights_ = 0;
 };
 
 }  // namespace karta::os

@@ -55,18 +55,31 @@ constexpr CommandRow kCommands[] = {
     {.ins = 0x82, .handler = external_authenticate},
     {.ins = 0x84, .handler = get_challenge, .plain_over_air = true},
     {.ins = 0x86, .handler = general_authenticate, .chaining = true, .plain_over_air = true},
+    {.ins = 0x88, .handler = internal_authenticate, .plain_over_air = true},
     {.ins = 0xA4, .handler = select_file, .last_life = CardLife::locked, .plain_over_air = true},
     {.ins = 0xB0, .handler = read_binary, .plain_over_air = true},
+    {.ins = 0xB2, .handler = read_record, .plain_over_air = true},
     {.ins = 0xCA, .handler = get_data, .last_life = CardLife::terminated},
     {.ins = 0xD6, .handler = update_binary, .chaining = true},
     {.ins = 0xDA, .handler = put_data, .chaining = true, .after_issue = AfterIssue::issuer_secret},
+    {.ins = 0xDC, .handler = update_record},
     {.ins = 0xE0, .handler = create_file, .chaining = true, .after_issue = AfterIssue::session_objects},
+    {.ins = 0xE2, .handler = append_record},
     {.ins = 0xE4, .handler = delete_file, .class_a0 = true, .after_issue = AfterIssue::session_objects},
     {.ins = 0xE6, .handler = terminate_df, .after_issue = AfterIssue::issuer},
     {.ins = 0xE8, .handler = terminate_ef, .after_issue = AfterIssue::issuer},
 
     {.cls = CommandClass::global_platform, .ins = 0x20, .handler = verify_auxiliary_data},
+    {.cls = CommandClass::global_platform, .ins = 0x32, .handler = open_ledger, .plain_over_air = true},
+    {.cls = CommandClass::global_platform, .ins = kInsCommit, .handler = commit_ledger, .plain_over_air = true},
+    {.cls = CommandClass::global_platform, .ins = kInsRatify, .handler = ratify_ledger, .plain_over_air = true},
     {.cls = CommandClass::global_platform, .ins = 0x50, .handler = initialize_update, .last_life = CardLife::locked},
+    {.cls = CommandClass::global_platform, .ins = 0x52, .handler = prepare_terminal},
+    {.cls = CommandClass::global_platform, .ins = kInsCheck, .handler = check_opening, .chaining = true},
+    {.cls = CommandClass::global_platform, .ins = kInsAuthorise, .handler = authorise_commit},
+    {.cls = CommandClass::global_platform, .ins = kInsConfirm, .handler = confirm_commit},
+    {.cls = CommandClass::global_platform, .ins = 0x5A, .handler = compute_settlement_code},
+    {.cls = CommandClass::global_platform, .ins = 0x5C, .handler = derive_for_issuing},
     {.cls = CommandClass::global_platform,
      .ins = 0x82,
      .handler = external_authenticate_scp03,
@@ -262,6 +275,7 @@ std::size_t Card::process(ByteView command, ByteSpan response) {
   }
   if (!reply_.ok()) sw = Sw::no_diagnosis;  // an answer longer than the buffer is the card's own fault
   if (!keeps_data(sw)) drop_reply();
+  if (sw != Sw::ok) system_.ledger_session.end();
   wipe(memory);  // opened data, or a PIN in plain
 
   // A status word alone is protected in the terminal's memory, since the card's own may hold the parts of a chain.
@@ -328,6 +342,10 @@ Sw Card::dispatch(ByteView apdu, ByteSpan memory, Exchange& exchange) {
   // Challenges die with any other command (behaviour 19).
   if (!formed || !is_external_authenticate(command)) system_.channel.drop_prepared();
   if (!belongs_to_terminal_authentication(command)) system_.terminal.drop_challenge();
+  // So does an opened ledger, and what a security module works on for one.
+  if (!formed || !is_global_platform(command.cla) || !system_.ledger_session.continues_with(command.ins)) {
+    system_.ledger_session.end();
+  }
 
   exchange.ne = command.ne;
   exchange.odd = (command.ins & 1) != 0;

@@ -22,6 +22,25 @@ Sw deactivate_file(System& card, const Command& command, Writer& reply);
 Sw terminate_df(System& card, const Command& command, Writer& reply);
 Sw terminate_ef(System& card, const Command& command, Writer& reply);
 
+// record_commands.cpp: 7816-4 section 11.4.
+Sw read_record(System& card, const Command& command, Writer& reply);
+Sw update_record(System& card, const Command& command, Writer& reply);
+Sw append_record(System& card, const Command& command, Writer& reply);
+
+// ledger_commands.cpp: taking from a ledger and putting into it, and its signed statement.
+Sw open_ledger(System& card, const Command& command, Writer& reply);
+Sw commit_ledger(System& card, const Command& command, Writer& reply);
+Sw ratify_ledger(System& card, const Command& command, Writer& reply);
+Sw internal_authenticate(System& card, const Command& command, Writer& reply);
+
+// security_module.cpp: the terminal's side of the same, and what back offices and issuing centres ask for.
+Sw prepare_terminal(System& card, const Command& command, Writer& reply);
+Sw check_opening(System& card, const Command& command, Writer& reply);
+Sw authorise_commit(System& card, const Command& command, Writer& reply);
+Sw confirm_commit(System& card, const Command& command, Writer& reply);
+Sw compute_settlement_code(System& card, const Command& command, Writer& reply);
+Sw derive_for_issuing(System& card, const Command& command, Writer& reply);
+
 // data_objects.cpp: 7816-4 section 11.5, MyEID's objects.
 Sw get_data(System& card, const Command& command, Writer& reply);
 Sw put_data(System& card, const Command& command, Writer& reply);

@@ -6,6 +6,11 @@ namespace {
 // 0.4.0.127.0.7.3.1.2, types of terminals; 0.4.0.127.0.7.3.1.3.2, the terminal's sector (TR-03110-3 C.3).
 constexpr u8 kRoleArc[] = {0x04, 0x00, 0x7F, 0x00, 0x07, 0x03, 0x01, 0x02};
 constexpr u8 kSectorExtension[] = {0x04, 0x00, 0x7F, 0x00, 0x07, 0x03, 0x01, 0x03, 0x02};
+// 1.2.840.113556.1.8000.2554.32106.26952.44991.18976.45155.14854104.125000.2, rights of the sectors health, transit and
+// departments (docs/certificates.md).
+constexpr u8 kSectorRights[] = {0x2A, 0x86, 0x48, 0x86, 0xF7, 0x14, 0x01, 0xBE, 0x40, 0x93, 0x7A, 0x81,
+                                0xFA, 0x6A, 0x81, 0xD2, 0x48, 0x82, 0xDF, 0x3F, 0x81, 0x94, 0x20, 0x82,
+                                0xE0, 0x63, 0x87, 0x8A, 0xCF, 0x58, 0x87, 0xD0, 0x48, 0x02};
 // 0.4.0.127.0.7.2.2.2.2, TA-ECDSA.
 constexpr u8 kEcdsaArc[] = {0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02};
 
@@ -58,6 +63,7 @@ bool find_domain(Hal& hal, ByteView (&parameters)[5], Curve& out) {
 // 65: discretionary data templates, each with the object identifier of its meaning first. Those not known are left
 // alone; of the sectors there is one.
 bool parse_extensions(ByteView rest, CvCertificate& out) {
+  if (!parse_sector_rights(rest, out.sector_rights)) return false;
   bool seen = false;
   while (!rest.empty()) {
     ByteView extension;
@@ -123,6 +129,22 @@ bool parse_chat(ByteView contents, Chat& out) {
   out.role = static_cast<CertificateRole>(authorisation[0] >> 6);
   out.rights = authorisation[0] & 0x3F;
   for (const u8 octet : authorisation.subspan(1)) out.rights = out.rights << 8 | octet;
+  return true;
+}
+
+bool parse_sector_rights(ByteView extensions, u16& out) {
+  out = 0;
+  bool seen = false;
+  while (!extensions.empty()) {
+    ByteView extension;
+    ByteView oid;
+    ByteView bits;
+    if (!take(extensions, 0x73, extension) || !take(extension, 0x06, oid)) return false;
+    if (!equal(oid, kSectorRights)) continue;
+    if (seen || !take(extension, 0x53, bits) || bits.size() != 2 || !extension.empty()) return false;
+    seen = true;
+    out = read_u16(bits.data());
+  }
   return true;
 }
 

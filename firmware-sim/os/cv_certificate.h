@@ -38,8 +38,13 @@ struct CvCertificate {
   Chat chat;
   ByteView effective;
   ByteView expires;
-  ByteView sectors[2];  // hashes of the terminal's sector keys, empty where not there
+  ByteView sectors[2];    // hashes of the terminal's sector keys, empty where not there
+  u16 sector_rights = 0;  // of health, transit, departments; 0 where not there
 };
+
+// The rights of a sector among extensions, contents of 65: 73 {06 oid 53 bits}, two octets. Zero where they are not
+// there; false where they are not as they must be. Other extensions are left alone.
+bool parse_sector_rights(ByteView extensions, u16& out);
 
 // The digest of a TA-ECDSA algorithm: 2 SHA-224, 3 SHA-256, 4 SHA-384, 5 SHA-512. False for others, SHA-1 among them.
 bool digest_of(u8 algorithm, Digest& out);

@@ -219,15 +219,19 @@ Sw wipe_card(System& card, ByteView data) {
   return card.files.collect();
 }
 
+constexpr u8 kSymmetricKeyObject = 0x8A;
+
 Sw put_key_part(System& card, u8 part, ByteView value) {
   File file;
   KARTA_OS_TRY(card.current_file(file));
-  if (!file.is_key()) return Sw::incompatible_file;
+  if (part == kSymmetricKeyObject ? file.kind != FileKind::aes_key : !file.is_key()) return Sw::incompatible_file;
   KARTA_OS_TRY(card.require_usable(file));
   KARTA_OS_TRY(card.require_administrator(file));
   KARTA_OS_TRY(card.require(file, Right::update));
   if (value.empty()) return Sw::wrong_length;
-  return card.keys.import_part(file, part, value, card.counter_after_change(file.slot));
+  const u16 counter = card.counter_after_change(file.slot);
+  return part == kSymmetricKeyObject ? card.symmetric_keys.import(file, value, counter)
+                                     : card.keys.import_part(file, part, value, counter);
 }
 
 }  // namespace
@@ -244,7 +248,7 @@ Sw get_data(System& card, const Command& command, Writer& reply) {
 // 7816-4 section 11.5.6, PUT DATA.
 Sw put_data(System& card, const Command& command, Writer&) {
   if (command.p1 != 0x01) return Sw::referenced_data_not_found;
-  if (command.p2 >= 0x80 && command.p2 <= 0x89) return put_key_part(card, command.p2, command.data);
+  if (command.p2 >= 0x80 && command.p2 <= kSymmetricKeyObject) return put_key_part(card, command.p2, command.data);
   // Everything else is the card's, and the issuer's to put: a domain's session has no business here.
   if (card.issued() && !card.administers(kIssuer)) return Sw::security_status_not_satisfied;
   if (command.p1_p2() == kWipe) return wipe_card(card, command.data);

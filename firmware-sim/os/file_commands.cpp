@@ -1,6 +1,8 @@
 // Selecting, reading, writing, creating and ending files.
 #include "firmware-sim/os/card_manager.h"
 #include "firmware-sim/os/commands.h"
+#include "firmware-sim/os/key_uses.h"
+#include "firmware-sim/os/ledger_commands.h"
 
 namespace karta::os {
 namespace {
@@ -9,14 +11,21 @@ constexpr u8 kNoFci = 0x0C;
 constexpr u8 kFcp = 0x04;
 constexpr u8 kFci = 0x00;
 
+constexpr u8 kDataCoding = 0x41;  // of records: 7816-4 table 12, as EF.ATR says it of the card
+
 // 7816-4 section 7.4: file control parameters.
-void write_control_parameters(const System& card, const File& file, u16 tag, Writer& reply) {
-  u8 buffer[64];
+Sw write_control_parameters(System& card, const File& file, u16 tag, Writer& reply) {
+  u8 buffer[112];
   Writer fcp{ByteSpan(buffer)};
   fcp.header(file.is_df() ? 0x81 : 0x80, 2);
   fcp.u16_be(file.size);
-  fcp.header(0x82, 1);
+  fcp.header(0x82, file.holds_records() ? 6 : 1);
   fcp.byte(static_cast<u8>(file.kind));
+  if (file.holds_records()) {
+    fcp.byte(kDataCoding);
+    fcp.u16_be(file.record_bytes);
+    fcp.u16_be(file.records);
+  }
   fcp.header(0x83, 2);
   fcp.u16_be(file.id);
   if (file.name_bytes != 0) fcp.object(0x84, file.aid());
@@ -24,15 +33,29 @@ void write_control_parameters(const System& card, const File& file, u16 tag, Wri
   fcp.object(0x86, file.rules.octets);
   if (!file.channel.is_default()) {
     const ChannelRules& rules = file.channel;
-    const u8 objects[] = {0x81, 2, rules.read.octet,   rules.read.right,  //
-                          0x82, 2, rules.update.octet, rules.update.right};
-    fcp.object(0xA1, objects);
+    const u8 objects[] = {0x81, 2, rules.read.octet,   rules.read.right,    //
+                          0x82, 2, rules.update.octet, rules.update.right,  //
+                          0x83, 2, rules.debit.octet,  rules.debit.right};
+    fcp.object(0xA1, ByteView(objects).first(file.kind == FileKind::ledger ? 12 : 8));
+  }
+  if (file.holds_key()) {
+    KeyUses uses;
+    KARTA_OS_TRY(load_uses(card.files, file, uses));
+    if (uses.limited) {
+      fcp.header(0xA3, 6);
+      fcp.header(0x80, 4);
+      u8 left[4];
+      write_u32(left, uses.left);
+      fcp.bytes(left);
+    }
   }
   const bool asleep = file.life == LifeCycle::creation && !card.activated;
   const LifeCycle shown = file.life == LifeCycle::creation && !asleep ? LifeCycle::activated : file.life;
   fcp.header(0x8A, 1);
   fcp.byte(static_cast<u8>(shown));
+  if (file.is_df() && tag == 0x6F) KARTA_OS_TRY(write_ledger_information(card, file, fcp));
   reply.object(tag, fcp.written());
+  return fcp.ok() ? Sw::ok : Sw::no_diagnosis;
 }
 
 // 7816-4 section 11.2.2, table 62, P1 = 00: "Select MF, DF or EF by file identifier": children of the current DF, the
@@ -122,15 +145,17 @@ Sw find_binary(System& card, const Command& command, File& out, std::size_t& off
     if (!card.visible(out)) return Sw::file_not_found;
     offset = command.p1_p2();
   }
-  if (out.kind != FileKind::transparent) return Sw::incompatible_file;
+  if (out.kind != FileKind::transparent && out.kind != FileKind::ledger) return Sw::incompatible_file;
   return card.require_usable(out);
 }
 
-// Tag A1: 81 rule of reading or using, 82 rule of updating or generating; each condition and right.
+// Tag A1: 81 rule of reading or using, 82 rule of updating or generating, 83 rule of debiting a ledger, which is that
+// of reading where it is not there; each condition and right.
 Sw parse_channel_rules(ByteView data, ChannelRules& out) {
+  bool has_debit = false;
   TlvCursor cursor(data);
   for (Tlv object; cursor.next(object);) {
-    if ((object.tag != 0x81 && object.tag != 0x82) || object.value.size() != 2) return Sw::incorrect_data;
+    if (object.tag < 0x81 || object.tag > 0x83 || object.value.size() != 2) return Sw::incorrect_data;
     const ChannelRule rule = {.octet = object.value[0], .right = object.value[1]};
     if ((rule.octet & 0x70) != 0) return Sw::incorrect_data;
     switch (rule.condition()) {
@@ -139,18 +164,67 @@ Sw parse_channel_rules(ByteView data, ChannelRules& out) {
       case ChannelCondition::channel:
       case ChannelCondition::role:
       case ChannelCondition::terminal:
+      case ChannelCondition::sector:
       case ChannelCondition::never:
-        (object.tag == 0x81 ? out.read : out.update) = rule;
+        (object.tag == 0x81 ? out.read : object.tag == 0x82 ? out.update : out.debit) = rule;
+        has_debit = has_debit || object.tag == 0x83;
         break;
       default:
         return Sw::incorrect_data;
     }
   }
+  if (!has_debit) out.debit = out.read;
   return cursor.ok() ? Sw::ok : Sw::incorrect_data;
 }
 
-// What CREATE FILE asks for.
-Sw parse_create(ByteView data, File& file) {
+// Tag 82: descriptor, perhaps the data coding octet, and of record files the size of a record and how many (7816-4
+// table 10; the number may be left to the file's size).
+bool parse_descriptor(ByteView v, File& file) {
+  if (v.empty() || v.size() > 6) return false;
+  file.kind = static_cast<FileKind>(v[0]);
+  if (v.size() <= 2) return !file.holds_records();
+  if (!file.holds_records() || v.size() == 3) return false;
+  const u16 record_bytes = read_u16(&v[2]);
+  const u16 records = v.size() == 6 ? read_u16(&v[4]) : v.size() == 5 ? v[4] : 0;
+  if (record_bytes == 0 || record_bytes > kMaxRecordBytes || records > kMaxRecords) return false;
+  file.record_bytes = static_cast<u8>(record_bytes);
+  file.records = static_cast<u8>(records);
+  return true;
+}
+
+// What CREATE FILE asks for, beside the file itself.
+struct Creation {
+  KeyUses uses;     // tag A3
+  ByteView ledger;  // tag A2
+};
+
+// Tag A3 {80 uses}.
+bool parse_uses(ByteView data, KeyUses& out) {
+  TlvCursor cursor(data);
+  Tlv object;
+  Tlv more;
+  if (!cursor.next(object) || object.tag != 0x80 || object.value.size() != 4 || cursor.next(more) || !cursor.ok()) {
+    return false;
+  }
+  const u32 uses = read_u32(object.value.data());
+  out = {.limited = true, .limit = uses, .left = uses};
+  return uses != 0;
+}
+
+// The objects of a record file agree: its size, where given, is that of all records.
+bool complete_records(File& file, u16 size) {
+  if (file.records == 0) {
+    const std::size_t records = size / file.record_bytes;
+    if (records == 0 || records > kMaxRecords) return false;
+    file.records = static_cast<u8>(records);
+  }
+  const u16 all = static_cast<u16>(file.records * file.record_bytes);
+  if (size != 0 && size != all) return false;
+  file.size = all;
+  return true;
+}
+
+Sw parse_create(ByteView data, File& file, Creation& creation) {
   TlvCursor outer(data);
   Tlv fcp;
   if (!outer.next(fcp) || fcp.tag != 0x62) return Sw::incorrect_data;
@@ -166,9 +240,8 @@ Sw parse_create(ByteView data, File& file) {
         if (v.empty() || v.size() > 2) return Sw::incorrect_data;
         size = v.size() == 2 ? read_u16(v.data()) : v[0];
         break;
-      case 0x82:  // descriptor, perhaps with the data coding octet
-        if (v.empty() || v.size() > 2) return Sw::incorrect_data;
-        file.kind = static_cast<FileKind>(v[0]);
+      case 0x82:
+        if (!parse_descriptor(v, file)) return Sw::incorrect_data;
         break;
       case 0x83:
         if (v.size() != 2) return Sw::incorrect_data;
@@ -190,6 +263,12 @@ Sw parse_create(ByteView data, File& file) {
         break;
       case 0xA1:
         KARTA_OS_TRY(parse_channel_rules(v, file.channel));
+        break;
+      case 0xA2:
+        creation.ledger = v;
+        break;
+      case 0xA3:
+        if (!parse_uses(v, creation.uses)) return Sw::incorrect_data;
         break;
       case 0x88:
         if (v.size() > 1 || (v.size() == 1 && ((v[0] & 0x07) != 0 || v[0] >> 3 > 30))) return Sw::incorrect_data;
@@ -214,7 +293,9 @@ Sw parse_create(ByteView data, File& file) {
   if (!valid_file_id(file.id)) return Sw::incorrect_data;
   if (file.name_bytes != 0 && !file.is_df()) return Sw::incorrect_data;
   file.size = file.is_df() ? 0 : size;
-  if (!has_short_id && file.kind == FileKind::transparent && (file.id & 0x1F) != 0x1F) file.short_id = file.id & 0x1F;
+  if (file.holds_records() && !complete_records(file, size)) return Sw::incorrect_data;
+  if (creation.uses.limited && !file.holds_key()) return Sw::incorrect_data;
+  if (!has_short_id && file.has_short_id() && (file.id & 0x1F) != 0x1F) file.short_id = file.id & 0x1F;
   return Sw::ok;
 }
 
@@ -267,7 +348,7 @@ Sw select_file(System& card, const Command& command, Writer& reply) {
   card.select(file);
   // Without Le nothing is returned: a terminal that wants the parameters asks for them.
   if (information != kNoFci && command.ne != 0) {
-    write_control_parameters(card, file, information == kFcp ? 0x62 : 0x6F, reply);
+    KARTA_OS_TRY(write_control_parameters(card, file, information == kFcp ? 0x62 : 0x6F, reply));
   }
   if (file.life == LifeCycle::terminated) return Sw::file_terminated;
   return file.life == LifeCycle::deactivated ? Sw::file_deactivated : Sw::ok;
@@ -280,8 +361,13 @@ Sw read_binary(System& card, const Command& command, Writer& reply) {
   std::size_t offset = 0;
   KARTA_OS_TRY(find_binary(card, command, file, offset));
   KARTA_OS_TRY(card.require(file, Right::read));
-  if (offset >= file.size) return Sw::wrong_offset;
   std::size_t n = command.ne < reply.room() ? command.ne : reply.room();
+  if (file.kind == FileKind::ledger) {
+    std::size_t total = 0;
+    KARTA_OS_TRY(read_ledger(card, file, offset, n, reply, total));
+    return n > total - offset && !command.le_is_max ? Sw::end_of_file : Sw::ok;
+  }
+  if (offset >= file.size) return Sw::wrong_offset;
   const std::size_t left = file.size - offset;
   const bool short_answer = n > left;
   if (short_answer) n = left;
@@ -296,6 +382,7 @@ Sw update_binary(System& card, const Command& command, Writer&) {
   KARTA_OS_TRY(find_binary(card, command, file, offset));
   KARTA_OS_TRY(card.require(file, Right::update));
   if (command.data.empty()) return Sw::wrong_length;
+  if (file.kind == FileKind::ledger) return update_ledger(card, file, offset, command.data);
   if (offset > file.size) return Sw::wrong_offset;
   if (command.data.size() > file.size - offset) return Sw::not_enough_memory;
   const u16 counter = card.counter_after_change(file.slot);
@@ -312,9 +399,11 @@ Sw update_binary(System& card, const Command& command, Writer&) {
 Sw create_file(System& card, const Command& command, Writer&) {
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   File file;
-  KARTA_OS_TRY(parse_create(command.data, file));
+  Creation creation;
+  KARTA_OS_TRY(parse_create(command.data, file, creation));
   std::size_t pages = 0;
   KeyShape shape;
+  LedgerShape ledger;
   switch (file.kind) {
     case FileKind::df:
       break;
@@ -326,6 +415,19 @@ Sw create_file(System& card, const Command& command, Writer&) {
     case FileKind::ec_key:
       if (!key_shape(file, shape)) return Sw::incorrect_data;
       pages = (shape.stored_bytes + kPayloadBytes - 1) / kPayloadBytes;
+      break;
+    case FileKind::aes_key:
+      if (!valid_symmetric_key(file)) return Sw::incorrect_data;
+      pages = 1;
+      break;
+    case FileKind::linear_fixed:
+    case FileKind::linear_variable:
+    case FileKind::cyclic:
+      pages = (Records::stored_bytes(file) + kPayloadBytes - 1) / kPayloadBytes;
+      break;
+    case FileKind::ledger:
+      if (!Ledgers::parse_shape(creation.ledger, file.size, ledger)) return Sw::incorrect_data;
+      pages = Ledgers::pages_of(ledger);
       break;
     case FileKind::session_object:
       break;
@@ -351,12 +453,19 @@ Sw create_file(System& card, const Command& command, Writer&) {
     return sw == Sw::ok ? Sw::file_exists : sw;
   }
   if (file.name_bytes != 0) KARTA_OS_TRY(require_free_name(card, file.aid()));
+  if (file.kind == FileKind::ledger) {  // OPEN names none: there is one
+    const Sw sw = card.files.find_kind(parent.slot, FileKind::ledger, other);
+    if (sw != Sw::file_not_found) return sw == Sw::ok ? Sw::conditions_not_satisfied : sw;
+  }
   file.parent = parent.slot;
   const u16 counter = card.counter_after_change(parent.slot);
-  Transaction transaction(card.journal, 1);
+  // The record; and what a ledger or a limited key begins with, which is there with the file or not at all.
+  Transaction transaction(card.journal, 1 + (file.kind == FileKind::ledger ? pages : 1));
   KARTA_OS_TRY(transaction.status());
   card.journal.set_stamp(counter);
   KARTA_OS_TRY(card.files.create(file, pages));
+  if (file.kind == FileKind::ledger) KARTA_OS_TRY(card.ledgers.write_new(file, ledger));
+  if (creation.uses.limited) KARTA_OS_TRY(write_uses(card.files, file, creation.uses));
   KARTA_OS_TRY(transaction.commit());
   card.environment = {};
   card.select(file);

@@ -16,6 +16,8 @@ constexpr u8 kZeroPayload[kPayloadBytes] = {};
 bool in(const u8* set, std::size_t page) { return (set[page / 8] >> (page % 8) & 1) != 0; }
 void add(u8* set, std::size_t page) { set[page / 8] = static_cast<u8>(set[page / 8] | 1U << (page % 8)); }
 
+constexpr std::size_t kNameOffset = 18;
+
 // The record as stored; offsets are written out once here and once in encode().
 void decode(const u8* r, u8 slot, File& out) {
   out = {};
@@ -34,8 +36,14 @@ void decode(const u8* r, u8 slot, File& out) {
   out.properties[2] = r[38];
   out.channel.read = {.octet = r[34], .right = r[35]};
   out.channel.update = {.octet = r[36], .right = r[37]};
-  out.name_bytes = r[17] <= kMaxNameBytes ? r[17] : 0;
-  copy(out.name, {r + 18, kMaxNameBytes});
+  if (out.is_df()) {
+    out.name_bytes = r[17] <= kMaxNameBytes ? r[17] : 0;
+    copy(out.name, {r + kNameOffset, kMaxNameBytes});
+  } else {  // only a DF has a name; its place is others' otherwise
+    out.channel.debit = {.octet = r[kNameOffset], .right = r[kNameOffset + 1]};
+    out.record_bytes = r[kNameOffset + 2];
+    out.records = r[kNameOffset + 3];
+  }
 }
 
 void encode(const File& file, u8* r) {
@@ -56,8 +64,15 @@ void encode(const File& file, u8* r) {
   r[35] = file.channel.read.right;
   r[36] = file.channel.update.octet;
   r[37] = file.channel.update.right;
-  r[17] = file.name_bytes;
-  copy({r + 18, kMaxNameBytes}, file.name);
+  if (file.is_df()) {
+    r[17] = file.name_bytes;
+    copy({r + kNameOffset, kMaxNameBytes}, file.name);
+  } else {
+    r[kNameOffset] = file.channel.debit.octet;
+    r[kNameOffset + 1] = file.channel.debit.right;
+    r[kNameOffset + 2] = file.record_bytes;
+    r[kNameOffset + 3] = file.records;
+  }
 }
 
 }  // namespace
@@ -121,7 +136,15 @@ Sw Files::find_child(u8 parent, u16 id, File& out) {
 Sw Files::find_short_id(u8 parent, u8 short_id, File& out) {
   for (u8 slot = 0; slot < end_; ++slot) {
     KARTA_OS_TRY(load(slot, out));
-    if (out.kind == FileKind::transparent && out.parent == parent && out.short_id == short_id) return Sw::ok;
+    if (out.has_short_id() && out.parent == parent && out.short_id == short_id) return Sw::ok;
+  }
+  return Sw::file_not_found;
+}
+
+Sw Files::find_kind(u8 parent, FileKind kind, File& out) {
+  for (u8 slot = 0; slot < end_; ++slot) {
+    KARTA_OS_TRY(load(slot, out));
+    if (out.kind == kind && out.parent == parent) return Sw::ok;
   }
   return Sw::file_not_found;
 }

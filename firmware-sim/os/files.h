@@ -23,8 +23,13 @@ constexpr u16 kFirstExtentPage = 32;
 enum class FileKind : u8 {
   none = 0x00,
   transparent = 0x01,
+  linear_fixed = 0x02,
+  linear_variable = 0x04,
+  cyclic = 0x06,
   rsa_key = 0x11,
   ec_key = 0x22,
+  aes_key = 0x29,
+  ledger = 0x32,
   df = 0x38,
   session_object = 0x41,  // a secret a terminal means to keep for the session; exists in RAM only
 };
@@ -46,19 +51,27 @@ struct File {
   u16 id = 0;
   u8 parent = kNoSlot;
   LifeCycle life = LifeCycle::creation;
-  u16 size = 0;  // octets; for keys the key's bits
+  u16 size = 0;  // octets; for keys the key's bits; of a ledger the product's octets
   u16 first_page = 0;
   u8 pages = 0;    // extent
   u8 written = 0;  // pages from the beginning that exist in memory
   AccessRules rules;
   ChannelRules channel;
-  u8 properties[3] = {0, 0, 0};  // tag 85: consent nibble, key usage, domain parameter id of an EC key
-  u8 short_id = 0;               // 1..30; 0 none
+  // Tag 85: consent nibble; key usage; domain parameter id of an EC key, or the one kind a master key derives.
+  u8 properties[3] = {0, 0, 0};
+  u8 short_id = 0;  // 1..30; 0 none
   u8 name_bytes = 0;
   u8 name[kMaxNameBytes] = {};
+  u8 record_bytes = 0;  // of a record file: octets of a record, at most
+  u8 records = 0;       // and how many it has room for
 
   bool is_df() const { return kind == FileKind::df; }
   bool is_key() const { return kind == FileKind::rsa_key || kind == FileKind::ec_key; }
+  bool holds_key() const { return is_key() || kind == FileKind::aes_key; }
+  bool holds_records() const {
+    return kind == FileKind::linear_fixed || kind == FileKind::linear_variable || kind == FileKind::cyclic;
+  }
+  bool has_short_id() const { return kind == FileKind::transparent || kind == FileKind::ledger || holds_records(); }
   ByteView aid() const { return {name, name_bytes}; }
 };
 
@@ -80,6 +93,8 @@ class Files {
   // 6A82 when there is none.
   Sw find_child(u8 parent, u16 id, File& out);
   Sw find_short_id(u8 parent, u8 short_id, File& out);
+  // The first file of this kind.
+  Sw find_kind(u8 parent, FileKind kind, File& out);
   // A DF by name, or by the beginning of its name; the search begins behind `after` (kNoSlot: at the beginning).
   Sw find_name(ByteView name, u8 after, File& out);
   // The DF of exactly this name.

@@ -2,12 +2,15 @@
 
 #include <array>
 
+#include "firmware-sim/os/key_uses.h"
+
 namespace karta::os {
 namespace {
 
-// The key file: 0 parts present (2), 2 public exponent (4), 6 zeros (10), 16 the parts: RSA modulus, p, q, dp, dq,
-// q^-1 mod p; EC point, scalar. Public parts come first, so that reading them touches no page that is secret.
+// The key file: 0 parts present (2), 2 public exponent (4), 6 uses (key_uses.h), 16 the parts: RSA modulus, p, q, dp,
+// dq, q^-1 mod p; EC point, scalar. Public parts come first, so that reading them touches no page that is secret.
 constexpr std::size_t kPartsOffset = 16;
+static_assert(kUsesOffset + kUsesBytes <= kPartsOffset);
 
 constexpr u16 kHasModulus = 0x01;
 constexpr u16 kHasExponent = 0x02;
@@ -112,10 +115,17 @@ Sw Keys::load(const File& file, KeyShape& shape) {
   return files_.read(file, 0, buffer_.first(shape.stored_bytes));
 }
 
-Sw Keys::load_complete(const File& file, bool rsa, KeyShape& shape) {
+Sw Keys::take(const File& file, bool rsa, KeyShape& shape) {
   KARTA_OS_TRY(load(file, shape));
   if (shape.rsa != rsa) return Sw::incompatible_file;
-  return read_u16(buffer_.data()) == (rsa ? kRsaComplete : kEcComplete) ? Sw::ok : Sw::conditions_not_satisfied;
+  if (read_u16(buffer_.data()) != (rsa ? kRsaComplete : kEcComplete)) return Sw::conditions_not_satisfied;
+  return spend_use(journal_, files_, file);
+}
+
+void Keys::begin_anew() {
+  refill_uses(buffer_);
+  wipe(buffer_.first(kUsesOffset));
+  wipe(buffer_.subspan(kUsesOffset + kUsesBytes));
 }
 
 Sw Keys::save(File& file, const KeyShape& shape, u16 stamp) {
@@ -130,7 +140,8 @@ Sw Keys::generate(File& file, u16 stamp) {
   const WipeOnExit wipe_buffer(buffer_);
   KeyShape shape;
   if (!key_shape(file, shape)) return Sw::incompatible_file;
-  wipe(buffer_);
+  KARTA_OS_TRY(files_.read(file, 0, buffer_.first(kPartsOffset)));
+  begin_anew();
   HalStatus made = no_result();
   if (shape.rsa) {
     made = hal_.rsa_generate(rsa_parts(shape));
@@ -234,15 +245,16 @@ Sw Keys::import_part(File& file, u8 part, ByteView value, u16 stamp) {
   const u16 complete = shape.rsa ? kRsaComplete : kEcComplete;
   // The first part of a new import ends the old key: never parts of two keys in one file. (An EC point is a check of
   // the key that is there.)
-  if (read_u16(buffer_.data()) == complete && (shape.rsa || part == static_cast<u8>(KeyPart::coefficient)))
-    wipe(buffer_);
+  if (read_u16(buffer_.data()) == complete && (shape.rsa || part == static_cast<u8>(KeyPart::coefficient))) {
+    begin_anew();
+  }
   Sw sw = place_part(shape, part, value);
   const bool finished = read_u16(buffer_.data()) == complete;
   if (sw == Sw::ok && finished && !works(shape)) sw = Sw::incorrect_data;
   if (sw != Sw::ok) {
     // A whole key that fails its test is destroyed; a part that is refused changes nothing.
     if (sw == Sw::incorrect_data && finished) {
-      wipe(buffer_);
+      begin_anew();
       KARTA_OS_TRY(save(file, shape, stamp));
     }
     return sw;
@@ -273,21 +285,21 @@ Sw Keys::public_exponent(const File& file, u32& out) {
 Sw Keys::rsa_private(const File& file, ByteView in, ByteSpan out) {
   const WipeOnExit wipe_buffer(buffer_);
   KeyShape shape;
-  KARTA_OS_TRY(load_complete(file, true, shape));
+  KARTA_OS_TRY(take(file, true, shape));
   return to_sw(hal_.rsa_private(as_view(rsa_parts(shape)), read_u32(buffer_.data() + 2), in, out), Sw::incorrect_data);
 }
 
 Sw Keys::ec_sign(const File& file, ByteView digest, ByteSpan raw) {
   const WipeOnExit wipe_buffer(buffer_);
   KeyShape shape;
-  KARTA_OS_TRY(load_complete(file, false, shape));
+  KARTA_OS_TRY(take(file, false, shape));
   return to_sw(hal_.ec_sign(shape.curve, ec_scalar(shape), digest, raw), Sw::incorrect_data);
 }
 
 Sw Keys::ec_agree(const File& file, ByteView point, ByteSpan x) {
   const WipeOnExit wipe_buffer(buffer_);
   KeyShape shape;
-  KARTA_OS_TRY(load_complete(file, false, shape));
+  KARTA_OS_TRY(take(file, false, shape));
   return to_sw(hal_.ec_agree(shape.curve, ec_scalar(shape), point, x), Sw::incorrect_data);
 }
 

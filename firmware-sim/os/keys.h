@@ -1,5 +1,7 @@
 // Asymmetric keys in key files (descriptors 11 RSA and 22 EC): where their parts lie, import part by part, generation.
 //
+// A key may carry a limit of uses (key_uses.h), counted down before each private operation.
+//
 // No function here or elsewhere gives a private part to a command's answer: load() hands them to the coprocessor calls
 // of this room only, in working memory that is wiped on every way out.
 #pragma once
@@ -17,6 +19,7 @@ constexpr u8 kUsageChipAuthentication = 0x08;
 constexpr u8 kUsageRestrictedIdentification = 0x10;
 constexpr u8 kUsageKeyLoading = 0x40;      // agreeing on the keys of a domain, and nothing else
 constexpr u8 kUsageAuthorisedOnly = 0x20;  // beside the last: for terminals with that right only
+constexpr u8 kUsageStatement = 0x80;       // signing what a ledger holds, and nothing else
 
 // Parts a key is imported in; the numbers are P2 of MyEID's PUT DATA 01 80..89.
 enum class KeyPart : u8 {
@@ -73,9 +76,12 @@ class Keys {
   Sw ec_agree(const File& file, ByteView point, ByteSpan x);
 
  private:
+  // What is in buffer_ is no key any more; its limit of uses stays and begins again.
+  void begin_anew();
   // The key file's octets into buffer_, complete or not.
   Sw load(const File& file, KeyShape& shape);
-  Sw load_complete(const File& file, bool rsa, KeyShape& shape);
+  // A whole key, one use of it spent.
+  Sw take(const File& file, bool rsa, KeyShape& shape);
   // buffer_ into the key file, as one transaction.
   Sw save(File& file, const KeyShape& shape, u16 stamp);
   Sw read_public(const File& file, bool rsa, std::size_t offset, ByteSpan out);

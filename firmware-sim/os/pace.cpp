@@ -48,6 +48,7 @@ struct Request {
   ByteView protocol;
   ByteView password;
   ByteView chat;
+  ByteView extensions;  // 65, announced with CHAT
   ByteView domain;
 };
 
@@ -57,6 +58,7 @@ bool parse_request(ByteView data, Request& out) {
     ByteView* field = object.tag == 0x80     ? &out.protocol
                       : object.tag == 0x83   ? &out.password
                       : object.tag == 0x7F4C ? &out.chat
+                      : object.tag == 0x65   ? &out.extensions
                       : object.tag == 0x84   ? &out.domain
                                              : nullptr;
     if (field == nullptr || field->data() != nullptr || object.value.empty()) return false;
@@ -293,6 +295,7 @@ void Pace::clear() {
   complete = false;
   has_chat = false;
   chat = {};
+  sector_rights = 0;
   wipe(identifier);
 }
 
@@ -315,7 +318,10 @@ Sw begin_pace(System& card, const Command& command, Writer& reply) {
   if (protocol.family != 4 || protocol.variant != 2 || aes_key_bytes(protocol.number) == 0) return Sw::incorrect_data;
   if (!find_password(request.password[0], password)) return Sw::referenced_data_not_found;
   Chat chat;
+  u16 sector_rights = 0;
   if (!request.chat.empty() && !parse_chat(request.chat, chat)) return Sw::incorrect_data;
+  if (request.chat.empty() && !request.extensions.empty()) return Sw::incorrect_data;
+  if (!parse_sector_rights(request.extensions, sector_rights)) return Sw::incorrect_data;
   PasswordState state;
   KARTA_OS_TRY(judge(card, password.password, state));
 
@@ -331,6 +337,7 @@ Sw begin_pace(System& card, const Command& command, Writer& reply) {
   card.pace.curve = curve;
   card.pace.has_chat = !request.chat.empty();
   card.pace.chat = chat;
+  card.pace.sector_rights = sector_rights;
   card.pace.step = Pace::Step::nonce;
   card.environment.operation = SecurityEnvironment::Operation::pace;
   return state.announced;

@@ -20,6 +20,7 @@ struct Pace {
   Curve curve = Curve::p256;
   bool has_chat = false;
   Chat chat;
+  u16 sector_rights = 0;               // announced beside CHAT
   u8 identifier[kMaxFieldBytes] = {};  // ID_PICC, x of the card's last key
   // By step: the nonce; the mapped generator; session keys and the two tokens.
   u8 work[kMaxPointBytes] = {};

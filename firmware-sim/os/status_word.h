@@ -29,6 +29,7 @@ enum class Sw : u16 {
   secure_messaging_incorrect = 0x6988,  // objects incorrect
   incorrect_data = 0x6A80,
   file_not_found = 0x6A82,
+  record_not_found = 0x6A83,
   not_enough_memory = 0x6A84,
   incorrect_p1_p2 = 0x6A86,
   referenced_data_not_found = 0x6A88,

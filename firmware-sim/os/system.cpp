@@ -135,6 +135,7 @@ void System::end_channel() {
   environment = {};
   pace.clear();
   terminal.clear();
+  ledger_session.end();
   files.drop_session_object();
   cryptogram_bytes = 0;
   wipe(cryptogram);
@@ -256,12 +257,14 @@ Sw System::require(const File& file, Right right) {
   // administrator's. In a domain the rules never sleep.
   u8 owner = kIssuer;
   KARTA_OS_TRY(key_sets.owner_of(file.slot, owner));
-  const bool own = right != Right::read || file.is_df();
+  const bool own = (right != Right::read && right != Right::debit) || file.is_df();
   if (own && administers(owner)) return Sw::ok;
   if (owner == kIssuer && !operational(file)) return Sw::ok;
   if (!security.satisfies(file.rules.nibble(right))) return Sw::security_status_not_satisfied;
   if (file.is_df() || right == Right::remove) return Sw::ok;
-  const ChannelRule& rule = right == Right::read ? file.channel.read : file.channel.update;
+  const ChannelRule& rule = right == Right::read    ? file.channel.read
+                            : right == Right::debit ? file.channel.debit
+                                                    : file.channel.update;
   return channel_satisfies(file, rule) ? Sw::ok : Sw::security_status_not_satisfied;
 }
 

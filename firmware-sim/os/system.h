@@ -6,11 +6,14 @@
 #include "firmware-sim/os/hal.h"
 #include "firmware-sim/os/key_sets.h"
 #include "firmware-sim/os/keys.h"
+#include "firmware-sim/os/ledger.h"
 #include "firmware-sim/os/nvm_journal.h"
 #include "firmware-sim/os/pace.h"
+#include "firmware-sim/os/records.h"
 #include "firmware-sim/os/secrets.h"
 #include "firmware-sim/os/secure_messaging.h"
 #include "firmware-sim/os/status_word.h"
+#include "firmware-sim/os/symmetric_keys.h"
 #include "firmware-sim/os/terminal_authentication.h"
 #include "firmware-sim/os/tlv.h"
 #include "firmware-sim/os/trust_anchors.h"
@@ -63,6 +66,9 @@ struct System {
         files(journal),
         secrets(journal),
         keys(chip, journal, files, ByteSpan(work).last(kKeyBufferBytes)),
+        symmetric_keys(journal, files),
+        records(journal, files),
+        ledgers(journal, files),
         key_sets(journal, files),
         anchors(journal),
         channel(chip) {}
@@ -72,6 +78,9 @@ struct System {
   Files files;
   Secrets secrets;
   Keys keys;
+  SymmetricKeys symmetric_keys;
+  Records records;
+  Ledgers ledgers;
   KeySets key_sets;
   TrustAnchors anchors;
   u8 work[kWorkBytes] = {};
@@ -88,6 +97,7 @@ struct System {
   SecurityEnvironment environment;
   Pace pace;
   TerminalAuthentication terminal;
+  LedgerSession ledger_session;
   u8 current_df = kMasterFileSlot;
   u8 current_ef = kNoSlot;
   u8 application = kNoSlot;          // the last DF with a name that was selected

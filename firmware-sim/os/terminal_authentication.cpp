@@ -48,6 +48,7 @@ CertifiedKey key_of(const CvCertificate& certificate, Curve curve) {
   key.holder_bytes = static_cast<u8>(certificate.holder.size());
   copy(key.holder, certificate.holder);
   key.rights = certificate.chat.rights;
+  key.sector_rights = certificate.sector_rights;
   copy(key.expires, certificate.expires);
   copy(key.point, certificate.point);
   return key;
@@ -181,7 +182,8 @@ bool satisfied(Comparison comparison, ByteView reference, ByteView asked) {
 
 bool same(const CertifiedKey& a, const CertifiedKey& b) {
   return a.type == b.type && a.curve == b.curve && a.algorithm == b.algorithm && a.rights == b.rights &&
-         equal(a.reference(), b.reference()) && equal(a.expires, b.expires) && equal(a.point, b.point);
+         a.sector_rights == b.sector_rights && equal(a.reference(), b.reference()) && equal(a.expires, b.expires) &&
+         equal(a.point, b.point);
 }
 
 }  // namespace
@@ -234,6 +236,7 @@ Sw verify_certificate(System& card, const Command& command) {
   const bool accurate = is_dv(key.role) || issuer.role == CertificateRole::domestic_dv;
   KARTA_OS_TRY(store_trust(card, nullptr, accurate ? certificate.effective : ByteView()));
   key.rights &= issuer.rights;  // behaviour 25
+  key.sector_rights &= issuer.sector_rights;
   state.imported = key;
   copy_sectors(state, certificate);
   return Sw::ok;
@@ -284,7 +287,8 @@ Sw external_authenticate(System& card, const Command& command, Writer&) {
   if (state.imported.type == TerminalType::authentication && by_can && (rights >> kRightCanAllowed & 1U) == 0) {
     return Sw::security_status_not_satisfied;
   }
-  card.security.prove_terminal(state.imported.type, rights);
+  const u16 sector_rights = state.imported.sector_rights & card.pace.sector_rights;
+  card.security.prove_terminal(state.imported.type, rights, sector_rights);
   return Sw::ok;
 }
 

@@ -70,6 +70,12 @@ void Writer::object(u16 tag, ByteView value) {
   bytes(value);
 }
 
+void Writer::shorten(std::size_t octets) {
+  if (octets >= size_) return;
+  wipe(buffer_.subspan(octets, size_ - octets));
+  size_ = octets;
+}
+
 void Writer::clear() {
   wipe(buffer_.first(size_));
   size_ = 0;

@@ -50,6 +50,8 @@ class Writer {
   bool ok() const { return ok_; }
   ByteSpan written() const { return buffer_.first(size_); }
   void clear();  // wipes what was written
+  // Wipes all but the first `octets` of what was written.
+  void shorten(std::size_t octets);
 
   static constexpr std::size_t header_bytes(u16 tag, std::size_t length) {
     return (tag > 0xFF ? 2 : 1) + (length < 0x80 ? 1 : length < 0x100 ? 2 : 3);

@@ -6,12 +6,13 @@ namespace karta::os {
 namespace {
 
 // A record, alone in its page: 0 taken, 1 epoch (2), 3 order (2), 5 type, 6 curve, 7 algorithm, 8 length of the
-// reference, 9 reference (16), 25 rights (8), 33 expires (6), 39 point.
+// reference, 9 reference (16), 25 rights (8), 33 expires (6), 39 point (129), 168 sector rights (2).
 constexpr std::size_t kHolderOffset = 9;
 constexpr std::size_t kRightsOffset = kHolderOffset + kMaxHolderBytes;
 constexpr std::size_t kExpiresOffset = kRightsOffset + 8;
 constexpr std::size_t kPointOffset = kExpiresOffset + kDateBytes;
-constexpr std::size_t kRecordBytes = kPointOffset + kMaxCertifiedPointBytes;
+constexpr std::size_t kSectorOffset = kPointOffset + kMaxCertifiedPointBytes;
+constexpr std::size_t kRecordBytes = kSectorOffset + 2;
 static_assert(kRecordBytes <= kPayloadBytes);
 
 constexpr TerminalType kTypes[] = {TerminalType::inspection, TerminalType::authentication, TerminalType::signature};
@@ -45,6 +46,7 @@ Sw TrustAnchors::load_at(TerminalType type, u8 index, CertifiedKey& out) {
   out.rights = static_cast<u64>(read_u32(r + kRightsOffset)) << 32 | read_u32(r + kRightsOffset + 4);
   copy(out.expires, {r + kExpiresOffset, kDateBytes});
   copy(out.point, {r + kPointOffset, kMaxCertifiedPointBytes});
+  out.sector_rights = read_u16(r + kSectorOffset);
   return Sw::ok;
 }
 
@@ -98,6 +100,7 @@ Sw TrustAnchors::store(const CertifiedKey& anchor) {
   write_u32(r + kRightsOffset + 4, static_cast<u32>(anchor.rights));
   copy(ByteSpan(r).subspan(kExpiresOffset), anchor.expires);
   copy(ByteSpan(r).subspan(kPointOffset), anchor.point);
+  write_u16(r + kSectorOffset, anchor.sector_rights);
   return journal_.write(page_of(anchor.type, chosen), 0, r);
 }
 

@@ -18,7 +18,8 @@ struct CertifiedKey {
   u8 algorithm = 0;  // with which it signs: last arc of TA-ECDSA-SHA-...
   u8 holder_bytes = 0;
   u8 holder[kMaxHolderBytes] = {};
-  u64 rights = 0;  // of an imported key: those of the chain so far
+  u64 rights = 0;         // of an imported key: those of the chain so far
+  u16 sector_rights = 0;  // the same, of its sector
   u8 expires[kDateBytes] = {};
   u8 point[kMaxCertifiedPointBytes] = {};
 
