@@ -131,6 +131,7 @@ struct TokenVerdict {
   std::string reason;      ///< in words; empty if it holds
   bool unchecked = false;  ///< no certificate, or an algorithm karta has not
   bool untrusted = false;  ///< the signature holds, the path does not
+  bool certificate_elsewhere = false;  ///< the authority's certificate is not in the token
   bool ok() const { return reason.empty(); }
 };
 /// §5.4: the token's signature, and its authority's path at `at`.

@@ -105,6 +105,11 @@ class TimeStamps {
       return doubt(verdict.untrusted ? "timestamp-not-trusted" : "timestamp-broken",
                    " proves nothing: " + verdict.reason);
     }
+    if (verdict.certificate_elsewhere) {
+      it_.find(Severity::note, "timestamp-certificate-elsewhere",
+               words + " does not bring its authority's certificate; one at hand was taken", stamp.attribute->offset,
+               stamp.attribute->oid);
+    }
     entry.holds = true;
     return true;
   }
@@ -244,7 +249,11 @@ void validate_time_stamps(SignatureUnderValidation& signature) {
 
 TokenVerdict judge_token(const ValidationContext& context, const TimeStampToken& token, Time at) {
   TokenVerdict out;
-  const auto signer = verify_token_signature(token, context.certificates());
+  auto signer = verify_token_signature(token, {});
+  if (!signer && signer.error().kind == ErrorKind::not_found) {
+    signer = verify_token_signature(token, context.certificates());
+    out.certificate_elsewhere = signer.has_value();
+  }
   if (!signer) {
     out.reason = signer.error().message;
     out.unchecked = signer.error().kind == ErrorKind::not_found || signer.error().kind == ErrorKind::unsupported;

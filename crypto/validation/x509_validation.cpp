@@ -95,7 +95,7 @@ class CertificateValidation {
   bool survives(const PathResult& past, Time then, Time revoked) {
     if (then > revoked) return true;  // judged as of then, and found good: the list says from when on
     const PathResult proven = context_.path_with_older_data(leaf_, Purpose::sign_document, then, mode(), revoked);
-    const bool same = proven.ok() && proven.revocation.size() == past.revocation.size() &&
+    const bool same = proven.ok() && past.revocation.size() > path_.at && proven.revocation.size() == past.revocation.size() &&
                       std::equal(proven.revocation.begin(), proven.revocation.begin() + static_cast<long>(path_.at),
                                  past.revocation.begin(), [](const RevocationResult& a, const RevocationResult& b) {
                                    return a.status == b.status;
