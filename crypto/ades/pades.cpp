@@ -193,6 +193,9 @@ Status sign_pades(PdfFile& file, Signer& signer, const PadesOptions& options, co
   pdf::SignatureRequest request = options.request;
   request.reserved_octets = pdf::octets_to_reserve(signer.certificate_chain(), stamped);
   CmsSigning cms = TRY(CmsSigning::prepare(signer, {.algorithm = options.algorithm}));
+  request.hash = cms.hash();
+  request.timestamped = stamped;
+  request.chain = &signer.certificate_chain();
   const auto make = [&](const pdf::SignedRange& range) -> Result<Bytes> {
     const Bytes basic = TRY(cms.sign(digest_of(file, cms.hash(), range), std::nullopt));
     return raise_cms(basic, nullptr, stamped ? SignatureLevel::b_t : SignatureLevel::b_b, services);

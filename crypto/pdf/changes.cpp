@@ -36,6 +36,8 @@ struct KnownField {
   std::string type;
 };
 
+constexpr std::ptrdiff_t kMostDirectAnnotations = 1000;  // each is compared with each; writers refer to theirs
+
 bool holds_text(const Object* object) { return object != nullptr && !(object->text.empty() && object->raw.empty()); }
 
 class Analysis {
@@ -48,7 +50,7 @@ class Analysis {
     for (const Document::Entry& entry : document_.entries()) {
       if (entry.revision > from) by_revision_[entry.revision].push_back(&entry);
     }
-    collect_references();
+    collect_references(from);
     for (const SignatureValue& one : signatures_) {
       if (one.sound() && one.signed_revision <= from) TRY(bind(one));
     }
@@ -57,6 +59,7 @@ class Analysis {
     for (std::size_t revision = from + 1; revision <= document_.last(); ++revision) {
       if (!roles_known) TRY(find_roles(revision - 1));
       step_ = {.revision = revision, .list = {}, .allowed = true};
+      if (revision == from + 1) refuse_unreadable();
       TRY(step(revision));
       for (const Change& one : step_.list) step_.allowed = step_.allowed && one.allowed;
       // Roles grow along with allowed changes; after others nothing is known any more.
@@ -75,7 +78,8 @@ class Analysis {
   };
 
   Status bind(const SignatureValue& signature) {
-    return add_permissions(document_, signature.signed_revision, *signature.dictionary, permissions_);
+    return add_permissions(document_, signature.signed_revision, *signature.field.dictionary, *signature.dictionary,
+                           permissions_);
   }
 
   // --- who refers to whom, in all revisions: one pass over the document ---
@@ -88,14 +92,38 @@ class Analysis {
     for (const DictionaryEntry& entry : object.entries) collect(entry.value, holder);
   }
 
-  void collect_references() {
+  void collect_references(std::size_t from) {
     for (const Document::Entry& entry : document_.entries()) {
-      // What cannot be read refers to nothing; where it matters, loading it fails again.
-      if (const auto object = document_.load(entry)) collect(**object, entry);
+      if (entry.kind == Document::Entry::Kind::in_stream) {
+        const auto container = static_cast<std::uint32_t>(entry.where);
+        const auto [known, fresh] = containers_.try_emplace(container, entry.revision);
+        if (!fresh) known->second = std::min(known->second, entry.revision);
+      }
+      if (const auto object = document_.load(entry)) {
+        collect(**object, entry);
+      } else if (entry.revision <= from) {
+        unreadable_.push_back({entry.number, entry.generation});
+      }
     }
     std::sort(references_.begin(), references_.end(), [](const Reference& a, const Reference& b) {
       return a.target != b.target ? a.target < b.target : a.revision < b.revision;
     });
+  }
+
+  /// What cannot be read where the signed document says it stands may be found elsewhere by readers that mend files, in
+  /// what came later. Nobody minds those nobody asks for.
+  void refuse_unreadable() {
+    for (const Ref ref : unreadable_) {
+      const auto [begin, end] = references_to(ref.number);
+      if (begin != end) refuse(ref, "an object that cannot be read where the signed document says it stands");
+    }
+  }
+
+  /// Objects of an earlier revision stand in, or were promised in, the object stream `number`. A reader that looks for
+  /// them now takes them out of what stands there now.
+  bool held_objects_before(std::uint32_t number, std::size_t revision) const {
+    const auto known = containers_.find(number);
+    return known != containers_.end() && known->second < revision;
   }
 
   std::pair<std::vector<Reference>::const_iterator, std::vector<Reference>::const_iterator> references_to(
@@ -239,6 +267,10 @@ class Analysis {
       const bool was_free = old_entry == nullptr || old_entry->kind == Document::Entry::Kind::free;
       if (was_free) {
         if (entry->kind == Document::Entry::Kind::free) continue;
+        if (held_objects_before(entry->number, revision)) {
+          refuse(ref, "an object stream that was promised before it existed");
+          continue;
+        }
         if (referred_before(entry->number, revision)) {
           refuse(ref, "a new object that the document referred to before it existed");
         } else {
@@ -253,6 +285,10 @@ class Analysis {
       }
       if (entry->kind != Document::Entry::Kind::free && old_entry->generation == entry->generation &&
           same(**was, **is)) {
+        continue;
+      }
+      if (held_objects_before(entry->number, revision)) {
+        refuse(ref, "an object stream with objects of the signed document was replaced");
         continue;
       }
       if (is_container(**was) && (is_container(**is) || entry->kind == Document::Entry::Kind::free)) continue;
@@ -293,7 +329,7 @@ class Analysis {
           TRY(check_page(one.ref, *one.was, *one.is, one.role.index, revision));
           break;
         case Role::Kind::annotations:
-          check_annotations(one.ref, *one.was, *one.is, one.role.index, revision);
+          check_annotations(one.ref, *one.was, *one.is, one.role.index);
           break;
         case Role::Kind::annotation:
           note(one.ref, ChangeKind::annotation, permissions_.certified == 3u,
@@ -458,7 +494,12 @@ class Analysis {
         if (!old_value->is(Object::Kind::null) && !grows(*old_value, *new_value, revision, 0)) {
           refuse(ref, "the form's " + key + " (what its fields are drawn with)");
         }
-      } else if (key != "SigFlags" && key != "NeedAppearances") {
+      } else if (key == "NeedAppearances") {
+        const Object* const redraw = TRY(document_.get(is, key, revision));
+        if (redraw->is(Object::Kind::boolean) && redraw->boolean) {
+          refuse(ref, "the form's fields are drawn anew by readers (NeedAppearances), not as they were signed");
+        }
+      } else if (key != "SigFlags") {
         refuse(ref, "the form's " + key);
       }
     }
@@ -499,6 +540,10 @@ class Analysis {
       refuse(ref, "a new form field that is no signature", ChangeKind::form);
       return {};
     }
+    if (field.dictionary->find("A") != nullptr || field.dictionary->find("AA") != nullptr) {
+      refuse(ref, "a new form field that does something when it is met", ChangeKind::form);
+      return {};
+    }
     new_fields_.insert(ref.number);
     note_signature(ref, field, *field.dictionary, revision);
     add_field_roles(field, revision);
@@ -519,7 +564,12 @@ class Analysis {
                   "a new empty signature field \"" + field.name + "\"", draws);
     }
     const ChangeKind kind = found->is_timestamp ? ChangeKind::timestamp : ChangeKind::signature;
-    const bool allowed = found->is_timestamp ? !draws || permissions_.certified != 1u : permissions_.certified != 1u;
+    // Where the author allows forms and signatures, fields that were there may be signed and show it; a new one that
+    // draws where it likes is an annotation.
+    const bool new_drawing = draws && new_fields_.contains(ref.number);
+    const bool allowed = permissions_.certified == 1u   ? found->is_timestamp && !draws
+                         : permissions_.certified == 2u ? !new_drawing
+                                                        : true;
     note(ref, kind, allowed, std::string(found->is_timestamp ? "time-stamp" : "signature") + " \"" + field.name + "\"",
          draws);
   }
@@ -613,7 +663,7 @@ class Analysis {
       }
       const Object* const old_list = TRY(document_.get(was, key, revision - 1));
       const Object* const new_list = TRY(document_.get(is, key, revision));
-      check_annotations(ref, *old_list, *new_list, page, revision);
+      check_annotations(ref, *old_list, *new_list, page);
       if (const Object* const value = is.find(key); value != nullptr && value->is(Object::Kind::reference)) {
         set_role(value->ref.number, {Role::Kind::annotations, page, ref.number});
       }
@@ -621,11 +671,18 @@ class Analysis {
     return {};
   }
 
-  void check_annotations(Ref ref, const Object& was, const Object& is, std::size_t page, std::size_t revision) {
+  void check_annotations(Ref ref, const Object& was, const Object& is, std::size_t page) {
     std::set<std::uint32_t> old_items, new_items;
     for (const Object& item : was.items) old_items.insert(item.ref.number);
     for (const Object& item : is.items) new_items.insert(item.ref.number);
     const std::string where = " on page " + std::to_string(page + 1);
+    const auto direct = [](const Object& list) {
+      return std::count_if(list.items.begin(), list.items.end(),
+                           [](const Object& one) { return !one.is(Object::Kind::reference); });
+    };
+    if (direct(was) > kMostDirectAnnotations || direct(is) > kMostDirectAnnotations) {
+      return refuse(ref, "more annotations written into the page than can be compared" + where);
+    }
     const bool free_hand = permissions_.certified == 3u;
     for (const Object& item : is.items) {
       if (!item.is(Object::Kind::reference)) {
@@ -642,9 +699,22 @@ class Analysis {
         const auto role = roles_.find(item.ref.number);
         const bool is_field = role != roles_.end() && role->second.kind != Role::Kind::annotation;
         note(item.ref, ChangeKind::annotation, free_hand && !is_field, "an annotation was removed" + where, true);
+      } else if (!item.is(Object::Kind::reference) &&
+                 std::none_of(is.items.begin(), is.items.end(), [&](const Object& one) { return same(one, item); })) {
+        note(ref, ChangeKind::annotation, free_hand, "an annotation was removed" + where, true);
       }
     }
-    (void)revision;
+    // One over another hides it: who stands behind whom was signed.
+    std::map<std::uint32_t, std::size_t> places;
+    for (std::size_t i = 0; i < was.items.size(); ++i) places.emplace(was.items[i].ref.number, i);
+    std::size_t kept = 0;
+    for (const Object& item : is.items) {
+      const auto place = places.find(item.ref.number);
+      if (!item.is(Object::Kind::reference) || place == places.end()) continue;
+      if (place->second < kept)
+        return note(ref, ChangeKind::annotation, free_hand, "the order of annotations" + where, true);
+      kept = place->second;
+    }
   }
 
   void check_appearance(Ref ref, const Role& role) {
@@ -658,6 +728,8 @@ class Analysis {
   Permissions permissions_;
   std::vector<Reference> references_;
   std::vector<std::vector<const Document::Entry*>> by_revision_;
+  std::map<std::uint32_t, std::uint32_t> containers_;  // object streams, and the first revision that has objects there
+  std::vector<Ref> unreadable_;                        // in the signed document
   std::map<std::uint32_t, Role> roles_;
   std::vector<KnownField> fields_;
   std::set<std::uint32_t> new_fields_;  // of this step
@@ -675,9 +747,8 @@ Result<std::vector<RevisionChanges>> changes_after(const Document& document, std
   return Analysis(document, signatures).run(signed_revision);
 }
 
-std::vector<std::pair<std::size_t, std::size_t>> unexplained_octets(const Document& document,
-                                                                    std::size_t signed_revision) {
-  std::vector<std::pair<std::size_t, std::size_t>> out;
+std::vector<Gap> unexplained_octets(const Document& document, std::size_t signed_revision) {
+  std::vector<Gap> out;
   if (signed_revision >= document.last()) return out;
   const std::size_t begin = document.revisions()[signed_revision].end;
   std::vector<std::pair<std::size_t, std::size_t>> known;  // from, to
@@ -695,11 +766,34 @@ std::vector<std::pair<std::size_t, std::size_t>> unexplained_octets(const Docume
   const auto gap = [&](std::size_t from, std::size_t to) {
     Parser parser(document.file().first(to), from);
     (void)parser.keyword("endobj");
-    if (!parser.done() && out.size() < kMostGaps) out.emplace_back(parser.at(), to - parser.at());
+    if (parser.done() || out.size() >= kMostGaps) return;
+    const ByteView octets = document.file().subspan(parser.at(), to - parser.at());
+    const bool holds_object = as_text(octets).find(" obj") != std::string_view::npos;
+    out.push_back({parser.at(), octets.size(), holds_object});
   };
   for (const auto& [from, to] : known) {
     if (from > at) gap(at, from);
     at = std::max(at, to);
+  }
+  return out;
+}
+
+std::vector<Ref> unreachable_signatures(const Document& document) {
+  std::set<std::uint32_t> reached;
+  if (const auto list = fields(document, document.last())) {
+    for (const Field& field : *list) {
+      const Object* const value = field.dictionary->find("V");
+      if (value != nullptr && value->is(Object::Kind::reference)) reached.insert(value->ref.number);
+    }
+  }
+  std::vector<Ref> out;
+  for (const Document::Entry& entry : document.entries()) {
+    const auto object = document.load(entry);
+    if (!object || !(*object)->is(Object::Kind::dictionary) || reached.contains(entry.number)) continue;
+    if ((*object)->find("ByteRange") != nullptr && (*object)->find("Contents") != nullptr) {
+      out.push_back({entry.number, entry.generation});
+      reached.insert(entry.number);
+    }
   }
   return out;
 }

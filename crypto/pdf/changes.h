@@ -46,10 +46,18 @@ struct RevisionChanges {
 Result<std::vector<RevisionChanges>> changes_after(const Document& document, std::size_t signed_revision,
                                                    const std::vector<SignatureValue>& signatures);
 
-/// Octets of later revisions that belong to no object, table or comment: offset and length. Something may be hidden in
-/// them, or readers may be led to read them. At most kMostGaps.
-std::vector<std::pair<std::size_t, std::size_t>> unexplained_octets(const Document& document,
-                                                                    std::size_t signed_revision);
+/// Octets of later revisions that belong to no object, table or comment. Something may be hidden in them, or readers
+/// may be led to read them.
+struct Gap {
+  std::size_t offset = 0, octets = 0;
+  bool holds_object = false;  ///< "12 0 obj" stands there: readers that mend files by searching them will find it
+};
+/// At most kMostGaps.
+std::vector<Gap> unexplained_octets(const Document& document, std::size_t signed_revision);
 inline constexpr std::size_t kMostGaps = 100;
+
+/// Signature dictionaries that no field of the last revision leads to, whichever revision they stand in: somebody took
+/// the signature out of the form. Reads every object.
+std::vector<Ref> unreachable_signatures(const Document& document);
 
 }  // namespace karta::crypto::pdf

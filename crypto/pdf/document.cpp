@@ -321,6 +321,11 @@ Status Document::add_revisions(std::vector<Section> sections) {
     revision.end = TRY(find_end(sections[ends]));
     begin = revision.end;
     for (Entry& entry : entries) {
+      // What a later save puts there would change this one without a word.
+      if (entry.kind == Entry::Kind::at_offset && entry.where >= revision.end) {
+        return bad(revision.xref,
+                   "object " + std::to_string(entry.number) + " is promised behind the end of its revision");
+      }
       entry.revision = static_cast<std::uint32_t>(revisions_.size() + revisions.size());
       added.push_back(entry);
     }
@@ -475,7 +480,11 @@ Result<const Object*> Document::load(const Entry& entry) const {
   }
   if (entry.kind == Entry::Kind::at_offset) {
     loaded_[key] = nullptr;  // a stream whose length is that stream
-    auto object = read_indirect(entry.where, Ref{entry.number, entry.generation}, entry.revision);
+    std::size_t end = 0;
+    auto object = read_indirect(entry.where, Ref{entry.number, entry.generation}, entry.revision, nullptr, &end);
+    if (object && end > revisions_[entry.revision].end) {
+      object = bad(entry.where, "object " + std::to_string(entry.number) + " reaches beyond the end of its revision");
+    }
     if (!object) {
       loaded_.erase(key);
       return fail(object.error());

@@ -287,8 +287,16 @@ bool Permissions::locks(const std::string& field_name) const {
                      [&](const std::set<std::string>& but) { return std::none_of(but.begin(), but.end(), below); });
 }
 
-Status add_permissions(const Document& document, std::size_t revision, const Object& signature_dictionary,
-                       Permissions& permissions) {
+Status add_permissions(const Document& document, std::size_t revision, const Object& field,
+                       const Object& signature_dictionary, Permissions& permissions) {
+  const auto certify = [&](const Object& p, unsigned otherwise) {
+    const bool known = p.is(Object::Kind::integer) && p.integer >= 1 && p.integer <= 3;
+    const unsigned level = known ? static_cast<unsigned>(p.integer) : otherwise;
+    permissions.certified = std::min(permissions.certified.value_or(3), level);
+  };
+  const Object* const lock = TRY(document.get(field, "Lock", revision));
+  const Object* const locked_to = TRY(document.get(*lock, "P", revision));
+  if (!locked_to->is(Object::Kind::null)) certify(*locked_to, 2);
   const Object* const references = TRY(document.get(signature_dictionary, "Reference", revision));
   for (const Object& item : references->items) {
     const Object* const reference = TRY(document.resolve(item, revision));
@@ -296,9 +304,7 @@ Status add_permissions(const Document& document, std::size_t revision, const Obj
     const Object* const parameters = TRY(document.get(*reference, "TransformParams", revision));
     if (method->is_name("DocMDP")) {
       const Object* const p = TRY(document.get(*parameters, "P", revision));
-      const unsigned level =
-          p->is(Object::Kind::integer) && p->integer >= 1 && p->integer <= 3 ? static_cast<unsigned>(p->integer) : 2;
-      permissions.certified = std::min(permissions.certified.value_or(3), level);
+      certify(*p, 2);
     } else if (method->is_name("FieldMDP")) {
       const Object* const action = TRY(document.get(*parameters, "Action", revision));
       const Object* const list = TRY(document.get(*parameters, "Fields", revision));
@@ -321,7 +327,9 @@ Result<Permissions> permissions(const Document& document, const std::vector<Fiel
   for (const Field& field : list) {
     if (field.type != "Sig") continue;
     const Object* const value = TRY(document.get(*field.dictionary, "V", document.last()));
-    TRY(add_permissions(document, document.last(), *value, out));
+    if (value->is(Object::Kind::dictionary)) {
+      TRY(add_permissions(document, document.last(), *field.dictionary, *value, out));
+    }
   }
   return out;
 }

@@ -66,9 +66,10 @@ struct Permissions {
 
   bool locks(const std::string& field_name) const;
 };
-/// Adds what this signature forbids.
-Status add_permissions(const Document& document, std::size_t revision, const Object& signature_dictionary,
-                       Permissions& permissions);
+/// Adds what the signature in `field` forbids: its DocMDP and FieldMDP, and the P of the field's Lock (ISO 32000-2
+/// table 236).
+Status add_permissions(const Document& document, std::size_t revision, const Object& field,
+                       const Object& signature_dictionary, Permissions& permissions);
 /// What the signatures in `list`, fields of the last revision, forbid together.
 Result<Permissions> permissions(const Document& document, const std::vector<Field>& list);
 

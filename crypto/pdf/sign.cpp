@@ -1,5 +1,7 @@
 #include "crypto/pdf/sign.h"
 
+#include "crypto/pdf/seed_values.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -29,60 +31,6 @@ std::string new_field_name(const std::vector<Field>& list) {
     std::string name = "Signature" + std::to_string(i);
     if (!names.contains(name)) return name;
   }
-}
-
-// §12.7.4.5, table 234: what the form's author asks of a signature; bits of Ff say which wishes are orders.
-Status check_seed_values(const Document& document, const Field& field, const SignatureRequest& request) {
-  const std::size_t last = document.last();
-  const Object* const seed = TRY(document.get(*field.dictionary, "SV", last));
-  if (!seed->is(Object::Kind::dictionary)) return {};
-  const Object* const flags_object = TRY(document.get(*seed, "Ff", last));
-  const std::int64_t flags = flags_object->is(Object::Kind::integer) ? flags_object->integer : 0;
-  const auto refuse = [&](const std::string& what) {
-    return fail(ErrorKind::not_permitted, "the field \"" + field.name + "\" demands " + what,
-                "sign into a new field instead: name a place with --visible");
-  };
-  const auto contains = [&](const Object& list, const auto& holds) {
-    return std::any_of(list.items.begin(), list.items.end(), holds);
-  };
-  const Object* const filter = TRY(document.get(*seed, "Filter", last));
-  if ((flags & 1) != 0 && filter->is(Object::Kind::name) && filter->text != "Adobe.PPKLite") {
-    return refuse("the signature handler \"" + filter->text + "\"");
-  }
-  const Object* const sub_filters = TRY(document.get(*seed, "SubFilter", last));
-  const char* const ours = request.kind == SignatureKind::cades ? "ETSI.CAdES.detached" : "ETSI.RFC3161";
-  if ((flags & 2) != 0 && !sub_filters->items.empty() &&
-      !contains(*sub_filters, [&](const Object& one) { return one.is_name(ours); })) {
-    return refuse("another signature format than " + std::string(ours));
-  }
-  const Object* const reasons = TRY(document.get(*seed, "Reasons", last));
-  if ((flags & 8) != 0) {
-    const bool none_wanted =
-        reasons->items.empty() || (reasons->items.size() == 1 && text_of(reasons->items[0]) == ".");
-    if (none_wanted ? !request.reason.empty()
-                    : !contains(*reasons, [&](const Object& one) { return text_of(one) == request.reason; })) {
-      std::string words;
-      for (const Object& one : reasons->items) words += (words.empty() ? "\"" : ", \"") + text_of(one) + "\"";
-      return refuse(none_wanted ? "that no reason is given" : "one of these reasons: " + words);
-    }
-  }
-  const Object* const certification = TRY(document.get(*seed, "MDP", last));
-  if (const Object* const p = certification->find("P"); p != nullptr && p->is(Object::Kind::integer)) {
-    if (p->integer != 0 && request.certify != static_cast<unsigned>(p->integer))
-      return refuse("a certifying signature");
-    if (p->integer == 0 && request.certify) return refuse("a signature that does not certify");
-  }
-  // Certificates, time-stamps and revocation data demanded by address or issuer cannot be promised from here.
-  for (const auto& [bit, key] : {std::pair<std::int64_t, const char*>{4, "V"}, {32, "AddRevInfo"}}) {
-    const Object* const value = TRY(document.get(*seed, key, last));
-    if ((flags & bit) != 0 && key[0] == 'V' && value->is(Object::Kind::integer) && value->integer > 3) {
-      return refuse("a signature handler of a later version");
-    }
-    if ((flags & bit) != 0 && key[0] == 'A' && value->is(Object::Kind::boolean) && value->boolean) {
-      return refuse("revocation data inside the signature, in a way PAdES does not have");
-    }
-  }
-  return {};
 }
 
 Object rectangle(const std::optional<Placement>& place) {
@@ -143,6 +91,10 @@ Status add_to_form(const Document& document, Update& update, Ref field, bool new
 
 }  // namespace
 
+std::string_view sub_filter_of(SignatureKind kind) {
+  return kind == SignatureKind::timestamp ? "ETSI.RFC3161" : "ETSI.CAdES.detached";
+}
+
 std::size_t octets_to_reserve(const std::vector<Bytes>& certificate_chain, bool with_timestamp) {
   constexpr std::size_t kAround = 1536;  // attributes, algorithms, a value of at most 512 octets
   constexpr std::size_t kToken = 16'384;
@@ -170,6 +122,14 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
   });
   if (request.certify && signed_before) {
     return fail(ErrorKind::not_permitted, "only the first signature can certify a document");
+  }
+
+  if (allowed.certified == 2u && request.visible) {
+    return fail(
+        ErrorKind::not_permitted,
+        "the document was certified: nothing new may be drawn on its pages (DocMDP 2), so a new signature cannot "
+        "be visible",
+        "leave out --visible, or sign a field of the form");
   }
 
   // The field: named, the only unsigned one, or new.
@@ -201,7 +161,7 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
   Object value = Object::make_dictionary({});
   value.set("Type", Object::make_name(timestamp ? "DocTimeStamp" : "Sig"));
   value.set("Filter", Object::make_name("Adobe.PPKLite"));
-  value.set("SubFilter", Object::make_name(timestamp ? "ETSI.RFC3161" : "ETSI.CAdES.detached"));
+  value.set("SubFilter", Object::make_name(sub_filter_of(request.kind)));
   // Room for the numbers, filled below; the widest an offset can be.
   Object wide = Object::make_integer(999'999'999'999);
   value.set("ByteRange", Object::make_array({Object::make_integer(0), wide, wide, wide}));

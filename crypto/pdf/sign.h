@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/clock.h"
+#include "crypto/algorithm.h"
 #include "crypto/pdf/form.h"
 #include "crypto/pdf/update.h"
 
@@ -24,6 +25,9 @@ enum class SignatureKind : std::uint8_t {
   timestamp,  ///< ETSI.RFC3161: a document time-stamp
 };
 
+/// "ETSI.CAdES.detached"
+std::string_view sub_filter_of(SignatureKind kind);
+
 struct SignatureRequest {
   SignatureKind kind = SignatureKind::cades;
   Time time{};                                     ///< goes into /M; not for time-stamps
@@ -33,6 +37,10 @@ struct SignatureRequest {
   Appearance appearance = {};             ///< for a visible one
   std::optional<unsigned> certify = {};   ///< DocMDP P of 1 to 3: the first signature only
   std::size_t reserved_octets = 16384;    ///< for the CMS
+  // What a field's author may ask for (seed_values.h).
+  const std::vector<Bytes>* chain = nullptr;  ///< certificates, DER, the signer's own first; must outlive the call
+  std::optional<Hash> hash = {};              ///< that the CMS is made with
+  bool timestamped = false;                   ///< a time-stamp will be in the CMS
 };
 
 /// What is signed: the file as it was, the update up to its Contents, the update from there on. Aliased.

@@ -11,8 +11,8 @@ namespace karta::crypto {
 namespace {
 
 void add_fault(SignatureReport& report, Verdict verdict, SubIndication sub, std::string code, std::string message,
-               std::optional<std::size_t> offset = {}) {
-  Finding finding{Severity::fault, std::move(code), std::move(message), offset};
+               std::optional<std::size_t> offset = {}, std::string object = {}) {
+  Finding finding{Severity::fault, std::move(code), std::move(message), offset, {}, std::move(object)};
   if (verdict > report.verdict) {
     report.verdict = verdict;
     report.sub_indication = sub;
@@ -25,10 +25,10 @@ void add_fault(SignatureReport& report, Verdict verdict, SubIndication sub, std:
 }
 
 void add_remark(SignatureReport& report, Severity severity, std::string code, std::string message,
-                std::optional<std::size_t> offset = {}) {
+                std::optional<std::size_t> offset = {}, std::string object = {}) {
   const auto place = std::find_if(report.findings.begin(), report.findings.end(),
                                   [&](const Finding& one) { return one.severity < severity; });
-  report.findings.insert(place, {severity, std::move(code), std::move(message), offset});
+  report.findings.insert(place, {severity, std::move(code), std::move(message), offset, {}, std::move(object)});
 }
 
 /// Digests over the byte ranges of all signatures: the front of the file is hashed once, in passing, and each signature
@@ -65,35 +65,46 @@ class RangeDigests {
   std::map<Hash, std::map<const pdf::SignatureValue*, Bytes>> digests_;
 };
 
-/// Certificates, CRLs and OCSP answers of the document security store (EN 319 142-1 §5.4.2).
-ValidationEvidence read_store(const PdfFile& file) {
-  ValidationEvidence out;
+/// The document security store (EN 319 142-1 §5.4.2).
+struct SecurityStore {
+  ValidationEvidence evidence;
+  std::vector<Finding> unreadable;  ///< entries that serve nobody: at most kMostUnreadable
+  static constexpr std::size_t kMostUnreadable = 20;
+};
+
+SecurityStore read_store(const PdfFile& file) {
+  SecurityStore out;
   const pdf::Document& document = file.document();
   const std::size_t last = document.last();
   const auto catalog = document.catalog(last);
   if (!catalog) return out;
   const auto store = document.get(**catalog, "DSS", last);
   if (!store) return out;
-  const auto each = [&](const char* key, const auto& take) {
-    const auto list = document.get(**store, key, last);
-    if (!list) return;
-    for (const pdf::Object& item : (*list)->items) {
-      if (!item.is(pdf::Object::Kind::reference)) continue;
-      const auto stream = document.resolve(item, last);
-      if (!stream || !(*stream)->is(pdf::Object::Kind::stream)) continue;
-      // What does not parse serves nobody; a certificate missing for a path is said there.
-      if (const auto octets = document.decode(**stream, last, item.ref)) take(*octets);
+  const auto each = [&](const char* key, auto& list, const auto& read) {
+    const auto items = document.get(**store, key, last);
+    if (!items) return;
+    for (const pdf::Object& item : (*items)->items) {
+      const auto take = [&]() -> Status {
+        const pdf::Object* const stream = TRY(document.resolve(item, last));
+        if (!stream->is(pdf::Object::Kind::stream)) return fail(ErrorKind::malformed, "it is no stream");
+        const Bytes octets = TRY(document.decode(*stream, last, item.ref));
+        list.push_back(TRY(read(octets)));
+        return {};
+      };
+      const Status taken = take();
+      if (taken || out.unreadable.size() == SecurityStore::kMostUnreadable) continue;
+      out.unreadable.push_back(
+          {Severity::warning,
+           "security-store",
+           std::string("an entry of the security store's ") + key + " cannot be read: " + taken.error().message,
+           std::nullopt,
+           {},
+           pdf::to_text(item.ref)});
     }
   };
-  each("Certs", [&](const Bytes& octets) {
-    if (auto one = Certificate::from_der(octets)) out.certificates.push_back(std::move(*one));
-  });
-  each("CRLs", [&](const Bytes& octets) {
-    if (auto one = Crl::from_der(octets)) out.crls.push_back(std::move(*one));
-  });
-  each("OCSPs", [&](const Bytes& octets) {
-    if (auto one = OcspResponse::from_der(octets)) out.ocsp.push_back(std::move(*one));
-  });
+  each("Certs", out.evidence.certificates, [](const Bytes& octets) { return Certificate::from_der(octets); });
+  each("CRLs", out.evidence.crls, [](const Bytes& octets) { return Crl::from_der(octets); });
+  each("OCSPs", out.evidence.ocsp, [](const Bytes& octets) { return OcspResponse::from_der(octets); });
   return out;
 }
 
@@ -109,10 +120,7 @@ class PdfValidation {
     Report out;
     out.format = "PDF";
     out.verdict = Verdict::total_passed;
-    if (values_.empty()) {
-      out.verdict = Verdict::indeterminate;
-      return out;
-    }
+    if (values_.empty()) return without_signatures(std::move(out));
     store_ = read_store(file_);
     if (options_.paths == nullptr) own_paths_.emplace(trust_.anchors, trust_.intermediates);
     RangeDigests digests(document_.file(), values_);
@@ -122,6 +130,7 @@ class PdfValidation {
     for (auto value = values_.rbegin(); value != values_.rend(); ++value) {
       SignatureReport report = verify_one(*value, digests, proven);
       if (value->is_timestamp && report.passed() && report.best_signature_time) {
+        store_stamped_ = store_stamped_ || has_store(value->signed_revision);
         proven = std::min(proven.value_or(*report.best_signature_time), *report.best_signature_time);
       }
       out.verdict = std::max(out.verdict, report.verdict);
@@ -132,13 +141,43 @@ class PdfValidation {
   }
 
  private:
+  /// A document nobody signed, or one whose signatures somebody took out of its form.
+  Report without_signatures(Report out) const {
+    out.verdict = Verdict::indeterminate;
+    if (document_.last() == 0) return out;
+    for (const pdf::Ref ref : pdf::unreachable_signatures(document_)) {
+      SignatureReport one;
+      one.level = "PDF";
+      one.integrity = Integrity::broken;
+      one.changes_after = ChangesAfter::not_allowed;
+      add_fault(one, Verdict::total_failed, SubIndication::format_failure, "signature-removed",
+                "a signature stands in the file, but no form field leads to it any more", std::nullopt,
+                pdf::to_text(ref));
+      out.verdict = Verdict::total_failed;
+      out.signatures.push_back(std::move(one));
+      if (out.signatures.size() == kMostRemoved) break;
+    }
+    return out;
+  }
+  static constexpr std::size_t kMostRemoved = 20;
+
+  bool has_store(std::size_t revision) const {
+    const auto catalog = document_.catalog(revision);
+    return catalog && (*catalog)->find("DSS") != nullptr;
+  }
+
   SignatureReport verify_one(const pdf::SignatureValue& value, RangeDigests& digests, std::optional<Time> proven) {
     SignatureReport out = verify_value(value, digests, proven);
     out.field = value.field.name;
     if (value.is_timestamp) out.role = SignatureRole::timestamp;
+    // A time-stamp over a document without its validation data does not keep them (EN 319 142-1 §6.3, B-LTA).
+    if (!store_stamped_ && out.level == "PAdES-B-LTA") out.level = "PAdES-B-LT";
     if (!value.remark.empty()) {
       add_remark(out, Severity::warning, "contents-form", value.remark + ": other octets would read the same",
-                 value.contents_begin);
+                 value.contents_begin, pdf::to_text(value.ref));
+    }
+    for (const Finding& one : store_.unreadable) {
+      add_remark(out, one.severity, one.code, one.message, one.offset, one.object);
     }
     if (value.sound()) add_changes(out, value);
     return out;
@@ -150,19 +189,19 @@ class PdfValidation {
     if (!value.sound()) {
       broken.integrity = Integrity::broken;
       add_fault(broken, Verdict::total_failed, SubIndication::format_failure, value.fault_code, value.fault,
-                value.fault_offset);
+                value.fault_offset, pdf::to_text(value.ref));
       return broken;
     }
     const auto cms = pdf::cms_of(value);
     if (!cms) {
       broken.integrity = Integrity::unparsable;
       add_fault(broken, Verdict::total_failed, SubIndication::format_failure, "pdf-contents", cms.error().message,
-                value.contents_begin);
+                value.contents_begin, pdf::to_text(value.ref));
       return broken;
     }
     const DigestOf digest_of = [&](Hash hash) -> Result<Bytes> { return digests.of(value, hash); };
     ValidateOptions options = options_;
-    options.in_document = &store_;
+    options.in_document = &store_.evidence;
     options.existed_at = proven;
     if (own_paths_) options.paths = &*own_paths_;
     if (value.is_timestamp) return verify_document_timestamp(*cms, digest_of, trust_, options);
@@ -233,7 +272,7 @@ class PdfValidation {
       return;
     }
     std::size_t refused = 0, visible = 0;
-    std::string named;
+    std::string named, first;
     std::vector<ChangedObject> fine;
     for (const pdf::RevisionChanges& step : changes_) {
       if (step.revision <= value.signed_revision) continue;
@@ -246,6 +285,7 @@ class PdfValidation {
             fine.push_back(std::move(object));
           continue;
         }
+        if (first.empty()) first = object.object;
         if (++refused <= 3) named += (named.empty() ? "" : ", ") + one.what + " (object " + object.object + ")";
         if (out.changes.size() < kMostListedChanges) out.changes.push_back(std::move(object));
       }
@@ -257,16 +297,23 @@ class PdfValidation {
       out.changes_after = ChangesAfter::not_allowed;
       add_fault(out, Verdict::total_failed, SubIndication::format_failure, "changed-after-signing",
                 "the document was changed after it was signed: " + named +
-                    (refused > 3 ? " and " + std::to_string(refused - 3) + " more" : ""));
+                    (refused > 3 ? " and " + std::to_string(refused - 3) + " more" : ""),
+                std::nullopt, first);
     } else if (visible != 0) {
       add_remark(out, Severity::warning, "visible-change-after-signing",
                  "later signatures or fields draw on the pages that were signed: look at the page as it was signed");
     }
     const std::size_t end = value.byte_range[2] + value.byte_range[3];
-    for (const auto& [offset, octets] : gaps_) {
-      if (offset < end) continue;
-      add_remark(out, Severity::warning, "unexplained-octets",
-                 std::to_string(octets) + " octets after the signature belong to no object", offset);
+    for (const pdf::Gap& gap : gaps_) {
+      if (gap.offset < end) continue;
+      const std::string octets = std::to_string(gap.octets) + " octets after the signature belong to no object";
+      if (gap.holds_object) {
+        out.changes_after = ChangesAfter::not_allowed;
+        add_fault(out, Verdict::total_failed, SubIndication::format_failure, "unexplained-octets",
+                  octets + ", and an object stands in them that other readers may find", gap.offset);
+      } else {
+        add_remark(out, Severity::warning, "unexplained-octets", octets, gap.offset);
+      }
     }
   }
 
@@ -275,11 +322,12 @@ class PdfValidation {
   const TrustMaterial& trust_;
   const ValidateOptions& options_;
   std::vector<pdf::SignatureValue> values_;
-  ValidationEvidence store_;
+  SecurityStore store_;
+  bool store_stamped_ = false;  // a document time-stamp that holds covers the store
   std::optional<PathVerifier> own_paths_;
   std::vector<pdf::RevisionChanges> changes_;
   std::string changes_fault_;
-  std::vector<std::pair<std::size_t, std::size_t>> gaps_;
+  std::vector<pdf::Gap> gaps_;
 };
 
 }  // namespace
