@@ -3,8 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "base/bytes.h"
+#include "base/secret.h"
+#include "firmware-sim/host/meter.h"
 
 namespace karta::sim {
 
@@ -14,6 +18,12 @@ namespace karta::sim {
 struct PowerCut {
   std::uint64_t command = 1;
   std::uint64_t write = 0;
+};
+
+/// One command as a meter saw it.
+struct CommandCost {
+  MeterReading counts;
+  std::span<const SecretBytes> keys;  ///< the AES keys it brought into the coprocessor
 };
 
 class CardDevice {
@@ -33,6 +43,10 @@ class CardDevice {
   /// One command APDU of any length and content in, the response APDU (ending in its status word) out; the view is
   /// valid until the next call. Empty: the power failed in mid-command, and the card gives no answer.
   virtual ByteView process(ByteView command) = 0;
+
+  /// What the last command cost the card, where it has a meter; also of one that its power failed in. Valid until the
+  /// next call.
+  virtual std::optional<CommandCost> last_command() const { return std::nullopt; }
 
   /// Arms one power cut; a later call replaces it.
   virtual void cut_power_at(PowerCut cut) = 0;

@@ -26,6 +26,11 @@ constexpr std::size_t bits_of(os::Curve curve) { return field_bytes(curve) * 8; 
 HostHal::HostHal(NvmImage image, RandomSource* random)
     : image_(std::move(image)), random_(random != nullptr ? random : &system_random_) {}
 
+void HostHal::begin_command(std::size_t octets) {
+  loaded_keys_.clear();
+  meter_.begin_command(octets);
+}
+
 void HostHal::restore_power() {
   has_power_ = true;
   writes_until_cut_ = 0;
@@ -35,6 +40,7 @@ void HostHal::lose_power() {
   has_power_ = false;
   writes_until_cut_ = 0;
   coprocessor_.forget_keys();
+  key_registers_ = {};
 }
 
 // True if the power fails in the write or erase that begins now.
@@ -128,19 +134,41 @@ HalStatus HostHal::ec_generate_on(os::Curve curve, os::ByteView generator, os::B
 
 HalStatus HostHal::digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
-  meter_.counts().digest_octets += octets_of(message);
+  const std::size_t octets = octets_of(message);
+  MeterReading& counts = meter_.counts();
+  ++counts.digest_calls;
+  counts.digest_octets += octets;
+  // Padding: a bit, and the length in 8 or 16 octets (FIPS 180-4 section 5.1).
+  const bool wide = digest == os::Digest::sha384 || digest == os::Digest::sha512;
+  counts.digest_blocks += wide ? (octets + 17 + 127) / 128 * 2 : (octets + 9 + 63) / 64;
   return coprocessor_.digest(digest, message, out);
+}
+
+void HostHal::count_cipher(os::ByteView key, std::size_t octets) {
+  MeterReading& counts = meter_.counts();
+  ++counts.cipher_calls;
+  counts.cipher_octets += octets;
+  counts.cipher_blocks += octets == 0 ? 1 : (octets + os::kAesBlockBytes - 1) / os::kAesBlockBytes;
+  auto held = std::find_if(key_registers_.begin(), key_registers_.end(),
+                           [&](const SecretBytes& holds) { return equal(holds.expose_secret(), key); });
+  if (held == key_registers_.end()) {
+    ++counts.key_loads;
+    held = key_registers_.end() - 1;
+    *held = SecretBytes::copy_of(key);
+    loaded_keys_.push_back(held->clone());
+  }
+  std::rotate(key_registers_.begin(), held, held + 1);
 }
 
 HalStatus HostHal::aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in, os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
-  meter_.counts().cipher_octets += in.size();
+  count_cipher(key, in.size());
   return coprocessor_.aes_cbc(cipher, key, iv, in, out);
 }
 
 HalStatus HostHal::aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
-  meter_.counts().cipher_octets += octets_of(message);
+  count_cipher(key, octets_of(message));
   return coprocessor_.aes_cmac(key, message, out);
 }
 
@@ -149,6 +177,7 @@ void HostHal::wait(os::u32 milliseconds) { meter_.counts().waited_milliseconds +
 HalStatus HostHal::random(os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
   random_->fill(out);
+  ++meter_.counts().random_calls;
   meter_.counts().random_octets += out.size();
   return HalStatus::ok;
 }

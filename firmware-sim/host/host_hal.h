@@ -2,7 +2,11 @@
 // source and a meter. Its power can be cut at any write or erase, or by command, as a card is pulled.
 #pragma once
 
+#include <array>
+#include <vector>
+
 #include "base/random.h"
+#include "base/secret.h"
 #include "firmware-sim/host/coprocessor.h"
 #include "firmware-sim/host/meter.h"
 #include "firmware-sim/host/nvm_image.h"
@@ -19,6 +23,11 @@ class HostHal final : public os::Hal {
   const NvmImage& image() const { return image_; }
   Meter& meter() { return meter_; }
   const Meter& meter() const { return meter_; }
+
+  /// A command of so many octets arrived: what follows is counted as its.
+  void begin_command(std::size_t octets);
+  /// The AES keys that the coprocessor did not hold and was given since then. Valid until the next call.
+  std::span<const SecretBytes> loaded_keys() const { return loaded_keys_; }
 
   /// The chip has power again; a cut that was armed is not armed any more.
   void restore_power();
@@ -58,6 +67,7 @@ class HostHal final : public os::Hal {
 
  private:
   bool cut_here();
+  void count_cipher(os::ByteView key, std::size_t octets);
   template <class Call>
   os::HalStatus metered(Operation operation, std::size_t bits, Call call);
 
@@ -66,6 +76,10 @@ class HostHal final : public os::Hal {
   SystemRandom system_random_;
   RandomSource* random_;
   Meter meter_;
+  // The keys the modelled coprocessor holds; whatever comes with another one first loads it.
+  static constexpr std::size_t kKeyRegisters = 8;
+  std::array<SecretBytes, kKeyRegisters> key_registers_;  // the latest first
+  std::vector<SecretBytes> loaded_keys_;
   bool has_power_ = true;
   std::uint64_t writes_until_cut_ = 0;
 };

@@ -61,6 +61,57 @@ TEST(HostHal, CountsWhatACommandCosts) {
   EXPECT_EQ(hal.meter().total().count(Operation::ec_generate), 1u);
 }
 
+// Eight keys are held: coming back to one of them costs no load, a ninth pushes the least recently used out.
+TEST(HostHal, CountsSymmetricWorkAndKeyLoads) {
+  HostHal hal(NvmImage::in_memory({}));
+  hal.begin_command(5);
+  Bytes mac(16), digest(64);
+  const auto authenticate = [&](std::uint8_t key, std::size_t octets) {
+    const Bytes message(octets, 1);
+    const ByteView parts[] = {message};
+    ASSERT_EQ(hal.aes_cmac(Bytes(16, key), parts, mac), HalStatus::ok);
+  };
+  authenticate(1, 0);
+  authenticate(1, 16);
+  authenticate(1, 17);
+  EXPECT_EQ(hal.meter().command().cipher_calls, 3u);
+  EXPECT_EQ(hal.meter().command().cipher_blocks, 1u + 1u + 2u);
+  EXPECT_EQ(hal.meter().command().key_loads, 1u);
+  for (std::uint8_t key = 2; key <= 8; ++key) authenticate(key, 16);
+  authenticate(1, 16);
+  EXPECT_EQ(hal.meter().command().key_loads, 8u);
+  authenticate(9, 16);
+  authenticate(1, 16);
+  EXPECT_EQ(hal.meter().command().key_loads, 9u) << "1 was used again before 9 came";
+  authenticate(2, 16);
+  EXPECT_EQ(hal.meter().command().key_loads, 10u) << "2 had to go for 9";
+  EXPECT_EQ(hal.loaded_keys().size(), 10u);
+  EXPECT_TRUE(hal.loaded_keys().front().equals(Bytes(16, 1)));
+  hal.begin_command(5);
+  EXPECT_TRUE(hal.loaded_keys().empty());
+  hal.lose_power();
+  hal.restore_power();
+  authenticate(2, 16);
+  EXPECT_EQ(hal.meter().command().key_loads, 1u) << "registers are empty after power-on";
+
+  hal.begin_command(5);
+  const Bytes message(56, 2);
+  const ByteView parts[] = {message};
+  ASSERT_EQ(hal.digest(os::Digest::sha256, parts, MutableByteView(digest).first(32)), HalStatus::ok);
+  ASSERT_EQ(hal.digest(os::Digest::sha512, parts, digest), HalStatus::ok);
+  EXPECT_EQ(hal.meter().command().digest_blocks, 2u + 2u) << "56 octets and padding: two blocks, or one of double size";
+  EXPECT_EQ(to_json(hal.meter().command()), R"({"hash":2,"hash_blocks":4})");
+  ASSERT_EQ(hal.random(mac), HalStatus::ok);
+  ASSERT_EQ(hal.write(0, 0, Bytes(8, 0x00)), HalStatus::ok);
+  ASSERT_EQ(hal.erase(1), HalStatus::ok);
+  Bytes scalar(32), point(65);
+  ASSERT_EQ(hal.ec_generate(os::Curve::p256, scalar, point), HalStatus::ok);
+  EXPECT_EQ(to_json(hal.meter().command()),
+            R"({"hash":2,"hash_blocks":4,"random":1,"random_octets":16,"nvm_writes":1,"nvm_octets":8,"nvm_erases":1,)"
+            R"("operations":[["ec-generate",256,1]]})");
+  EXPECT_EQ(to_json(MeterReading{}), "{}");
+}
+
 class StuckRandom final : public RandomSource {
  public:
   void fill(MutableByteView out) override { std::fill(out.begin(), out.end(), std::uint8_t{7}); }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace karta::sim {
@@ -35,11 +36,17 @@ struct MeterReading {
   std::uint64_t nvm_octets_written = 0;
   std::uint64_t nvm_erases = 0;
   std::uint64_t nvm_octets_read = 0;
+  std::uint64_t random_calls = 0;
   std::uint64_t random_octets = 0;
-  std::uint64_t checksum_octets = 0;      ///< run through the page checksum by the processor
+  std::uint64_t checksum_octets = 0;  ///< run through the page checksum by the processor
+  std::uint64_t digest_calls = 0;
   std::uint64_t digest_octets = 0;        ///< hashed
+  std::uint64_t digest_blocks = 0;        ///< of 64 octets, padding included; a block of SHA-384 and SHA-512 is two
   std::uint64_t waited_milliseconds = 0;  ///< the card lets guessers wait
-  std::uint64_t cipher_octets = 0;        ///< through AES, ciphering or authenticating
+  std::uint64_t cipher_calls = 0;         ///< AES, ciphering or authenticating
+  std::uint64_t cipher_octets = 0;
+  std::uint64_t cipher_blocks = 0;  ///< of 16 octets
+  std::uint64_t key_loads = 0;      ///< AES keys brought into the coprocessor: those it did not hold already
   std::array<std::array<std::uint32_t, kKeySizes>, kOperations> operations{};
 
   /// Of all key sizes.
@@ -47,6 +54,9 @@ struct MeterReading {
   std::uint64_t count(Operation operation, std::size_t key_bits) const;
   MeterReading operator-(const MeterReading& earlier) const;
 };
+
+/// What is not zero, as the JSON object that a trace holds beside a command (docs/karta-sim.md, "counts").
+std::string to_json(const MeterReading& reading);
 
 class Meter {
  public:

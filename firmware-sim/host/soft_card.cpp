@@ -76,7 +76,7 @@ ByteView SoftCard::process(ByteView command) {
   if (!on_) return {};
   const bool cut = cut_armed_ && --cut_.command == 0;
   if (cut) cut_armed_ = false;
-  hal_->meter().begin_command(command.size());
+  hal_->begin_command(command.size());
   if (!cut || cut_.write != 0) {
     if (cut) hal_->lose_power_at_write(cut_.write);
     const std::size_t size = card_->process(command, response_);

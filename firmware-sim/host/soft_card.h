@@ -35,6 +35,9 @@ class SoftCard final : public CardDevice {
   void reset() override;
   ByteView atr() override;
   ByteView process(ByteView command) override;
+  std::optional<CommandCost> last_command() const override {
+    return CommandCost{.counts = meter().command(), .keys = hal_->loaded_keys()};
+  }
   void cut_power_at(PowerCut cut) override;
 
   /// From the next power_on() on.

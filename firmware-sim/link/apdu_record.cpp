@@ -111,7 +111,7 @@ void ApduRecord::event(unsigned card, std::string_view what, ByteView atr) {
 }
 
 void ApduRecord::exchange(unsigned card, ByteView command, ByteView response, std::chrono::microseconds since_last,
-                          std::chrono::microseconds card_time) {
+                          std::chrono::microseconds card_time, const std::optional<CommandCost>& cost) {
   std::string line = "{\"at_us\":" + std::to_string(now_us()) + ",\"card\":" + std::to_string(card);
   const HiddenRange hidden = with_secrets_ ? HiddenRange{} : secret_of_command(command);
   if (hidden.begin == hidden.end) {
@@ -133,8 +133,18 @@ void ApduRecord::exchange(unsigned card, ByteView command, ByteView response, st
     line += hex_field("response", response.first(body));
   }
   line += hex_field("sw", response.subspan(body));
-  line += ",\"gap_us\":" + std::to_string(since_last.count()) + ",\"us\":" + std::to_string(card_time.count()) + '}';
-  write_line(line);
+  line += ",\"gap_us\":" + std::to_string(since_last.count()) + ",\"us\":" + std::to_string(card_time.count());
+  if (cost) {
+    line += ",\"counts\":" + to_json(cost->counts);
+    if (with_secrets_ && !cost->keys.empty()) {
+      line += ",\"keys\":[";
+      for (const SecretBytes& key : cost->keys) {
+        line += (line.back() == '[' ? "\"" : ",\"") + to_hex_upper(key.expose_secret()) + '"';
+      }
+      line += ']';
+    }
+  }
+  write_line(line + '}');
 }
 
 }  // namespace karta::sim

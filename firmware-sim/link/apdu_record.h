@@ -6,12 +6,14 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "firmware-sim/host/card_device.h"
 
 namespace karta::sim {
 
@@ -43,9 +45,10 @@ class ApduRecord {
   void event(unsigned card, std::string_view what, ByteView atr = {});
 
   /// One exchange. `card_time`: from the whole command's arrival to the answer; `since_last`: from the card's previous
-  /// answer to this command's arrival (the terminal's and the link's share). Call from one thread a card.
+  /// answer to this command's arrival (the terminal's and the link's share). `cost`: what it cost the card, if known;
+  /// its keys are recorded where secrets are. Call from one thread a card.
   void exchange(unsigned card, ByteView command, ByteView response, std::chrono::microseconds since_last,
-                std::chrono::microseconds card_time);
+                std::chrono::microseconds card_time, const std::optional<CommandCost>& cost = std::nullopt);
 
  private:
   ApduRecord(int file, bool with_secrets);

@@ -7,6 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "firmware-sim/host/soft_card.h"
+#include "firmware-sim/link/recorded_card.h"
+
 namespace karta::sim {
 namespace {
 
@@ -129,6 +132,36 @@ TEST_F(ApduRecordFile, HidesDecipheredTextToItsLastPiece) {
   EXPECT_NE(text().find("111111"), std::string::npos) << "another card's";
   EXPECT_NE(text().find("222222"), std::string::npos) << "another answer's";
   EXPECT_EQ(lines()[1]["hidden_response_bytes"], 3);
+}
+
+TEST_F(ApduRecordFile, HoldsWhatACommandCostAndKeysOnlyWhereAsked) {
+  SeededRandom random(7);
+  auto card = SoftCard::blank(new_serial(random));
+  ASSERT_TRUE(card);
+  const Bytes initialize = hex("8050000008010203040506070800");
+  for (const bool secrets : {false, true}) {
+    auto record = ApduRecord::open(path(), secrets);
+    ASSERT_TRUE(record);
+    RecordedCard recorded(3, **card, *record);
+    recorded.power_on();
+    const Bytes answer = to_bytes(recorded.process(initialize));
+    EXPECT_EQ(answer.size(), 34u);
+    recorded.power_off();
+  }
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 8u);
+  EXPECT_EQ(all[1]["event"], "power-on");
+  EXPECT_FALSE(all[1]["atr"].get<std::string>().empty());
+  const auto& plain = all[2];
+  EXPECT_EQ(plain["card"], 3);
+  EXPECT_EQ(plain["command"], to_hex_upper(initialize));
+  EXPECT_GE(plain["counts"]["nvm_writes"], 1) << "the sequence counter is durable";
+  EXPECT_GE(plain["counts"]["aes_keys"], 1);
+  EXPECT_FALSE(plain.contains("keys"));
+  EXPECT_EQ(all[3]["event"], "power-off");
+  const auto& keyed = all[6];
+  ASSERT_TRUE(keyed.contains("keys"));
+  EXPECT_EQ(keyed["keys"][0], "404142434445464748494A4B4C4D4E4F") << "a blank card's key, loaded first";
 }
 
 TEST_F(ApduRecordFile, SaysWhereItCannotWrite) {

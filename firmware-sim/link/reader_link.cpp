@@ -328,7 +328,7 @@ bool ReaderLink::exchange(int socket, ByteView command) {
   if (record_ != nullptr) {
     record_->exchange(number_, command, leave ? ByteView() : response,
                       duration_cast<microseconds>(arrived - last_answer_),
-                      duration_cast<microseconds>(answered - arrived));
+                      duration_cast<microseconds>(answered - arrived), card_->last_command());
   }
   if (leave) {
     note("power-cut");
