@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include "base/random.h"
 #include "crypto/testing.h"
+#include "identity/stop_list/gap_code.h"
 #include "identity/stop_list/stop_table.h"
 
 namespace karta::identity {
@@ -215,6 +217,46 @@ TEST(StopList, NoBitCanChange) {
   Bytes longer = file;
   longer.push_back(0);
   EXPECT_FALSE(StopList::parse(longer));
+}
+
+// docs/stop-list.md promises a reader in C: that text, compiled as it stands, reads what we write.
+TEST(StopListDocument, ItsReaderInCReadsOurCodes) {
+  const std::string text = [] {
+    std::ifstream file(KARTA_SOURCE_DIR "/docs/stop-list.md");
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  const std::size_t begin = text.find("```c\n"), end = text.find("```", begin + 5);
+  ASSERT_NE(begin, std::string::npos);
+  const crypto::testing::TemporaryFolder folder;
+  folder.write("reader.c", "#include <stdint.h>\n#include <stdio.h>\n#include <stdlib.h>\n" +
+                               text.substr(begin + 5, end - begin - 5) +
+                               R"(
+static void print(uint32_t index) { printf("%u\n", index); }
+int main(int count, char **words) {
+  static uint8_t code[1 << 20];
+  return count == 3 ? -decode(code, fread(code, 1, sizeof code, stdin), atoi(words[1]), atoi(words[2]), print) : 2;
+}
+)");
+  const auto compiled = crypto::testing::run(folder, "cc -std=c99 -Wall -Wextra -Werror -O1 -o reader reader.c");
+  ASSERT_EQ(compiled.status, 0) << compiled.output;
+  for (const std::uint64_t every : {3u, 40u, 900u}) {
+    const std::uint32_t size = every == 900 ? kMostInShard : 70'000;
+    std::vector<std::uint32_t> members;
+    std::string wanted;
+    for (const std::uint64_t index : scattered(size, every, every)) {
+      members.push_back(static_cast<std::uint32_t>(index));
+      wanted += std::to_string(index) + "\n";
+    }
+    Bytes code;
+    encode_gaps(members, size, code);
+    folder.write("code", code);
+    const std::string numbers = std::to_string(size) + " " + std::to_string(members.size());
+    const auto read = crypto::testing::run(folder, "./reader " + numbers + " <code");
+    EXPECT_EQ(read.status, 0);
+    EXPECT_EQ(read.output, wanted) << every;
+    folder.write("code", ByteView(code).first(code.size() - 2));
+    EXPECT_NE(crypto::testing::run(folder, "./reader " + numbers + " <code").status, 0);
+  }
 }
 
 }  // namespace
