@@ -10,6 +10,8 @@ void add_ca(CLI::App& app, Run& chosen);
 void add_cert(CLI::App& app, Run& chosen);
 void add_citizen(CLI::App& app, Run& chosen);
 void add_card(CLI::App& app, Run& chosen);
+/// `karta card trace`: on the noun that add_card has made.
+void add_card_trace(CLI::App& card_noun, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);
 void add_domain(CLI::App& app, Run& chosen);
 void add_reader(CLI::App& app, Run& chosen);

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
                                    karta::cli::add_cert(app, chosen);
                                    karta::cli::add_citizen(app, chosen);
                                    karta::cli::add_card(app, chosen);
+                                   karta::cli::add_card_trace(*app.get_subcommand("card"), chosen);
                                    karta::cli::add_cv(app, chosen);
                                    karta::cli::add_domain(app, chosen);
                                    karta::cli::add_reader(app, chosen);
