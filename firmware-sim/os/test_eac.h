@@ -188,6 +188,12 @@ inline Certified self_certify(CertificateText text) {
   return certify(text, {.key = text.key, .algorithm = text.algorithm});
 }
 
+// Contents of 65 with the rights of a sector (docs/transactions.md).
+inline Memory sector_rights(u16 bits) {
+  const Memory oid = hex("2A864886F71401BE40937A81FA6A81D24882DF3F8194 2082E063878ACF5887D04802");
+  return tlv(0x73, tlv(0x06, oid) + tlv(0x53, {static_cast<u8>(bits >> 8), static_cast<u8>(bits)}));
+}
+
 // Root, document verifier and terminal of one curve.
 struct Chain {
   Certified root;
@@ -398,9 +404,10 @@ class EacCard {
   static constexpr u8 kSerial[kSerialBytes] = {0xF0, 0x4B, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08};
 
   explicit EacCard(Chain chain_, Curve chip_curve = Curve::brainpool_p256r1, std::size_t pages = 160,
-                   const std::string& pin1 = "123456", const Memory& chip_scalar = {})
+                   const std::string& pin1 = "123456", const Memory& chip_scalar = {},
+                   const std::vector<Memory>& more = {})  // commands before issue, the MF selected
       : chip(pages), card(std::make_unique<Card>(chip, kDefaultConfig)), chain(std::move(chain_)) {
-    personalise(chip_curve, pin1, chip_scalar);
+    personalise(chip_curve, pin1, chip_scalar, more);
     restart(Interface::contactless);
   }
 
@@ -409,6 +416,7 @@ class EacCard {
   Chain chain;
   Memory chip_key;                   // public
   std::map<u16, Memory> sector_key;  // RI key files' public points
+  Memory announced;                  // beside CHAT: 65, or nothing
   std::optional<SmTerminal> channel;
 
   void restart(Interface interface = Interface::contactless) {
@@ -435,7 +443,7 @@ class EacCard {
     pace = {};
     pace.reference = reference;
     pace.password = password;
-    pace.chat_object = chat_object;
+    pace.chat_object = chat_object.empty() ? chat_object : chat_object + announced;
     const u16 sw = pace.run(exchange());
     if (sw == 0x9000) channel = pace.channel();
     return sw;
@@ -487,7 +495,8 @@ class EacCard {
     return 0;
   }
 
-  void personalise(Curve chip_curve, const std::string& pin1, const Memory& chip_scalar) {
+  void personalise(Curve chip_curve, const std::string& pin1, const Memory& chip_scalar,
+                   const std::vector<Memory>& more) {
     if (!card->format(kSerial) || !card->boot(Interface::contact)) throw std::runtime_error("blank");
     must("00DA0110", text("123456"));
     must("00DA010F", text("9081726354") + Memory{3});
@@ -524,6 +533,10 @@ class EacCard {
     create("8102 0100 820122 83024B01 85021001 86031FF1FF");
     must("00DA0187", hex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
     put_file("4301", Memory(32, 0xE5), "", "");
+    if (!more.empty()) must("00A4000C", hex("3F00"));
+    for (const Memory& command : more) {
+      if (plain(command).sw != 0x9000) throw std::runtime_error(to_hex(command));
+    }
     must("00440000", hex("3F00"));
   }
   Memory last;
