@@ -106,7 +106,7 @@ TEST(SignedDataStream, ReadsWhatMemoryReads) {
   for (const std::size_t octets : {0u, 1u, 127u, 128u, 65'535u, 300'000u, 1'200'000u}) {
     const Bytes text = text_of(octets);
     const Bytes detached = sign(text, CmsForm::detached);
-    for (const Bytes& file : {sign(text, CmsForm::enveloping), in_pieces(detached, text, 1000), detached}) {
+    for (const Bytes& file : {envelop(detached, text), in_pieces(detached, text, 1000), detached}) {
       for (const std::size_t at_a_time : {std::size_t{1} << 30, std::size_t{4093}}) {
         Trickle source(file, at_a_time);
         const SignedDataStream stream = must(SignedDataStream::read(source));
