@@ -17,6 +17,7 @@
 #include "crypto/trust_list.h"
 #include "crypto/x509/authority.h"
 #include "crypto/x509/csr.h"
+#include "identity/certificate_ledger.h"
 #include "issuing/centre_config.h"
 
 namespace karta::cli {
@@ -98,7 +99,13 @@ Result<Authority> open_authority(const Arguments& given, const std::string& name
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return fail(ErrorKind::io, "cannot create \"" + folder.string() + "\": " + error.message());
-  return Authority::open(folder, std::move(config));
+  // What the centre's authorities issued and revoked stands in the registry, where the cards' certificates are.
+  static const SystemClock clock;
+  const Bytes certificate_file = TRY(read_file(files.certificate, crypto::Certificate::kMostOctets));
+  const auto certificate = TRY(crypto::Certificate::from_file_octets(certificate_file));
+  auto ledger = TRY(identity::open_certificate_ledger(centre.database.string(), certificate.subject().to_text(),
+                                                      {.actor = operator_name(), .reason = "karta ca"}, clock));
+  return Authority::open(folder, std::move(config), std::move(ledger));
 }
 
 /// The key in a file or an HSM, with its passphrase or PIN asked for.
@@ -331,7 +338,7 @@ Result<int> run_revoke(const Arguments& given) {
 
 Result<int> run_crl(const Arguments& given) {
   Authority authority = TRY(open_authority(given, given.ca));
-  Authority::CrlPlan plan;
+  crypto::CrlPlan plan;
   plan.delta = given.delta;
   if (!given.only.empty() && given.only != "ca" && given.only != "user") {
     return fail(ErrorKind::usage, "\"" + given.only + "\" is no part of the certificates", "ca or user");
@@ -352,21 +359,22 @@ Result<int> run_list(const Arguments& given) {
   Json document = json_document("karta.ca.list/1");
   document["authority"] = authority.certificate().subject().to_text();
   document["certificates"] = Json::array();
-  for (const crypto::IssuedCertificate& one : authority.issued()) {
+  TRY(authority.for_each_issued([&](const crypto::IssuedCertificate& one) -> Status {
     if (given.json) {
       Json row{{"serial", to_hex(one.serial)}, {"subject", one.subject}, {"profile", one.profile}};
       row["not_after"] = one.not_after == Time{} ? Json() : Json(format_time(one.not_after));
       row["revoked_at"] = one.revoked_at ? Json(format_time(*one.revoked_at)) : Json();
       if (one.revoked_at) row["reason"] = crypto::name_of(one.reason);
       document["certificates"].push_back(std::move(row));
-      continue;
+      return {};
     }
     print(to_hex_upper(one.serial) + "  " + (one.subject.empty() ? "(issued elsewhere)" : one.subject) +
           (one.profile.empty() ? "" : "  " + one.profile) +
           (one.revoked_at
                ? "  revoked " + format_time(*one.revoked_at) + " (" + std::string(crypto::name_of(one.reason)) + ")"
                : ""));
-  }
+    return {};
+  }));
   if (given.json) print_json(document);
   return 0;
 }
@@ -453,9 +461,9 @@ Result<int> run_ocsp(const Arguments& given) {
   std::error_code error;
   fs::create_directories(given.out, error);
   if (error) return fail(ErrorKind::io, "cannot create \"" + given.out + "\": " + error.message());
-  Progress progress("answers", authority.issued().size());
+  Progress progress("answers", 0);
   std::uint64_t done = 0;
-  for (const crypto::IssuedCertificate& one : authority.issued()) {
+  TRY(authority.for_each_issued([&](const crypto::IssuedCertificate& one) -> Status {
     Bytes serial = one.serial;
     if (!serial.empty() && (serial[0] & 0x80) != 0) serial.insert(serial.begin(), 0);
     const Bytes answer = TRY(responder.pre_produce(serial));
@@ -463,7 +471,8 @@ Result<int> run_ocsp(const Arguments& given) {
     fs::remove(file, error);
     TRY(write_output(file.string(), answer));
     progress.at(++done);
-  }
+    return {};
+  }));
   return 0;
 }
 

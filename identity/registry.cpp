@@ -4,6 +4,7 @@
 #include <array>
 
 #include "identity/registry_impl.h"
+#include "identity/revocations.h"
 #include "identity/schema.h"
 #include "identity/transliteration.h"
 #include "identity/utf8.h"
@@ -349,6 +350,53 @@ Result<Card> Registry::Impl::find_card(std::string_view sql, service::Parameter 
   return load_card(*id);
 }
 
+Status Registry::Impl::move_certificates(const Card& card, CardState to, RevocationReason reason) {
+  crypto::CrlReason wanted = crypto::CrlReason::unspecified;
+  switch (to) {
+    case CardState::suspended:
+      wanted = crypto::CrlReason::certificate_hold;
+      break;
+    case CardState::active:
+      if (card.state != CardState::suspended) return {};
+      wanted = crypto::CrlReason::remove_from_crl;
+      break;
+    case CardState::revoked:
+      wanted = static_cast<crypto::CrlReason>(reason);
+      break;
+    case CardState::replaced:
+      wanted = crypto::CrlReason::superseded;
+      break;
+    default:
+      return {};
+  }
+  struct Row {
+    std::string issuer;
+    Bytes serial;
+    std::int64_t not_after;
+  };
+  std::vector<Row> certificates;
+  {
+    Statement rows = TRY(
+        database.prepare("SELECT issuer, serial, not_after FROM certificates WHERE citizen_id = $1 AND card_id = $2"));
+    TRY(rows.query({raw(card.citizen), raw(card.id)}));
+    while (TRY(rows.next())) {
+      certificates.push_back({std::string(rows.text(0)), to_bytes(rows.octets(1)), rows.integer(2)});
+    }
+  }
+  for (const Row& one : certificates) {
+    const auto before = TRY(find_revocation(database, one.issuer, one.serial));
+    // What was held or revoked for a reason of its own does not follow the card back.
+    if (wanted == crypto::CrlReason::remove_from_crl && !(before && before->by_card && before->held())) continue;
+    if (wanted == crypto::CrlReason::certificate_hold && before && !before->released()) continue;
+    if (before && !before->held() && !before->released()) continue;
+    TRY(record_revocation(
+        database,
+        {.issuer = one.issuer, .serial = one.serial, .reason = wanted, .not_after = one.not_after, .by_card = true},
+        clock->now()));
+  }
+  return {};
+}
+
 Status Registry::Impl::move_card(const Card& card, CardState to, RevocationReason reason, const Cause& cause) {
   TRY(check_transition(card.state, to));
   const RevocationReason kept = to == CardState::revoked ? reason : RevocationReason::unspecified;
@@ -357,6 +405,7 @@ Status Registry::Impl::move_card(const Card& card, CardState to, RevocationReaso
                        "card_id = $2",
                        {raw(card.citizen), raw(card.id), static_cast<std::int64_t>(to), static_cast<std::int64_t>(kept),
                         seconds(clock->now())}));
+  TRY(move_certificates(card, to, kept));
   std::string after(row_of(to).name);
   if (to == CardState::revoked) after += " (" + std::string(name_of(reason)) + ")";
   return add_event({card.citizen, "card-state", card.id, row_of(card.state).name, after}, cause);
@@ -676,8 +725,8 @@ Status Registry::add_certificate(CardId card_id, const CardCertificate& certific
     }
     TRY(std::move(unique));
     TRY(impl_->database.execute(
-        "INSERT INTO certificates (citizen_id, card_id, kind, issuer, serial, der, not_before, not_after, revoked_at, "
-        "revocation_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, 0)",
+        "INSERT INTO certificates (citizen_id, card_id, kind, issuer, serial, der, not_before, not_after) VALUES ($1, "
+        "$2, $3, $4, $5, $6, $7, $8)",
         {raw(card.citizen), raw(card_id), static_cast<std::int64_t>(certificate.kind), certificate.issuer,
          certificate.serial, certificate.der, seconds(certificate.not_before), seconds(certificate.not_after)}));
     return impl_->add_event({card.citizen, "certificate-added", card_id, "", name_of(certificate.kind)}, cause);
@@ -687,11 +736,12 @@ Status Registry::add_certificate(CardId card_id, const CardCertificate& certific
 
 namespace {
 constexpr std::string_view kFindCertificate =
-    "SELECT c.citizen_id, c.card_id, c.kind, c.not_after, c.revoked_at, c.revocation_reason FROM "
-    "certificate_by_serial AS s JOIN certificates AS c ON c.citizen_id = s.citizen_id AND c.issuer = s.issuer AND "
-    "c.serial = s.serial WHERE s.issuer = $1 AND s.serial = $2";
+    "SELECT c.citizen_id, c.card_id, c.kind, c.not_after, r.reason, r.changed_at FROM certificate_by_serial AS s JOIN "
+    "certificates AS c ON c.citizen_id = s.citizen_id AND c.issuer = s.issuer AND c.serial = s.serial LEFT JOIN "
+    "revocations AS r ON r.issuer = s.issuer AND r.serial = s.serial WHERE s.issuer = $1 AND s.serial = $2";
+}  // namespace
 
-Result<CertificateStatus> find_certificate(Database& database, std::string_view issuer, ByteView serial) {
+Result<CertificateStatus> Registry::Impl::find_certificate(std::string_view issuer, ByteView serial) {
   Statement row = TRY(database.prepare(kFindCertificate));
   TRY(row.query({issuer, serial}));
   if (!TRY(row.next())) return fail(ErrorKind::not_found, "the issuing CA has given out no certificate of this serial");
@@ -700,22 +750,29 @@ Result<CertificateStatus> find_certificate(Database& database, std::string_view 
   status.card = CardId{row.integer(1)};
   status.kind = static_cast<CertificateKind>(row.integer(2));
   status.not_after = from_seconds(row.integer(3));
-  if (const auto at = row.integer_or_null(4)) status.revoked_at = from_seconds(*at);
-  status.reason = static_cast<RevocationReason>(row.integer(5));
+  const auto reason = row.integer_or_null(4);
+  if (reason && *reason != static_cast<std::int64_t>(crypto::CrlReason::remove_from_crl)) {
+    status.revoked_at = from_seconds(row.integer(5));
+    status.reason = static_cast<RevocationReason>(*reason);
+  }
   return status;
 }
-}  // namespace
 
 Status Registry::revoke_certificate(std::string_view issuer, ByteView serial, RevocationReason reason,
                                     const Cause& cause) {
   TRY(check_cause(cause));
   const auto work = [&]() -> Status {
-    const CertificateStatus status = TRY(find_certificate(impl_->database, issuer, serial));
-    if (status.revoked_at) return fail(ErrorKind::not_permitted, "the certificate is revoked already");
-    TRY(impl_->database.execute(
-        "UPDATE certificates SET revoked_at = $4, revocation_reason = $5 WHERE citizen_id = $1 AND issuer = $2 AND "
-        "serial = $3",
-        {raw(status.citizen), issuer, serial, seconds(impl_->clock->now()), static_cast<std::int64_t>(reason)}));
+    const CertificateStatus status = TRY(impl_->find_certificate(issuer, serial));
+    const auto wanted = static_cast<crypto::CrlReason>(reason);
+    const bool held = status.reason == RevocationReason::certificate_hold;
+    if (status.revoked_at && (!held || wanted == crypto::CrlReason::certificate_hold)) {
+      return fail(ErrorKind::not_permitted,
+                  held ? "the certificate is on hold already" : "the certificate is revoked already");
+    }
+    TRY(record_revocation(
+        impl_->database,
+        {.issuer = std::string(issuer), .serial = serial, .reason = wanted, .not_after = seconds(status.not_after)},
+        impl_->clock->now()));
     return impl_->add_event({status.citizen, "certificate-revoked", status.card, name_of(status.kind), name_of(reason)},
                             cause);
   };
@@ -745,7 +802,7 @@ Result<std::vector<CardCertificate>> Registry::certificates_of(CardId card_id, c
 
 Result<CertificateStatus> Registry::certificate_status(std::string_view issuer, ByteView serial) {
   const auto snapshot = TRY(impl_->database.begin_read());
-  CertificateStatus status = TRY(find_certificate(impl_->database, issuer, serial));
+  CertificateStatus status = TRY(impl_->find_certificate(issuer, serial));
   status.card_state = TRY(impl_->load_card(status.card)).state;
   return status;
 }

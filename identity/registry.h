@@ -84,7 +84,7 @@ struct CertificateStatus {
   CertificateKind kind = CertificateKind::aut;
   Time not_after;
   CardState card_state = CardState::ordered;
-  std::optional<Time> revoked_at;  ///< of the certificate itself
+  std::optional<Time> revoked_at;  ///< of the certificate; since when it is on hold, if that is the reason
   RevocationReason reason = RevocationReason::unspecified;
 };
 
@@ -180,7 +180,9 @@ class Registry {
   /// Binds the chip's serial (hexadecimal; already_exists if another card has it), sets the end of validity and moves
   /// the card to produced.
   Result<Card> produce_card(CardId id, std::string_view serial, Time valid_until, const Cause& cause);
-  /// Moves the card on; not_permitted where card_transitions() has no such step.
+  /// Moves the card on; not_permitted where card_transitions() has no such step. Its certificates go with it, in the
+  /// same transaction: suspended, they are on hold; active again, they are released; revoked or replaced, they are
+  /// revoked (what was revoked or held by itself stays so).
   Result<Card> change_card_state(CardId id, CardState to, const Cause& cause,
                                  RevocationReason reason = RevocationReason::unspecified);
   Result<Card> card(CardId id);
@@ -195,6 +197,7 @@ class Registry {
 
   /// already_exists if the issuer has given out that serial before.
   Status add_certificate(CardId card, const CardCertificate& certificate, const Cause& cause);
+  /// certificate_hold puts it on hold (CertificateLedger::revoke releases it). not_permitted if it is revoked already.
   Status revoke_certificate(std::string_view issuer, ByteView serial, RevocationReason reason, const Cause& cause);
   Result<std::vector<CardCertificate>> certificates_of(CardId card, const Purpose& purpose);
   Result<CertificateStatus> certificate_status(std::string_view issuer, ByteView serial);
@@ -219,6 +222,7 @@ class Registry {
 
  private:
   friend class CitizenLoader;
+  friend class CertificateLedger;
   explicit Registry(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -45,6 +45,10 @@ struct Registry::Impl {
   Result<Card> load_card(CardId id);
   /// The card whose id `sql` selects for `key`; `what` names the key in the error.
   Result<Card> find_card(std::string_view sql, service::Parameter key, std::string_view what);
+  /// Without the card's state.
+  Result<CertificateStatus> find_certificate(std::string_view issuer, ByteView serial);
+  /// Revokes, holds or releases the certificates of a card that has just moved to `to`.
+  Status move_certificates(const Card& card, CardState to, RevocationReason reason);
   Status move_card(const Card& card, CardState to, RevocationReason reason, const Cause& cause);
 };
 

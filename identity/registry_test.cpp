@@ -515,6 +515,22 @@ TEST_P(RegistryMigrationTest, AReleasedVersionIsBroughtUpWithItsData) {
 INSTANTIATE_TEST_SUITE_P(Versions, RegistryMigrationTest,
                          testing::Range<std::int64_t>(1, static_cast<std::int64_t>(registry_migrations().size()) + 1));
 
+TEST_F(RegistryTest, WhatVersion1RevokedStaysRevoked) {
+  {
+    std::ifstream fixture(std::string(KARTA_SOURCE_DIR) + "/identity/testdata/registry_v1.sql");
+    std::stringstream sql;
+    sql << fixture.rdbuf();
+    auto old = service::Database::open(path(), {.open = service::DatabaseOptions::Open::create});
+    ASSERT_TRUE(old && old->execute_script(sql.str()));
+    ASSERT_TRUE(old->execute("UPDATE certificates SET revoked_at = 1795250000, revocation_reason = 4"));
+  }
+  Registry registry = open();
+  const auto status = registry.certificate_status("issuing CA", Bytes{0x01, 0x02});
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->revoked_at, Time(std::chrono::seconds(1795250000)));
+  EXPECT_EQ(status->reason, RevocationReason::superseded);
+}
+
 TEST_F(RegistryTest, ANewerRegistryIsRefused) {
   { Registry registry = create(); }
   {

@@ -116,6 +116,59 @@ CREATE TABLE status_blocks (
 );
 CREATE INDEX status_blocks_by_batch ON status_blocks (batch, first_index);
 )sql"},
+    // One place for revocation, of certificates on cards and others; the CRLs made from it.
+    {2, "revocations, certificates of no card, revocation lists", R"sql(
+CREATE TABLE authorities (
+  issuer TEXT NOT NULL PRIMARY KEY,
+  crl_number BIGINT NOT NULL,
+  changes BIGINT NOT NULL
+);
+CREATE TABLE revocations (
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
+  reason BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL,
+  changed_after BIGINT NOT NULL,
+  not_after BIGINT,
+  is_ca BIGINT NOT NULL,
+  by_card BIGINT NOT NULL,
+  PRIMARY KEY (issuer, serial)
+);
+CREATE INDEX revocations_by_crl ON revocations (issuer, changed_after);
+CREATE TABLE issued_certificates (
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
+  subject TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  der BYTEA NOT NULL,
+  is_ca BIGINT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  not_after BIGINT NOT NULL,
+  PRIMARY KEY (issuer, serial)
+);
+CREATE TABLE crls (
+  issuer TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  this_update BIGINT NOT NULL,
+  next_update BIGINT NOT NULL,
+  parts BIGINT NOT NULL,
+  PRIMARY KEY (issuer, kind)
+);
+CREATE TABLE crl_parts (
+  issuer TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  part BIGINT NOT NULL,
+  octets BYTEA NOT NULL,
+  PRIMARY KEY (issuer, number, part)
+);
+INSERT INTO revocations (issuer, serial, reason, changed_at, changed_after, not_after, is_ca, by_card)
+  SELECT issuer, serial, revocation_reason, revoked_at, 0, not_after, 0, 0 FROM certificates
+  WHERE revoked_at IS NOT NULL;
+INSERT INTO authorities (issuer, crl_number, changes) SELECT DISTINCT issuer, 0, 0 FROM certificates;
+ALTER TABLE certificates DROP COLUMN revoked_at;
+ALTER TABLE certificates DROP COLUMN revocation_reason;
+)sql"},
 });
 
 }  // namespace

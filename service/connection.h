@@ -33,6 +33,7 @@ class Connection {
   virtual bool in_transaction() const = 0;
   virtual Status check_integrity() = 0;
   virtual Result<std::uint64_t> size() = 0;
+  virtual Result<std::int64_t> data_version() = 0;
 };
 
 Result<std::unique_ptr<Connection>> open_sqlite(const std::string& path, const DatabaseOptions& options);

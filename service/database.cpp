@@ -122,6 +122,7 @@ Status Database::transact(const std::function<Status()>& work) {
 }
 
 Status Database::check_integrity() { return connection_->check_integrity(); }
+Result<std::int64_t> Database::data_version() { return connection_->data_version(); }
 Result<std::uint64_t> Database::size() { return connection_->size(); }
 
 }  // namespace karta::service

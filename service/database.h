@@ -136,6 +136,9 @@ class Database {
   Status check_integrity();
   /// Octets the file takes (log excluded).
   Result<std::uint64_t> size();
+  /// A number that is another one once some other connection has committed a change, whatever it was. Costs a look at
+  /// shared memory, no reading. Changes of this connection do not count.
+  Result<std::int64_t> data_version();
 
  private:
   explicit Database(std::unique_ptr<detail::Connection> connection);

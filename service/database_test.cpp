@@ -260,5 +260,21 @@ TEST_F(DatabaseTest, IntegrityCheckFindsAChangedFile) {
   EXPECT_EQ(checked.error().kind, ErrorKind::malformed);
 }
 
+TEST_F(DatabaseTest, DataVersionTellsOfOthersChangesOnly) {
+  Database one = create();
+  ASSERT_TRUE(one.execute("CREATE TABLE t (a BIGINT)"));
+  auto other = Database::open(path());
+  ASSERT_TRUE(other);
+  const auto version = [&] { return other->data_version().value(); };
+  const std::int64_t before = version();
+  EXPECT_EQ(version(), before);
+  ASSERT_TRUE(other->execute("INSERT INTO t VALUES (1)"));
+  EXPECT_EQ(version(), before);
+  ASSERT_TRUE(one.execute("INSERT INTO t VALUES (2)"));
+  const std::int64_t after = version();
+  EXPECT_NE(after, before);
+  EXPECT_EQ(version(), after);
+}
+
 }  // namespace
 }  // namespace karta::service

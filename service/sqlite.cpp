@@ -224,6 +224,14 @@ class SqliteConnection final : public Connection {
     return static_cast<std::uint64_t>(asked->integer(0));
   }
 
+  Result<std::int64_t> data_version() override {
+    std::unique_ptr<PreparedStatement> asked = TRY(prepare("PRAGMA data_version"));
+    if (!TRY(asked->step())) return fail(ErrorKind::internal, "database does not tell its version");
+    const std::int64_t version = asked->integer(0);
+    take_back(std::move(asked));
+    return version;
+  }
+
  private:
   sqlite3* database_;
   std::deque<std::unique_ptr<SqliteStatement>> cache_;

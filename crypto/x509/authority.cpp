@@ -133,7 +133,61 @@ Status write_pem_list(const fs::path& path, const std::vector<Certificate>& cert
   return write_new_file(path, as_bytes(text), 0644);
 }
 
+tl::unexpected<Error> no_base() {
+  return fail(ErrorKind::not_found, "there is no complete CRL for a delta to build on",
+              "issue one first: karta ca crl");
+}
+
 }  // namespace
+
+std::uint64_t number_of(const Crl& crl) {
+  std::uint64_t out = 0;
+  for (const std::uint8_t octet : crl.number()) out = out << 8 | octet;
+  return out;
+}
+
+OcspState IssuedCertificate::state() const {
+  OcspState out;
+  if (!revoked_at) {
+    out.status = OcspCertificateStatus::good;
+    return out;
+  }
+  out.status = OcspCertificateStatus::revoked;
+  out.revoked_at = *revoked_at;
+  if (reason != CrlReason::unspecified) out.reason = reason;
+  return out;
+}
+
+std::string_view scope_of(const CrlPlan& plan) {
+  return !plan.ca_certificates ? "all" : *plan.ca_certificates ? "ca" : "user";
+}
+
+bool belongs_on(const CrlPlan& plan, const IssuedCertificate& one, std::uint64_t base, Time now) {
+  if (plan.ca_certificates && one.is_ca != *plan.ca_certificates) return false;
+  if (plan.delta && one.changed_after < base) return false;
+  // RFC 5280 §3.3: an entry stays until one list after the certificate's end.
+  const bool expired = one.not_after != Time{} && one.not_after < now - std::chrono::hours(plan.kept_hours);
+  if (expired && !plan.with_expired) return false;
+  return one.revoked_at || (plan.delta && one.released);
+}
+
+Result<Crl> sign_planned_crl(const CrlPlan& plan, std::uint64_t number, std::optional<std::uint64_t> base,
+                             std::vector<CrlContent::Revoked> revoked, Time now, const Certificate& issuer,
+                             Signer& signer) {
+  if (!plan.hours) return fail(ErrorKind::usage, "a CRL says when the next one comes");
+  if (plan.delta && !base) return no_base();
+  CrlContent content;
+  content.revoked = std::move(revoked);
+  content.number = number;
+  if (plan.delta) content.base_number = base;
+  content.this_update = now;
+  content.next_update = now + std::chrono::hours(*plan.hours);
+  content.only_ca_certificates = plan.ca_certificates == true;
+  content.only_user_certificates = plan.ca_certificates == false;
+  content.freshest_urls = plan.freshest_urls;
+  content.distribution_point = plan.distribution_point;
+  return sign_crl(content, issuer, signer);
+}
 
 Status Authority::create(const fs::path& folder, const AuthorityConfig& config, const Certificate& certificate,
                          const std::vector<Certificate>& chain, std::string_view key_pem) {
@@ -174,6 +228,11 @@ Result<Authority> Authority::open(const fs::path& folder) {
 }
 
 Result<Authority> Authority::open(const fs::path& folder, AuthorityConfig config) {
+  return open(folder, std::move(config), nullptr);
+}
+
+Result<Authority> Authority::open(const fs::path& folder, AuthorityConfig config,
+                                  std::shared_ptr<AuthorityLedger> ledger) {
   Certificate certificate = TRY(read_certificate(folder / config.certificate));
   TRY(make_folder(folder));
   TRY(make_folder(folder / "issued"));
@@ -185,6 +244,7 @@ Result<Authority> Authority::open(const fs::path& folder, AuthorityConfig config
     for (const Certificate& one : TRY(Certificate::many_from_file_octets(octets))) out.above_.push_back(one.der());
   }
   TRY(out.load_journal());
+  out.ledger_ = std::move(ledger);
   return out;
 }
 
@@ -200,6 +260,7 @@ Status Authority::load_journal() {
   issued_.clear();
   by_serial_.clear();
   base_numbers_.clear();
+  last_numbers_.clear();
   crl_number_ = 0;
   generation_ = 1;
   const fs::path path = folder_ / "journal.jsonl";
@@ -271,7 +332,9 @@ Status Authority::apply(std::string_view line) {
   if (event == "crl") {
     crl_number_ = TRY(number("number"));
     const std::string scope = TRY(text("scope"));
-    if (!json.value("delta", false)) base_numbers_[scope] = crl_number_;
+    const bool delta = json.value("delta", false);
+    if (!delta) base_numbers_[scope] = crl_number_;
+    last_numbers_[scope + (delta ? "-delta" : "")] = crl_number_;
     return {};
   }
   if (event == "replaced") {
@@ -313,6 +376,13 @@ Status Authority::locked(Change change) {
 
 Result<Certificate> Authority::issue(const CertificateProfile& profile, const CertificateRequest& request,
                                      Signer& signer, const Clock& clock, RandomSource& random) {
+  if (ledger_) {
+    Certificate certificate = TRY(issue_certificate(profile, request, certificate_, signer, clock, random));
+    const std::string file = serial_text(magnitude_of(certificate.serial())) + ".pem";
+    TRY(write_new_file(folder_ / "issued" / file, as_bytes(certificate.to_pem()), 0644));
+    TRY(ledger_->add(certificate, profile.name));
+    return certificate;
+  }
   std::optional<Certificate> out;
   TRY(locked([&]() -> Result<std::vector<std::string>> {
     const Certificate certificate = TRY(issue_certificate(profile, request, certificate_, signer, clock, random));
@@ -331,21 +401,27 @@ Result<Certificate> Authority::issue(const CertificateProfile& profile, const Ce
   return std::move(*out);
 }
 
+Status check_revocation_step(ByteView magnitude, const IssuedCertificate* one, CrlReason reason) {
+  const bool revoked = one != nullptr && one->revoked_at.has_value();
+  const bool held = revoked && one->reason == CrlReason::certificate_hold;
+  if (reason == CrlReason::remove_from_crl && !held) {
+    return fail(ErrorKind::usage, "certificate " + serial_text(magnitude) + " is not on hold");
+  }
+  if (revoked && (!held || reason == CrlReason::certificate_hold)) {
+    return fail(ErrorKind::already_exists, "certificate " + serial_text(magnitude) + " was revoked at " +
+                                               format_time(*one->revoked_at) + " (" +
+                                               std::string(name_of(one->reason)) + ")");
+  }
+  return {};
+}
+
 Status Authority::revoke(ByteView serial, CrlReason reason, const Clock& clock) {
   const Bytes magnitude = magnitude_of(serial);
+  if (ledger_) return ledger_->revoke(magnitude, reason);
   return locked([&]() -> Result<std::vector<std::string>> {
     const auto found = by_serial_.find(magnitude);
     const IssuedCertificate* const one = found == by_serial_.end() ? nullptr : &issued_[found->second];
-    const bool revoked = one != nullptr && one->revoked_at.has_value();
-    const bool held = revoked && one->reason == CrlReason::certificate_hold;
-    if (reason == CrlReason::remove_from_crl && !held) {
-      return fail(ErrorKind::usage, "certificate " + serial_text(magnitude) + " is not on hold");
-    }
-    if (revoked && (!held || reason == CrlReason::certificate_hold)) {
-      return fail(ErrorKind::already_exists, "certificate " + serial_text(magnitude) + " was revoked at " +
-                                                 format_time(*one->revoked_at) + " (" +
-                                                 std::string(name_of(one->reason)) + ")");
-    }
+    TRY(check_revocation_step(magnitude, one, reason));
     const Json line{{"at", format_time(clock.now())},
                     {"event", "revoked"},
                     {"serial", serial_text(magnitude)},
@@ -354,66 +430,68 @@ Status Authority::revoke(ByteView serial, CrlReason reason, const Clock& clock) 
   });
 }
 
-Result<Crl> Authority::issue_crl(const CrlPlan& plan, Signer& signer, const Clock& clock) {
+Result<Crl> Authority::issue_crl(const CrlPlan& asked, Signer& signer, const Clock& clock) {
+  CrlPlan plan = asked;
+  plan.hours = asked.hours.value_or(plan.delta ? config_.delta_hours : config_.crl_hours);
+  plan.kept_hours = config_.crl_hours;
+  const auto keep = [&](const Crl& crl, const std::string& number) {
+    return write_new_file(folder_ / "crl" / (number + (plan.delta ? "-delta" : "") + ".crl"), crl.der(), 0644);
+  };
+  if (ledger_) {
+    Crl crl = TRY(ledger_->issue_crl(plan, certificate_, signer));
+    TRY(keep(crl, std::to_string(number_of(crl))));
+    return crl;
+  }
   std::optional<Crl> out;
   TRY(locked([&]() -> Result<std::vector<std::string>> {
-    const std::string scope = !plan.ca_certificates ? "all" : *plan.ca_certificates ? "ca" : "user";
-    CrlContent content;
-    content.number = crl_number_ + 1;
-    content.this_update = clock.now();
-    content.next_update = content.this_update +
-                          std::chrono::hours(plan.hours.value_or(plan.delta ? config_.delta_hours : config_.crl_hours));
-    content.only_ca_certificates = plan.ca_certificates == true;
-    content.only_user_certificates = plan.ca_certificates == false;
+    const std::string scope(scope_of(plan));
+    const std::uint64_t number = crl_number_ + 1;
+    const Time now = clock.now();
+    std::optional<std::uint64_t> base_number;
     if (plan.delta) {
       const auto base = base_numbers_.find(scope);
-      if (base == base_numbers_.end()) {
-        return fail(ErrorKind::not_found, "there is no complete CRL for a delta to build on",
-                    "issue one first: karta ca crl");
-      }
-      content.base_number = base->second;
+      if (base == base_numbers_.end()) return no_base();
+      base_number = base->second;
     }
-    // RFC 5280 §3.3: an entry stays until one list after the certificate's end.
-    const Time forgotten = content.this_update - std::chrono::hours(config_.crl_hours);
+    std::vector<CrlContent::Revoked> revoked;
     for (const IssuedCertificate& one : issued_) {
-      if (plan.ca_certificates && one.is_ca != *plan.ca_certificates) continue;
-      if (plan.delta && one.changed_after < *content.base_number) continue;
-      const bool expired = one.not_after != Time{} && one.not_after < forgotten;
-      if (expired && !plan.with_expired) continue;
-      if (!one.revoked_at && !(plan.delta && one.released)) continue;
-      CrlContent::Revoked entry;
-      entry.serial = one.serial;
-      entry.revoked_at = one.revoked_at.value_or(content.this_update);
-      entry.reason = one.reason;
-      content.revoked.push_back(std::move(entry));
+      if (!belongs_on(plan, one, base_number.value_or(0), now)) continue;
+      revoked.push_back({.serial = one.serial, .revoked_at = one.revoked_at.value_or(now), .reason = one.reason});
     }
-    const Crl crl = TRY(sign_crl(content, certificate_, signer));
-    const std::string file = std::to_string(content.number) + (plan.delta ? "-delta" : "") + ".crl";
-    TRY(write_new_file(folder_ / "crl" / file, crl.der(), 0644));
+    const Crl crl = TRY(sign_planned_crl(plan, number, base_number, std::move(revoked), now, certificate_, signer));
+    TRY(keep(crl, std::to_string(number)));
     out = crl;
-    const Json line{{"at", format_time(content.this_update)},
-                    {"event", "crl"},
-                    {"number", content.number},
-                    {"scope", scope},
-                    {"delta", plan.delta}};
+    const Json line{
+        {"at", format_time(now)}, {"event", "crl"}, {"number", number}, {"scope", scope}, {"delta", plan.delta}};
     return std::vector<std::string>{line.dump()};
   }));
   return std::move(*out);
 }
 
+Result<std::optional<Crl>> Authority::last_crl(const CrlPlan& plan) const {
+  if (ledger_) return ledger_->last_crl(plan);
+  std::optional<Crl> out;
+  const std::string suffix = plan.delta ? "-delta" : "";
+  const auto number = last_numbers_.find(std::string(scope_of(plan)) + suffix);
+  if (number == last_numbers_.end()) return out;
+  const fs::path file = folder_ / "crl" / (std::to_string(number->second) + suffix + ".crl");
+  const Bytes octets = TRY(read_file(file, Crl::kMostOctets));
+  out = TRY(Crl::from_der(octets));
+  return out;
+}
+
+Status Authority::for_each_issued(const std::function<Status(const IssuedCertificate&)>& use) const {
+  if (ledger_) return ledger_->for_each(use);
+  for (const IssuedCertificate& one : issued_) TRY(use(one));
+  return {};
+}
+
 Result<OcspState> Authority::state_of(ByteView serial) const {
+  if (ledger_) return ledger_->state_of(serial);
   OcspState out;
   const auto found = by_serial_.find(magnitude_of(serial));
   if (found == by_serial_.end()) return out;
-  const IssuedCertificate& one = issued_[found->second];
-  if (!one.revoked_at) {
-    out.status = OcspCertificateStatus::good;
-    return out;
-  }
-  out.status = OcspCertificateStatus::revoked;
-  out.revoked_at = *one.revoked_at;
-  if (one.reason != CrlReason::unspecified) out.reason = one.reason;
-  return out;
+  return issued_[found->second].state();
 }
 
 Status Authority::replace(const Certificate& certificate, std::string_view key_pem,

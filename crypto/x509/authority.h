@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "crypto/signer.h"
+#include "crypto/x509/authority_ledger.h"
 #include "crypto/x509/crl.h"
 #include "crypto/x509/issue.h"
 #include "crypto/x509/ocsp.h"
@@ -33,20 +34,6 @@ struct AuthorityConfig {
   std::uint64_t delta_hours = 24;
 };
 
-/// One certificate the authority issued or was told of.
-struct IssuedCertificate {
-  Bytes serial;  ///< magnitude
-  std::string subject;
-  std::string profile;
-  Time issued_at{};
-  Time not_after{};
-  bool is_ca = false;
-  std::optional<Time> revoked_at;
-  CrlReason reason = CrlReason::unspecified;
-  bool released = false;            ///< was on hold, and is good again
-  std::uint64_t changed_after = 0;  ///< number of the CRL before the last change
-};
-
 class Authority {
  public:
   static constexpr std::size_t kMostJournalOctets = std::size_t{1} << 30;  ///< some three million certificates
@@ -59,6 +46,9 @@ class Authority {
   /// Opens the authority of `config`, whose journal, lists and copies stand in `folder` (made if need be): for one
   /// whose key and certificate lie elsewhere, as an issuing centre's do.
   static Result<Authority> open(const std::filesystem::path& folder, AuthorityConfig config);
+  /// The same for one whose memory is `ledger`: the journal of the folder has its roll-overs only.
+  static Result<Authority> open(const std::filesystem::path& folder, AuthorityConfig config,
+                                std::shared_ptr<AuthorityLedger> ledger);
 
   const AuthorityConfig& config() const { return config_; }
   const std::filesystem::path& folder() const { return folder_; }
@@ -75,20 +65,17 @@ class Authority {
   /// magnitude.
   Status revoke(ByteView serial, CrlReason reason, const Clock& clock);
 
-  struct CrlPlan {
-    bool delta = false;
-    std::optional<bool> ca_certificates = {};  ///< true: of CAs only; false: of others only; absent: one list of all
-    std::optional<std::uint64_t> hours = {};   ///< until the next; absent: as configured
-    bool with_expired = false;                 ///< keep certificates that expired since
-  };
   /// Signs the next list, keeps it in crl/ and writes the journal.
   Result<Crl> issue_crl(const CrlPlan& plan, Signer& signer, const Clock& clock);
+
+  /// The list issued last of this kind (plan.delta, plan.ca_certificates); nothing if there was none.
+  Result<std::optional<Crl>> last_crl(const CrlPlan& plan) const;
 
   /// What an OCSP responder answers for a serial number (INTEGER content octets): unknown where the authority issued
   /// none such.
   Result<OcspState> state_of(ByteView serial) const;
-  /// Everything in the journal, in the order of issue.
-  const std::vector<IssuedCertificate>& issued() const { return issued_; }
+  /// Every certificate, in order of issue where that is known.
+  Status for_each_issued(const std::function<Status(const IssuedCertificate&)>& use) const;
 
   /// Puts a new certificate (and key, unless empty) in the place of the present ones, which move to earlier/. `links`
   /// are certificates that join the generations; they are kept in chain.pem's place as roll-over.pem.
@@ -112,7 +99,9 @@ class Authority {
   std::map<Bytes, std::size_t> by_serial_;
   std::uint64_t crl_number_ = 0;
   std::map<std::string, std::uint64_t> base_numbers_;  // of the last complete list, by scope
+  std::map<std::string, std::uint64_t> last_numbers_;  // of the last list, by file name without its number
   std::uint64_t generation_ = 1;
+  std::shared_ptr<AuthorityLedger> ledger_;  // null: the journal
 };
 
 /// The self-signed certificates that carry trust from one key of a CA to the next (RFC 4210 §4.4): old key by new, new

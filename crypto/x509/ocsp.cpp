@@ -470,12 +470,15 @@ Result<OcspSingleResponse> OcspResponder::single(const CertId& id) const {
 
 Bytes OcspResponder::answer(ByteView request) {
   const auto parsed = OcspRequest::from_der(request);
-  if (!parsed) return ocsp_error(OcspResponseStatus::malformed_request);
+  return parsed ? answer(*parsed) : ocsp_error(OcspResponseStatus::malformed_request);
+}
+
+Bytes OcspResponder::answer(const OcspRequest& request) {
   OcspAnswer out;
-  out.nonce = parsed->nonce;
+  out.nonce = request.nonce;
   out.produced_at = clock_->now();
   bool any_own = false;
-  for (const CertId& id : parsed->certificates) {
+  for (const CertId& id : request.certificates) {
     auto one = single(id);
     if (!one) return ocsp_error(OcspResponseStatus::try_later);
     any_own = any_own || own_[static_cast<std::size_t>(id.hash)].issuer_key_hash == id.issuer_key_hash;

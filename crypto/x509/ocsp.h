@@ -151,6 +151,7 @@ class OcspResponder {
 
   /// The answer to a request; never fails: what cannot be answered is answered with its error status.
   Bytes answer(ByteView request);
+  Bytes answer(const OcspRequest& request);
   /// An answer made beforehand, without nonce, for one certificate (RFC 5019): to be kept and handed out.
   Result<Bytes> pre_produce(ByteView serial);
 

@@ -1,0 +1,190 @@
+#include "identity/services/config.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/der.h"
+#include "service/configuration.h"
+
+namespace karta::identity {
+namespace {
+
+using service::ConfigTable;
+
+constexpr std::string_view kPkcs11 = "pkcs11:";
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+/// passphrase_file, or credential: the name of a file in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=).
+Result<std::filesystem::path> read_secret_place(ConfigTable& table) {
+  const auto file = TRY(table.path_if("passphrase_file"));
+  const std::string credential = TRY(table.text_or("credential", ""));
+  if (file.has_value() == !credential.empty()) {
+    return table.bad(file ? "credential" : "key", "needs one of \"passphrase_file\" and \"credential\"");
+  }
+  if (file) return *file;
+  const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
+  if (folder == nullptr) {
+    return table.bad("credential", "needs systemd's LoadCredential= or LoadCredentialEncrypted= in the unit");
+  }
+  if (credential.find('/') != std::string::npos || credential == "..") {
+    return table.bad("credential", "must be the name of a credential, not a path");
+  }
+  return std::filesystem::path(folder) / credential;
+}
+
+Result<KeyConfig> read_key(ConfigTable& table, const std::optional<std::filesystem::path>& certificate = {}) {
+  KeyConfig out;
+  const std::string key = TRY(table.text("key"));
+  const auto resolved = TRY(table.path("key"));
+  out.key = key.starts_with(kPkcs11) ? key : resolved.string();
+  if (certificate) {
+    const auto own = TRY(table.path_if("certificate"));
+    out.certificate = own.value_or(*certificate);
+  } else {
+    out.certificate = TRY(table.path("certificate"));
+  }
+  out.secret_file = TRY(read_secret_place(table));
+  return out;
+}
+
+Status read_limits(ConfigTable& table, service::HttpLimits& out) {
+  const auto count = [&](std::string_view key, std::int64_t least, std::int64_t most, std::size_t& to) -> Status {
+    to = static_cast<std::size_t>(TRY(table.integer_or(key, least, most, static_cast<std::int64_t>(to))));
+    return {};
+  };
+  const auto seconds = [&](std::string_view key, std::int64_t most, std::chrono::seconds& to) -> Status {
+    to = std::chrono::seconds(TRY(table.integer_or(key, 1, most, to.count())));
+    return {};
+  };
+  TRY(count("header_octets", 1024, 1 << 20, out.header_octets));
+  TRY(count("body_octets", 1024, 1 << 26, out.body_octets));
+  TRY(count("connections", 1, 1'000'000, out.connections));
+  TRY(count("connections_per_address", 1, 1'000'000, out.connections_per_address));
+  TRY(count("requests_per_second", 0, 1'000'000, out.requests_per_second));
+  TRY(seconds("request_seconds", 3600, out.request_time));
+  TRY(seconds("answer_seconds", 3600, out.answer_time));
+  TRY(seconds("idle_seconds", 3600, out.idle_time));
+  TRY(seconds("stop_seconds", 3600, out.stop_time));
+  return {};
+}
+
+Result<OcspConfig> read_ocsp(ConfigTable& table, const std::filesystem::path& certificate) {
+  OcspConfig out;
+  out.key = TRY(read_key(table, certificate));
+  out.validity = std::chrono::minutes(TRY(table.integer_or("validity_minutes", 2, 60 * 24 * 31, 60)));
+  const std::int64_t half = out.validity.count() * 60 / 2;
+  out.max_age =
+      std::chrono::seconds(TRY(table.integer_or("max_age_seconds", 0, 31 * 86400, std::min<std::int64_t>(300, half))));
+  // A cache on the way must not hand out what is past its nextUpdate; answers are renewed at half their time.
+  if (out.max_age.count() > half) return table.bad("max_age_seconds", "must be at most half of \"validity_minutes\"");
+  return out;
+}
+
+Result<CrlConfig> read_crl(ConfigTable& table, const std::filesystem::path& certificate) {
+  CrlConfig out;
+  if (table.has("key")) out.key = TRY(read_key(table, certificate));
+  out.validity = std::chrono::hours(TRY(table.integer_or("validity_hours", 1, 24 * 3660, 24 * 7)));
+  out.delta_validity = std::chrono::hours(TRY(table.integer_or("delta_hours", 0, 24 * 366, 0)));
+  out.partitions = TRY(table.boolean_or("partitions", false));
+  out.after_revocation = std::chrono::seconds(TRY(table.integer_or("after_revocation_seconds", 0, 86400 * 7, 60)));
+  out.delta_urls = TRY(table.texts("delta_urls"));
+  if (out.delta_validity >= out.validity) {
+    return table.bad("delta_hours", "must be less than \"validity_hours\": a delta is what is newer than a list");
+  }
+  return out;
+}
+
+Result<CaConfig> read_authority(ConfigTable& table, bool has_registry) {
+  CaConfig out;
+  out.name = TRY(table.text("name"));
+  if (!is_name(out.name))
+    return table.bad("name", "must be small letters, digits and hyphens, at most 64: it stands in URLs");
+  out.certificate = TRY(table.path("certificate"));
+  out.authority = TRY(table.path_if("authority"));
+  if (!out.authority && !has_registry) {
+    return table.bad("authority", "is missing: name the folder of `karta ca`, or the registry with \"database\"");
+  }
+  if (auto ocsp = TRY(table.table("ocsp"))) out.ocsp = TRY(read_ocsp(*ocsp, out.certificate));
+  if (auto crl = TRY(table.table("crl"))) out.crl = TRY(read_crl(*crl, out.certificate));
+  return out;
+}
+
+Result<TimeStampConfig> read_time_stamp(ConfigTable& table) {
+  TimeStampConfig out;
+  out.key = TRY(read_key(table));
+  out.policy = TRY(table.text("policy"));
+  if (!der::oid_from_text(out.policy)) return table.bad("policy", "must be an object identifier: \"1.2.3.4\"");
+  out.accuracy = std::chrono::milliseconds(TRY(table.integer_or("accuracy_milliseconds", 1, 3'600'000, 1000)));
+  out.verify_tokens = TRY(table.boolean_or("verify_tokens", false));
+  return out;
+}
+
+Result<ServerConfig> read(service::Configuration configuration, const std::filesystem::path& file) {
+  ServerConfig out;
+  out.file = file;
+  ConfigTable& root = configuration.root();
+  if (root.has("database")) {
+    const std::string text = TRY(root.text("database"));
+    const auto resolved = TRY(root.path("database"));
+    out.database = text.find("://") != std::string::npos ? text : resolved.string();
+  }
+  auto server = TRY(root.table("server"));
+  if (!server) return root.bad("server", "is missing");
+  out.listen = TRY(server->texts("listen"));
+  if (out.listen.empty()) return server->bad("listen", "is missing: \"127.0.0.1:8080\"");
+  out.workers = static_cast<std::size_t>(TRY(server->integer_or("workers", 1, 256, 2)));
+  if (auto limits = TRY(root.table("limits"))) TRY(read_limits(*limits, out.limits));
+  if (auto tls = TRY(root.table("tls"))) {
+    out.tls = TRY(read_key(*tls));
+    if (out.tls->key.starts_with(kPkcs11)) return tls->bad("key", "must be a file");
+  }
+  if (auto log = TRY(root.table("log"))) {
+    const std::string level = TRY(log->text_or("level", "info"));
+    const auto parsed = service::parse_log_level(level);
+    if (!parsed) return log->bad("level", "must be debug, info, warning or error");
+    out.log_level = *parsed;
+  }
+  out.metrics_allow = {"127.0.0.1", "::1", "unix"};
+  if (auto metrics = TRY(root.table("metrics"))) {
+    if (metrics->has("allow")) out.metrics_allow = TRY(metrics->texts("allow"));
+  }
+  for (ConfigTable& table : TRY(root.tables("ca"))) {
+    CaConfig one = TRY(read_authority(table, !out.database.empty()));
+    for (const CaConfig& other : out.authorities) {
+      if (other.name == one.name) return table.bad("name", "is that of another [[ca]]");
+    }
+    out.authorities.push_back(std::move(one));
+  }
+  if (auto stamps = TRY(root.table("time_stamp"))) out.time_stamp = TRY(read_time_stamp(*stamps));
+  if (auto list = TRY(root.table("trust_list"))) {
+    TrustListConfig trust;
+    trust.file = TRY(list->path("file"));
+    for (const std::string& one : TRY(list->texts("roots"))) trust.roots.push_back(file.parent_path() / one);
+    if (trust.roots.empty()) return list->bad("roots", "is missing: who signs the list");
+    out.trust_list = std::move(trust);
+  }
+  TRY(root.finish());
+  if (out.authorities.empty() && !out.time_stamp && !out.trust_list) {
+    return fail(ErrorKind::configuration, file.filename().string() + ": there is nothing to serve",
+                "name a [[ca]], a [time_stamp] or a [trust_list]");
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<ServerConfig> load_server_config(const std::filesystem::path& file) {
+  std::error_code ignored;
+  const std::filesystem::path whole = std::filesystem::absolute(file, ignored);
+  return read(TRY(service::Configuration::read(whole, kServerConfigSchema)), whole);
+}
+
+Result<ServerConfig> parse_server_config(std::string_view text, const std::filesystem::path& file) {
+  return read(TRY(service::Configuration::parse(text, file, kServerConfigSchema)), file);
+}
+
+}  // namespace karta::identity

@@ -1,0 +1,80 @@
+// ServerConfig: the file identity.toml of karta-identity, read once at the door. Docs: docs/identity-server.md.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "service/http_server.h"
+#include "service/log.h"
+
+namespace karta::identity {
+
+/// Where a key is and what opens it.
+struct KeyConfig {
+  std::string key;                    ///< a file of encrypted PKCS #8 (PEM), or a PKCS #11 URI
+  std::filesystem::path certificate;  ///< PEM: the key's own first, then those above it
+  std::filesystem::path secret_file;  ///< passphrase or token PIN, one line; for its owner's eyes only
+};
+
+struct OcspConfig {
+  KeyConfig key;
+  std::chrono::minutes validity{60};  ///< nextUpdate - thisUpdate
+  std::chrono::seconds max_age{300};  ///< how long caches on the way may keep an answer
+};
+
+struct CrlConfig {
+  /// Signs lists here; absent: those `karta ca crl` made are handed out.
+  std::optional<KeyConfig> key;
+  std::chrono::hours validity{24 * 7};
+  std::chrono::hours delta_validity{0};       ///< 0: no deltas
+  bool partitions = false;                    ///< lists of CA and of user certificates beside the one of all
+  std::chrono::seconds after_revocation{60};  ///< a revocation stands on a list after so long
+  std::vector<std::string> delta_urls;        ///< freshestCRL
+};
+
+/// A certification authority the server answers for.
+struct CaConfig {
+  std::string name;  ///< in URLs: /crl/NAME.crl
+  std::filesystem::path certificate;
+  std::optional<std::filesystem::path> authority;  ///< a folder of `karta ca`; absent: the registry
+  std::optional<OcspConfig> ocsp;
+  std::optional<CrlConfig> crl;
+};
+
+struct TimeStampConfig {
+  KeyConfig key;
+  std::string policy;  ///< dotted
+  std::chrono::milliseconds accuracy{1000};
+  bool verify_tokens = false;
+};
+
+struct TrustListConfig {
+  std::filesystem::path file;
+  std::vector<std::filesystem::path> roots;
+};
+
+struct ServerConfig {
+  std::filesystem::path file;
+  std::vector<std::string> listen;
+  std::size_t workers = 2;
+  service::HttpLimits limits;
+  std::optional<KeyConfig> tls;
+  service::LogLevel log_level = service::LogLevel::info;
+  std::vector<std::string> metrics_allow;  ///< addresses that may read /metrics
+  std::string database;                    ///< URL or path of the registry; empty: there is none
+  std::vector<CaConfig> authorities;
+  std::optional<TimeStampConfig> time_stamp;
+  std::optional<TrustListConfig> trust_list;
+};
+
+inline constexpr std::string_view kServerConfigSchema = "karta.identity/1";
+
+/// Fails with `ErrorKind::configuration`, naming line and key, on anything missing, unknown, mistyped or contradictory.
+/// Files it names are not opened here.
+Result<ServerConfig> load_server_config(const std::filesystem::path& file);
+Result<ServerConfig> parse_server_config(std::string_view text, const std::filesystem::path& file);
+
+}  // namespace karta::identity

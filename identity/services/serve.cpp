@@ -1,0 +1,149 @@
+#include "identity/services/serve.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+
+#include "identity/services/handler.h"
+#include "service/supervisor.h"
+
+namespace karta::identity {
+namespace {
+
+using service::HttpServer;
+
+constexpr std::chrono::milliseconds kTick{500};
+
+/// Nothing this process holds may end up in a core file, or be read by another process of the same user.
+void keep_secrets_in() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+/// As many descriptors as the system allows: a connection is one.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// One configuration with everything it opens.
+struct Services {
+  ServerConfig config;
+  std::shared_ptr<const ServiceKeys> keys;
+  std::unique_ptr<Publisher> publisher;
+};
+
+Result<Services> open_services(const std::filesystem::path& file, const Clock& clock, TrustListShelf& shelf) {
+  Services out;
+  out.config = TRY(load_server_config(file));
+  out.keys = TRY(open_service_keys(out.config));
+  out.publisher = std::make_unique<Publisher>(TRY(Publisher::create(out.config, clock, shelf)));
+  return out;
+}
+
+class Gauges {
+ public:
+  explicit Gauges(service::Metrics& metrics)
+      : connections_(metrics.counter("karta_http_connections_total", "Connections taken")),
+        open_(metrics.gauge("karta_http_connections_open", "Connections open at present")),
+        refused_(metrics.counter("karta_http_connections_refused_total", "Connections beyond a limit")),
+        requests_(metrics.counter("karta_http_requests_total", "Requests read")),
+        limited_(metrics.counter("karta_http_requests_limited_total", "Requests beyond an address's rate")),
+        bad_(metrics.counter("karta_http_requests_bad_total", "Requests broken or too large")),
+        timed_out_(metrics.counter("karta_http_timeouts_total", "Connections closed for being slow")) {}
+  void show(const service::HttpCounts& counts) {
+    connections_.raise_to(static_cast<double>(counts.connections));
+    open_.set(static_cast<double>(counts.open_connections));
+    refused_.raise_to(static_cast<double>(counts.refused_connections));
+    requests_.raise_to(static_cast<double>(counts.requests));
+    limited_.raise_to(static_cast<double>(counts.limited_requests));
+    bad_.raise_to(static_cast<double>(counts.bad_requests));
+    timed_out_.raise_to(static_cast<double>(counts.timed_out));
+  }
+
+ private:
+  service::Counter connections_;
+  service::Gauge open_;
+  service::Counter refused_, requests_, limited_, bad_, timed_out_;
+};
+
+}  // namespace
+
+Status check_server(const std::filesystem::path& file) {
+  const SystemClock clock;
+  TrustListShelf shelf;
+  service::Metrics metrics;
+  const Services services = TRY(open_services(file, clock, shelf));
+  TRY(make_service_handler(services.config, *services.keys, {clock, metrics, shelf}));
+  return {};
+}
+
+Status serve(const std::filesystem::path& file) {
+  service::Supervisor supervisor;
+  keep_secrets_in();
+  raise_descriptor_limit();
+  const SystemClock clock;
+  TrustListShelf shelf;
+  service::Metrics metrics;
+  Gauges gauges(metrics);
+  service::set_up_log({.level = service::LogLevel::info, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
+
+  Services services = TRY(open_services(file, clock, shelf));
+  service::set_up_log({.level = services.config.log_level, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
+  // The first lists are there before anybody can ask for them.
+  services.publisher->tick();
+  const auto make_handler = [&](std::size_t) {
+    return make_service_handler(services.config, *services.keys, {clock, metrics, shelf});
+  };
+  service::HttpServerOptions options;
+  options.listen = services.config.listen;
+  options.workers = services.config.workers;
+  options.limits = services.config.limits;
+  options.tls = tls_of(*services.keys);
+  HttpServer server = TRY(HttpServer::start(std::move(options), make_handler));
+  std::string where;
+  for (const std::string& one : server.addresses()) where += (where.empty() ? "" : ", ") + one;
+  service::log_info("karta-identity " KARTA_VERSION " listens at " + where);
+  supervisor.notify("READY=1\nSTATUS=listening at " + where);
+
+  auto told_watchdog = std::chrono::steady_clock::now();
+  for (;;) {
+    const service::Signal signal = supervisor.next(kTick);
+    if (signal == service::Signal::stop) break;
+    if (signal == service::Signal::reload) {
+      supervisor.notify_reloading();
+      auto fresh = open_services(file, clock, shelf);
+      Status taken = fresh ? Status{} : Status(fail(fresh.error()));
+      if (fresh) {
+        taken = server.replace_handlers([&](std::size_t) {
+          return make_service_handler(fresh->config, *fresh->keys, {clock, metrics, shelf});
+        });
+      }
+      if (taken) {
+        services = std::move(*fresh);
+        service::log_info("the configuration was read again");
+      } else {
+        service::log_error("the configuration stays as it was", taken.error());
+      }
+      supervisor.notify("READY=1");
+    }
+    services.publisher->tick();
+    gauges.show(server.counts());
+    const auto interval = supervisor.watchdog_interval();
+    if (interval.count() > 0 && std::chrono::steady_clock::now() - told_watchdog >= interval) {
+      supervisor.notify("WATCHDOG=1");
+      told_watchdog = std::chrono::steady_clock::now();
+    }
+  }
+  supervisor.notify("STOPPING=1\nSTATUS=finishing requests");
+  service::log_info("stopping: no new connections, requests that arrived are answered");
+  server.stop();
+  service::log_info("stopped");
+  return {};
+}
+
+}  // namespace karta::identity

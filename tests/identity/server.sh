@@ -1,0 +1,253 @@
+# karta-identity over a centre of `karta init`, asked by openssl and curl: OCSP, CRLs, time-stamps, trust list; what a
+# revocation changes, and when; what bad clients, bad configurations and a sudden death do.
+# shellcheck shell=bash disable=SC1091,SC2154
+source "$(dirname "${BASH_SOURCE[0]}")/server_lib.sh"
+cd "$work"
+make_centre
+run "$KARTA_SIM" new "$work/a.card"
+start_cards run "$work/a.card"
+issue "001-001-999 65" "Reader 1"
+choose_pins "Reader 1"
+printf '%s\n' "$passphrase" >passphrase && chmod 600 passphrase
+
+step "the centre certifies its services, publishes a trust list and a CRL of the root"
+service_key ocsp ocsp centre:issuing
+service_key tsa tsa centre:issuing
+service_key seal document-signer centre:issuing
+service_key host tls-server centre:issuing
+service_key spare tls-server centre:issuing
+run karta ca trust-list "qualified-ca=$KARTA_DIR/ca/root.crt.pem" "time-stamp=tsa.only.pem" --sequence 1 --key seal.key \
+  --certificate seal.pem --out trust.p7m --passphrase-fd 3 3<<<"$unit_passphrase"
+run karta ca crl centre:root --passphrase-fd 3 3<<<"$passphrase"
+run pkcs15-tool --reader "Virtual Reader 1 00 00" --read-certificate 2 --output citizen.pem
+
+step "--check says what is wrong, and where"
+write_config 'wokers = 2'
+ends 78 karta-identity serve --config identity.toml --check
+says 'identity.toml:7: unknown key "server.wokers"'
+write_config
+ends 0 karta-identity serve --config identity.toml --check
+mv ocsp.key ocsp.away
+ends 66 karta-identity serve --config identity.toml --check
+says 'ocsp.key'
+mv ocsp.away ocsp.key
+chmod 644 passphrase
+ends 77 karta-identity serve --config identity.toml --check
+says 'chmod 600'
+chmod 600 passphrase
+ends 64 karta-identity serve
+ends 66 karta-identity serve --config nowhere.toml
+
+start_server
+root=$KARTA_DIR/ca/root.crt.pem issuing=$KARTA_DIR/ca/issuing.crt.pem
+
+# status CERTIFICATE: what openssl ocsp is told, its own verdict on the answer included.
+status() {
+  run openssl ocsp -issuer "$issuing" -cert "$1" -url "$url/ocsp" -CAfile "$root" -verify_other "$issuing" "${@:2}"
+  says "Response verify OK"
+}
+
+step "OCSP: openssl asks about a citizen's certificate and a server's"
+status citizen.pem
+says "citizen.pem: good"
+status host.only.pem
+says "host.only.pem: good"
+status host.only.pem -no_nonce
+says "good"
+run openssl ocsp -issuer "$issuing" -serial 0x1234 -url "$url/ocsp" -CAfile "$root"
+says "0x1234: unknown"
+run openssl ocsp -issuer "$issuing" -cert host.only.pem -no_nonce -reqout request.der
+request=$(openssl base64 -A -in request.der | sed 's/+/%2B/g; s/\//%2F/g; s/=/%3D/g')
+run curl -sf -D head -o answer.der "$url/ocsp/$request"
+run openssl ocsp -respin answer.der -issuer "$issuing" -cert host.only.pem -no_nonce -CAfile "$root"
+says "host.only.pem: good"
+grep -qi '^Cache-Control: public, no-transform, must-revalidate, max-age=300' head || no "the answer cannot be cached"
+etag=$(sed -n 's/^ETag: \("[0-9a-f]*"\).*/\1/p' head)
+[ "$(curl -s -o nothing -w '%{http_code}' -H "If-None-Match: $etag" "$url/ocsp/$request")" = 304 ] || no "no 304"
+
+step "CRLs: complete and delta, read and believed by openssl"
+fetch /crl/issuing.crl issuing.crl
+fetch /crl/issuing/delta.crl delta.crl
+fetch /crl/root.crl root.crl
+run openssl crl -inform DER -in issuing.crl -CAfile "$issuing" -noout -crlnumber
+says "verify OK"
+openssl crl -inform DER -in issuing.crl -out issuing.crl.pem
+openssl crl -inform DER -in root.crl -out root.crl.pem
+cat issuing.crl.pem root.crl.pem >both.crl.pem
+run openssl verify -crl_check_all -CRLfile both.crl.pem -CAfile "$root" -untrusted "$issuing" citizen.pem
+
+step "a revocation is seen at once, by every way and in every place"
+serial=$(openssl x509 -in host.only.pem -noout -serial | sed 's/serial=//')
+run karta ca revoke centre:issuing host.only.pem --reason keyCompromise
+status host.only.pem
+says "host.only.pem: revoked" "Reason: keyCompromise"
+status host.only.pem -no_nonce
+says "host.only.pem: revoked"
+run curl -sf -o answer.der "$url/ocsp/$request"
+run openssl ocsp -respin answer.der -issuer "$issuing" -cert host.only.pem -no_nonce -CAfile "$root"
+says "host.only.pem: revoked"
+lists_it() {
+  fetch "$1" list.crl && openssl crl -inform DER -in list.crl -noout -text >list.txt && grep -q "Serial Number: $serial" list.txt
+}
+eventually lists_it /crl/issuing/delta.crl
+run karta ca crl centre:issuing --out ours.crl --passphrase-fd 3 3<<<"$passphrase"
+lists_it /crl/issuing.crl || no "the server hands out another list than karta ca made"
+cmp ours.crl list.crl || no "the server's list is not the one karta ca made"
+openssl crl -inform DER -in list.crl -out issuing.crl.pem
+cat issuing.crl.pem root.crl.pem >both.crl.pem
+refuse openssl verify -crl_check_all -CRLfile both.crl.pem -CAfile "$root" -untrusted "$issuing" host.only.pem
+says "certificate revoked"
+run openssl verify -crl_check_all -CRLfile both.crl.pem -CAfile "$root" -untrusted "$issuing" citizen.pem
+ends 73 karta ca revoke centre:issuing host.only.pem
+
+step "a hold and its release"
+run karta ca revoke centre:issuing spare.only.pem --reason certificateHold
+status spare.only.pem
+says "revoked" "certificateHold"
+run karta ca revoke centre:issuing spare.only.pem --reason removeFromCRL
+status spare.only.pem
+says "spare.only.pem: good"
+
+step "time-stamps: openssl ts asks and is content"
+printf 'a document\n' >document.txt
+run openssl ts -query -data document.txt -sha256 -cert -out request.tsq
+run curl -sf -H 'Content-Type: application/timestamp-query' --data-binary @request.tsq -o answer.tsr "$url/tsa"
+run openssl ts -verify -queryfile request.tsq -in answer.tsr -CAfile "$root" -untrusted "$issuing"
+says "Verification: OK"
+printf 'another\n' >other.txt
+refuse openssl ts -verify -data other.txt -in answer.tsr -CAfile "$root" -untrusted "$issuing"
+
+step "the trust list opens under the root"
+fetch /trust-list fetched.p7m
+cmp fetched.p7m trust.p7m || no "another trust list"
+run openssl cms -verify -inform DER -in fetched.p7m -CAfile "$root" -purpose any -out list.json
+grep -q '"schema": "karta.trust-list/1"' list.json || no "no trust list inside"
+
+step "karta-sign signs at B-LT by itself where the user's services are configured"
+mkdir -p config/karta signed
+cat >config/karta/services.toml <<CONF
+schema = "karta.services/1"
+[time_stamp]
+url = "$url/tsa"
+[revocation]
+fetch = false
+[certificates]
+files = ["$root", "$issuing"]
+CONF
+run karta ca crl centre:issuing --out ours-2.crl --passphrase-fd 3 3<<<"$passphrase"
+run env XDG_CONFIG_HOME="$work/config" karta-sign document.txt --output-dir signed --revocation ours-2.crl \
+  --revocation root.crl --reader "Reader 1" --pin-fd 3 3<<<"$holder_pin1"
+ends 0 karta verify signed/document.txt.p7s --content document.txt --anchor "$root" --json
+says '"level": "CAdES-B-LT"'
+sed -i 's/url = .*/ulr = "x"/' config/karta/services.toml
+ends 78 env XDG_CONFIG_HOME="$work/config" karta-sign other.txt --reader "Reader 1" --pin-fd 3 3<<<"$holder_pin1"
+says 'services.toml:3: "time_stamp.url" is missing'
+
+step "health and metrics"
+run curl -sf "$url/healthz"
+says '"status":"ok"'
+run curl -sf "$url/metrics"
+says 'karta_ocsp_answers_total{source="signed"}' 'karta_time_stamps_total{outcome="granted"} '
+
+step "slow, large and many: the others are served"
+python3 - "$port" <<'PY'
+import socket, sys, time
+port = int(sys.argv[1])
+def connect(source="127.0.0.1"):
+    s = socket.socket()
+    s.settimeout(15)
+    s.bind((source, 0))
+    s.connect(("127.0.0.1", port))
+    return s
+def ask(source):
+    s = connect(source)
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = b""
+    while part := s.recv(4096):
+        answer += part
+    return answer.split(b" ", 2)[1]
+slow = []
+for i in range(40):
+    s = connect()
+    s.sendall(b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\nX-")
+    slow.append(s)
+refused = 0
+for i in range(200):  # a flood from the same address
+    try:
+        refused += ask("127.0.0.1") == b"503"
+    except ConnectionError:
+        refused += 1
+assert refused == 200, refused
+assert ask("127.0.0.2") == b"200"
+for s in slow:  # each loses its connection in its time, and hears why
+    answer = b""
+    try:
+        while part := s.recv(4096):
+            answer += part
+    except ConnectionError:
+        pass
+    assert not answer or answer.split(b" ", 2)[1] == b"408", answer
+assert ask("127.0.0.1") == b"200"
+s = connect()
+try:
+    s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1000000 + b"\r\n\r\n")
+    answer = s.recv(4096)
+except ConnectionError:
+    answer = b"HTTP/1.1 431 reset"
+assert answer.split(b" ", 2)[1] == b"431", answer
+PY
+
+step "a reload takes a new trust list and a new configuration, and keeps the old where the new is wrong"
+run karta ca trust-list "qualified-ca=$root" --sequence 2 --key seal.key --certificate seal.pem --out trust-2.p7m \
+  --passphrase-fd 3 3<<<"$unit_passphrase"
+mv trust-2.p7m trust.p7m
+is_second() { fetch /trust-list fetched.p7m && cmp -s fetched.p7m trust.p7m; }
+eventually is_second
+write_config 'wokers = 2'
+kill -HUP "$server"
+eventually grep -q 'the configuration stays as it was' server.log
+run curl -sf "$url/healthz"
+write_config
+sed -i 's/^name = "root"/name = "old-root"/' identity.toml
+kill -HUP "$server"
+eventually curl -sf -o nothing "$url/crl/old-root.crl"
+[ "$(curl -s -o nothing -w '%{http_code}' "$url/crl/root.crl")" = 404 ] || no "the old name answers still"
+write_config
+
+step "killed in the middle of work, it comes back with everything, and no CRL number twice"
+before=$(openssl crl -inform DER -in ours-2.crl -noout -crlnumber)
+stop_server KILL 2>/dev/null || true
+run karta ca revoke centre:issuing spare.only.pem --reason superseded
+start_server
+status spare.only.pem
+says "spare.only.pem: revoked" "superseded"
+run karta ca crl centre:issuing --out ours-3.crl --passphrase-fd 3 3<<<"$passphrase"
+after=$(openssl crl -inform DER -in ours-3.crl -noout -crlnumber)
+[[ $((16#${after#*0x})) -gt $((16#${before#*0x})) ]] || no "number $after after $before"
+
+step "a clean stop answers what has arrived"
+python3 - "$port" "$server" request.der <<'PY'
+import os, signal, socket, sys
+port, server = int(sys.argv[1]), int(sys.argv[2])
+body = open(sys.argv[3], "rb").read()
+request = (b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Type: application/ocsp-request\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
+sockets = []
+for i in range(20):
+    s = socket.create_connection(("127.0.0.1", port))
+    s.settimeout(15)
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    s.recv(4096)  # it is being served: what follows is on a connection the server has
+    sockets.append(s)
+for s in sockets:
+    s.sendall(request * 50)
+os.kill(server, signal.SIGTERM)
+answers = 0
+for s in sockets:
+    text = b""
+    while part := s.recv(65536):
+        text += part
+    answers += text.count(b"HTTP/1.1 200 OK")
+assert answers == 20 * 50, answers
+PY
+wait "$server" || no "the server did not end cleanly"
+server=
