@@ -154,6 +154,7 @@ class LedgerTerminal {
   }
 
   const Memory& session_key() const { return k_mac_; }
+  bool has_receipt() const { return !receipt_.empty(); }
 
  private:
   Memory code(const Memory& key, u32 sequence, const Memory& order) const {
