@@ -18,10 +18,11 @@ namespace karta::os {
 enum class Cut : u8 {
   before,      // the write or erase does not happen
   torn_front,  // its first half has happened
+  torn_back,   // its second half has, the first has not
   torn_mixed,  // octet by octet and bit by bit, some of it has happened
   after,       // it has happened, and its caller never hears of it
 };
-constexpr Cut kCuts[] = {Cut::before, Cut::torn_front, Cut::torn_mixed, Cut::after};
+constexpr Cut kCuts[] = {Cut::before, Cut::torn_front, Cut::torn_back, Cut::torn_mixed, Cut::after};
 
 using Memory = std::vector<u8>;
 
@@ -70,7 +71,10 @@ class TestChip final : public Hal {
     ++erases[page];
     if (worn.count(page) != 0) return HalStatus::failed;
     for (std::size_t i = 0; i < kPage; ++i) {
-      if (!here || cut == Cut::after || (cut == Cut::torn_front && i < kPage / 2)) cells[i] = 0xFF;
+      if (!here || cut == Cut::after || (cut == Cut::torn_front && i < kPage / 2) ||
+          (cut == Cut::torn_back && i >= kPage / 2)) {
+        cells[i] = 0xFF;
+      }
       if (here && cut == Cut::torn_mixed) cells[i] = static_cast<u8>(cells[i] | next());
     }
     return here ? HalStatus::failed : HalStatus::ok;
@@ -86,6 +90,7 @@ class TestChip final : public Hal {
     for (std::size_t i = 0; i < data.size(); ++i) {
       u8 target = data[i];
       if (here && cut == Cut::torn_front && i >= data.size() / 2) target = 0xFF;
+      if (here && cut == Cut::torn_back && i < data.size() / 2) target = 0xFF;
       if (here && cut == Cut::torn_mixed) target = static_cast<u8>(target | next());
       if (worn.count(page) != 0) target = static_cast<u8>(target & 0xFE);
       cells[i] = static_cast<u8>(cells[i] & target);
