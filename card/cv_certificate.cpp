@@ -324,8 +324,9 @@ Result<CvTrust> CvTrust::of(const CvCertificate& anchor) {
     return bad("a CVCA without domain parameters");
   }
   crypto::PublicKey key = TRY(content.public_key.key({}));
-  CvTrust trust{content.holder, std::move(key),    content.public_key.algorithm->algorithm,
-                content.chat,   content.effective, content.expiration};
+  CvTrust trust{content.holder,        std::move(key),    content.public_key.algorithm->algorithm,
+                content.chat,          content.effective, content.expiration,
+                anchor.sector_rights()};
   if (anchor.self_signed()) {
     if (!verify_cv_signature(trust.key, trust.algorithm, anchor.body(), anchor.signature())) {
       return fail(ErrorKind::invalid_signature, named(anchor) + " is not signed by its own key");
@@ -372,8 +373,10 @@ Result<CvTrust> verify_cv_link(const CvTrust& issuer, const CvCertificate& certi
   Chat chat = content.chat;
   // A new CVCA decides its rights anew; below it they only shrink.
   if (!link) chat.rights &= issuer.chat.rights;
-  return CvTrust{content.holder, std::move(key),    content.public_key.algorithm->algorithm,
-                 chat,           content.effective, content.expiration};
+  SectorRights sector_rights = certificate.sector_rights();
+  if (!link) sector_rights &= issuer.sector_rights;
+  return CvTrust{content.holder,     std::move(key), content.public_key.algorithm->algorithm, chat, content.effective,
+                 content.expiration, sector_rights};
 }
 
 Result<CvTrust> verify_cv_chain(const std::vector<CvCertificate>& anchors, const std::vector<CvCertificate>& chain,

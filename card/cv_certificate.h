@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "card/chat.h"
+#include "card/sector_rights.h"
 #include "crypto/signer.h"
 
 namespace karta::card {
@@ -98,6 +99,8 @@ class CvCertificate {
   bool expired(CvDate at) const { return content_.expiration < at; }
   /// The extension's content; empty if there is none.
   ByteView extension(std::string_view oid) const;
+  /// From its extension (sector_rights.h); none where that is missing or breaks its form, as a card judges it.
+  SectorRights sector_rights() const { return parse_sector_rights(extension(kSectorRightsOid)).value_or(0); }
 
   friend bool operator==(const CvCertificate& a, const CvCertificate& b) { return a.octets_ == b.octets_; }
 
@@ -122,6 +125,7 @@ struct CvTrust {
   crypto::AlgorithmId algorithm;
   Chat chat;
   CvDate effective, expiration;
+  SectorRights sector_rights = 0;
 
   /// A CVCA by its own certificate; its self-signature is checked if it is one.
   static Result<CvTrust> of(const CvCertificate& anchor);

@@ -36,8 +36,10 @@ Result<IdentityApplication> IdentityApplication::open(Channel& below, const Iden
   const std::uint64_t domain = TRY(chip_authentication_domain(access));
   const Chat announced = request.terminal->announced(request.rights);
 
+  const SectorRights all = request.terminal->sector_rights();
+  const auto sector_rights = static_cast<SectorRights>(request.sector_rights.value_or(all) & all);
   const PaceOutcome pace =
-      TRY(run_pace(*channel, info, {request.password, request.secret, request.can, announced}, random));
+      TRY(run_pace(*channel, info, {request.password, request.secret, request.can, announced, sector_rights}, random));
   const crypto::EcKeyPair ephemeral =
       TRY(authenticate_terminal(*channel, *request.terminal, pace, domain, request.compare, random));
   const Bytes signed_infos = TRY(read_card_security(*channel));
@@ -47,7 +49,7 @@ Result<IdentityApplication> IdentityApplication::open(Channel& below, const Iden
   const ChipAuthenticationChoice choice = TRY(choose_chip_authentication(security.infos));
   TRY(authenticate_chip(*channel, choice, ephemeral));
   TRY(channel->run(select_application(kIdentityAid, SelectReturn::nothing), "select the identity application"));
-  return IdentityApplication(std::move(channel), announced, std::move(security), request.compare);
+  return IdentityApplication(std::move(channel), announced, sector_rights, std::move(security), request.compare);
 }
 
 Result<DataGroupReading> IdentityApplication::read(unsigned number) {

@@ -26,6 +26,7 @@ struct IdentityRequest {
   const TerminalCredentials* terminal = nullptr;
   /// Fewer rights than the certificate has; absent: all of them.
   std::optional<Rights> rights = {};
+  std::optional<SectorRights> sector_rights = {};
   AuxiliaryData compare = {};
   /// Whose cards are genuine: roots of document signers.
   std::vector<crypto::Certificate> issuers = {};
@@ -58,6 +59,7 @@ class IdentityApplication {
 
   /// What the chain of certificates and the announcement left of the rights.
   const Chat& rights() const { return rights_; }
+  SectorRights sector_rights() const { return sector_rights_; }
   /// Signed by the issuer: keys, status index, hashes.
   const SecurityInfos& security() const { return security_.infos; }
   const crypto::Certificate& document_signer() const { return security_.signer; }
@@ -87,13 +89,18 @@ class IdentityApplication {
   SecureMessagingChannel& channel() { return *channel_; }
 
  private:
-  IdentityApplication(std::unique_ptr<SecureMessagingChannel> channel, Chat rights, CardSecurity security,
-                      AuxiliaryData compare)
-      : channel_(std::move(channel)), rights_(rights), security_(std::move(security)), compare_(std::move(compare)) {}
+  IdentityApplication(std::unique_ptr<SecureMessagingChannel> channel, Chat rights, SectorRights sector_rights,
+                      CardSecurity security, AuxiliaryData compare)
+      : channel_(std::move(channel)),
+        rights_(rights),
+        sector_rights_(sector_rights),
+        security_(std::move(security)),
+        compare_(std::move(compare)) {}
   Result<bool> compare(std::string_view oid, bool announced, const char* what);
 
   std::unique_ptr<SecureMessagingChannel> channel_;
   Chat rights_;
+  SectorRights sector_rights_;
   CardSecurity security_;
   AuxiliaryData compare_;
 };

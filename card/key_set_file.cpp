@@ -9,7 +9,9 @@ namespace karta::card {
 namespace {
 
 constexpr std::string_view kMasterLabel = "KARTA ENCRYPTED MASTER KEY", kKeySetLabel = "KARTA ENCRYPTED KEY SET",
-                           kOfferLabel = "KARTA ENCRYPTED DOMAIN OFFER";
+                           kOfferLabel = "KARTA ENCRYPTED DOMAIN OFFER",
+                           kTransactionLabel = "KARTA ENCRYPTED TRANSACTION MASTERS";
+constexpr std::size_t kMostTransactionMasters = 96, kMostApplicationName = 32;
 
 Result<std::string> seal(std::string_view label, const SecretBytes& plain, const SecretBytes& passphrase,
                          std::uint32_t iterations, RandomSource& random) {
@@ -37,7 +39,7 @@ auto open(std::string_view label, std::string_view pem, const SecretBytes& passp
   return fail(ErrorKind::wrong_pin, "the file does not open", "check the passphrase; the file may be damaged");
 }
 
-SecretBytes sequence(std::initializer_list<ByteView> elements) {
+SecretBytes sequence(std::span<const ByteView> elements) {
   Bytes content;
   std::size_t size = 0;
   for (const ByteView element : elements) size += element.size();
@@ -46,6 +48,10 @@ SecretBytes sequence(std::initializer_list<ByteView> elements) {
   SecretBytes whole(der::sequence(ByteView(content)));
   wipe(content);
   return whole;
+}
+
+SecretBytes sequence(std::initializer_list<ByteView> elements) {
+  return sequence(std::span(elements.begin(), elements.size()));
 }
 
 struct SecretElement {
@@ -114,6 +120,49 @@ Result<DomainKeyFile> open_domain_keys(std::string_view pem, const SecretBytes& 
     }
     return file;
   });
+}
+
+// SEQUENCE { application OCTET STRING, kind INTEGER, key OCTET STRING, ... }
+Result<std::string> seal_transaction_masters(const TransactionMasters& masters, const SecretBytes& passphrase,
+                                             std::uint32_t iterations, RandomSource& random) {
+  std::vector<SecretBytes> elements;
+  std::vector<ByteView> parts;
+  for (const auto& [application, keys] : masters) {
+    KARTA_CHECK(!application.empty() && application.size() <= kMostApplicationName);
+    for (const auto& [kind, key] : keys) {
+      const SecretElement secret(key);
+      elements.emplace_back(
+          concat({der::octet_string(as_bytes(application)), der::integer(static_cast<std::uint64_t>(kind)), secret}));
+    }
+  }
+  for (const SecretBytes& element : elements) parts.push_back(element.expose_secret());
+  const SecretBytes plain = sequence(parts);
+  return seal(kTransactionLabel, plain, passphrase, iterations, random);
+}
+
+Result<TransactionMasters> open_transaction_masters(std::string_view pem, const SecretBytes& passphrase) {
+  return open(kTransactionLabel, pem, passphrase, [](der::Reader& reader) -> Result<TransactionMasters> {
+    TransactionMasters masters;
+    for (std::size_t count = 0; !reader.done(); ++count) {
+      const Bytes application = TRY(read_octets(reader));
+      const std::uint8_t kind = TRY(read_small(reader, static_cast<std::uint64_t>(LedgerKey::settlement)));
+      SecretBytes key = TRY(read_secret(reader));
+      if (count == kMostTransactionMasters || application.empty() || application.size() > kMostApplicationName ||
+          kind == 0 || (key.size() != 16 && key.size() != 32)) {
+        return fail(ErrorKind::malformed, "a transaction master of no known shape");
+      }
+      masters[std::string(as_text(application))].insert_or_assign(static_cast<LedgerKey>(kind), std::move(key));
+    }
+    return masters;
+  });
+}
+
+LedgerMasters generate_ledger_masters(std::size_t key_octets, RandomSource& random) {
+  LedgerMasters masters;
+  for (const LedgerKey kind : {LedgerKey::debit, LedgerKey::credit, LedgerKey::settlement}) {
+    masters.emplace(kind, random.secret(key_octets));
+  }
+  return masters;
 }
 
 // SEQUENCE { aid, serial OCTET STRING, curve UTF8String, point OCTET STRING, version, octets INTEGER,

@@ -4,10 +4,12 @@
 // SEQUENCE. A wrong passphrase and a damaged file cannot be told apart.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "card/domain_keys.h"
 #include "card/scp03.h"
+#include "card/transaction_keys.h"
 
 namespace karta::card {
 
@@ -28,6 +30,14 @@ struct DomainKeyFile {
 Result<std::string> seal_domain_keys(const DomainKeyFile& file, const SecretBytes& passphrase, std::uint32_t iterations,
                                      RandomSource& random);
 Result<DomainKeyFile> open_domain_keys(std::string_view pem, const SecretBytes& passphrase);
+
+/// "KARTA ENCRYPTED TRANSACTION MASTERS": master keys of ledgers by application ("transit", "health", a department's).
+using TransactionMasters = std::map<std::string, LedgerMasters, std::less<>>;
+Result<std::string> seal_transaction_masters(const TransactionMasters& masters, const SecretBytes& passphrase,
+                                             std::uint32_t iterations, RandomSource& random);
+Result<TransactionMasters> open_transaction_masters(std::string_view pem, const SecretBytes& passphrase);
+/// Fresh ones of every kind.
+LedgerMasters generate_ledger_masters(std::size_t key_octets, RandomSource& random);
 
 /// "KARTA ENCRYPTED DOMAIN OFFER": the department's half until the receipt comes.
 Result<std::string> seal_domain_offer(const DomainOffer& offer, const SecretBytes& passphrase, std::uint32_t iterations,

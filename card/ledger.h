@@ -144,7 +144,11 @@ struct LedgerContent {
   std::uint32_t sequence = 0;
   std::vector<Bytes> journal;  ///< the newest first
 };
+/// How an application lays out its ledger: so many octets of product, and so many more for each counter.
+struct LedgerLayout {
+  std::size_t product_head = 0, product_slot = 0, entry_octets = 0;
+};
 /// By short identifier in the current DF; two commands (READ BINARY, READ RECORD).
-Result<LedgerContent> read_ledger(Channel& channel, std::uint8_t short_id, const LedgerShape& shape);
+Result<LedgerContent> read_ledger(Channel& channel, std::uint8_t short_id, const LedgerLayout& layout);
 
 }  // namespace karta::card

@@ -15,13 +15,18 @@ constexpr Tag kDynamicAuthenticationData = 0x7C;
 constexpr std::size_t kMostCardAccessOctets = 2048;
 constexpr StatusWord kSwAuthenticationFailed{0x6300}, kSwNotUsable{0x6984};
 
-// 00 22 C1 A4 { 80 protocol, 83 password, 84 domain parameters, [7F4C CHAT] }: set for computation and verification
-CommandApdu set_authentication_template(const PaceInfo& info, PacePassword password, const std::optional<Chat>& chat) {
+// 00 22 C1 A4 { 80 protocol, 83 password, 84 domain parameters, [7F4C CHAT], [65 { 73 sector rights }] }: set for
+// computation and verification
+CommandApdu set_authentication_template(const PaceInfo& info, PacePassword password, const std::optional<Chat>& chat,
+                                        SectorRights sector_rights = 0) {
   const auto value_of = [](Bytes object) { return to_bytes(ByteView(object).subspan(2)); };
   Bytes data = make_tlv(0x80, value_of(der::oid(info.suite->oid)));
   append(data, make_tlv(0x83, Bytes{static_cast<std::uint8_t>(password)}));
   append(data, make_tlv(0x84, Bytes{static_cast<std::uint8_t>(info.parameter_id)}));
   if (chat) append(data, chat->encode());
+  if (chat && sector_rights != 0) {
+    append(data, make_tlv(0x65, make_tlv(0x73, {der::oid(kSectorRightsOid), encode_sector_rights(sector_rights)})));
+  }
   return {0x00, 0x22, 0xC1, 0xA4, std::move(data)};
 }
 
@@ -152,9 +157,10 @@ Result<PaceState> pace_state(Channel& channel, const PaceInfo& info, PacePasswor
 
 // TR-03110-3 B.1: MSE:Set AT, then nonce, mapping, agreement, tokens.
 Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& info, PacePassword password,
-                             const SecretBytes& secret, const std::optional<Chat>& announced, RandomSource& random) {
+                             const SecretBytes& secret, const std::optional<Chat>& announced, RandomSource& random,
+                             SectorRights sector_rights) {
   const crypto::KeyType curve = TRY(curve_of_domain_parameters(info.parameter_id));
-  const ResponseApdu set = TRY(channel.transmit(set_authentication_template(info, password, announced)));
+  const ResponseApdu set = TRY(channel.transmit(set_authentication_template(info, password, announced, sector_rights)));
   if (!answers_state(set.status)) return fail(error_of(set.status, "begin PACE with the " + word(password)));
   const PaceState state = state_of(set.status, password);
   if (state.blocked) return blocked(password);
@@ -226,12 +232,13 @@ Result<SecurityInfos> read_card_access(Channel& channel) {
 
 Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& info, const PaceRequest& request,
                              RandomSource& random) {
-  auto outcome = run_pace(channel, info, request.password, *request.secret, request.announced, random);
+  auto outcome =
+      run_pace(channel, info, request.password, *request.secret, request.announced, random, request.sector_rights);
   const bool was_suspended = !outcome && outcome.error().kind == ErrorKind::not_permitted &&
                              request.password == PacePassword::pin && request.can != nullptr && !channel.secure();
   if (!was_suspended) return outcome;
   TRY(run_pace(channel, info, PacePassword::can, *request.can, {}, random));
-  return run_pace(channel, info, request.password, *request.secret, request.announced, random);
+  return run_pace(channel, info, request.password, *request.secret, request.announced, random, request.sector_rights);
 }
 
 Result<PaceOutcome> open_pace(SecureMessagingChannel& channel, const PaceRequest& request, RandomSource& random) {

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include "card/chat.h"
+#include "card/sector_rights.h"
 #include "card/secure_messaging.h"
 #include "card/security_infos.h"
 
@@ -42,12 +43,13 @@ struct PaceOutcome {
 };
 
 /// Runs PACE inside `channel`, plain or secure, and starts its new keys: from the next command on they hold. Five
-/// commands. `announced` is what terminal authentication will claim; absent: there will be none.
+/// commands. `announced` and `sector_rights` are what terminal authentication will claim; absent: there will be none.
 /// Fails with `wrong_pin` (tries left are in the message), `pin_blocked`, `transport_pin` (the PIN cannot open
 /// anything before it is changed), `not_permitted` (suspended: run it with the CAN first), `card_insecure` (the card's
 /// point is off its curve, equals ours, or its token is wrong: it is no card of ours), `unsupported`.
 Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& info, PacePassword password,
-                             const SecretBytes& secret, const std::optional<Chat>& announced, RandomSource& random);
+                             const SecretBytes& secret, const std::optional<Chat>& announced, RandomSource& random,
+                             SectorRights sector_rights = 0);
 
 /// EF.CardAccess (011C, short identifier 1C), readable by everyone on every interface.
 /// Fails with `unsupported` where there is none: the card has no PACE.
@@ -59,6 +61,7 @@ struct PaceRequest {
   /// Where the PIN's last try is left the card wants the CAN first; absent: such a PIN is not tried.
   const SecretBytes* can = nullptr;
   std::optional<Chat> announced = {};
+  SectorRights sector_rights = 0;  ///< announced beside it
 };
 /// run_pace(), with the CAN in front where the PIN is suspended and request.can is there.
 Result<PaceOutcome> run_pace(SecureMessagingChannel& channel, const PaceInfo& info, const PaceRequest& request,

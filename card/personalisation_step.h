@@ -15,7 +15,7 @@
 namespace karta::card {
 
 /// The DF that must be current when a step begins.
-enum class StepPlace : std::uint8_t { anywhere, master, esign, identity };
+enum class StepPlace : std::uint8_t { anywhere, master, esign, identity, health, transit };
 
 struct StepCommand {
   CommandApdu apdu;
@@ -51,14 +51,15 @@ inline constexpr std::uint8_t free = 0x00, never = 0x0F;
 }
 Bytes access_nibbles(std::uint8_t read_or_use, std::uint8_t update, std::uint8_t remove, std::uint8_t generate);
 
-/// Rules by channel and terminal, data object A1 (docs/card-commands.md): a condition and a bit of the CHAT each.
+/// Rules by channel and terminal, data object A1 (docs/card-commands.md): a condition each, and a bit of the CHAT or of
+/// the sector rights.
 struct ChannelRule {
   std::uint8_t condition = 0x00;
   std::uint8_t bit = 0xFF;
 };
 namespace channel_rule {
 inline constexpr std::uint8_t usual = 0x00, free = 0x01, secure_channel = 0x02, terminal = 0x03,
-                              authenticated_terminal = 0x04, nobody = 0x0F, or_issuer = 0x80;
+                              authenticated_terminal = 0x04, sector_right = 0x05, nobody = 0x0F, or_issuer = 0x80;
 }
 struct ChannelRules {
   ChannelRule read = {}, update = {};

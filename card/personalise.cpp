@@ -5,11 +5,14 @@
 
 #include "base/der.h"
 #include "card/domain_keys.h"
+#include "card/health.h"
 #include "card/identity_steps.h"
 #include "card/iso7816.h"
 #include "card/issuer_channel.h"
 #include "card/personalisation_step.h"
 #include "card/pkcs15.h"
+#include "card/sector_steps.h"
+#include "card/transit.h"
 
 namespace karta::card {
 namespace {
@@ -56,6 +59,15 @@ CardSecrets CardSecrets::generate(const CardProfile& profile, RandomSource& rand
   secrets.puk = random.digits(profile.puk_digits);
   secrets.can = random.digits(profile.can_digits);
   return secrets;
+}
+
+LedgerData LedgerData::derive(const LedgerMasters& masters, RandomSource& random) {
+  LedgerData ledger;
+  ledger.serial = random.bytes(kLedgerSerialOctets);
+  for (const auto& [kind, master] : masters) {
+    ledger.keys.emplace(kind, diversify_ledger_key(master, kind, ledger.serial));
+  }
+  return ledger;
 }
 
 // Plan -------------------------------------------------------------------------------------------
@@ -242,6 +254,7 @@ struct Personalisation::State {
         steps.push_back(std::move(step));
       }
     }
+    for (Step& step : sector_prepare_steps(profile)) steps.push_back(std::move(step));
     return steps;
   }
 
@@ -402,6 +415,8 @@ struct Personalisation::State {
         steps.push_back(std::move(step));
       }
     }
+    const ByteView transit = certificates != nullptr ? ByteView(certificates->transit) : ByteView();
+    for (Step& step : sector_complete_steps(profile, data, transit, room)) steps.push_back(std::move(step));
     steps.push_back(
         agreement_certificate_step(certificates != nullptr ? ByteView(certificates->agreement) : ByteView(), room));
 
@@ -462,6 +477,7 @@ struct Personalisation::State {
   }
 
   crypto::KeyType curve_of(std::uint16_t file) const {
+    if (file == kTransitSigningKey) return crypto::KeyType::p256;
     if (file == kAgreementKeyFile || !profile.identity) return profile.card_manager.agreement_curve;
     return file == kChipAuthenticationFile ? profile.identity->chip_authentication_curve
                                            : profile.identity->restricted_identification_curve;
@@ -531,6 +547,10 @@ struct Personalisation::State {
         return select_application(kPkcs15Aid, SelectReturn::nothing);
       case StepPlace::identity:
         return select_application(kIdentityAid, SelectReturn::nothing);
+      case StepPlace::health:
+        return select_application(kHealthAid, SelectReturn::nothing);
+      case StepPlace::transit:
+        return select_application(kTransitAid, SelectReturn::nothing);
       case StepPlace::master:
       case StepPlace::anywhere:
         break;
@@ -551,6 +571,31 @@ struct Personalisation::State {
     return {};
   }
 };
+
+namespace {
+
+Status check_ledger(const char* whose, const LedgerProfile& profile, const LedgerData& data) {
+  const auto key = [&](LedgerKey kind) {
+    const auto found = data.keys.find(kind);
+    return found != data.keys.end() && found->second.size() == profile.key_octets;
+  };
+  const bool good = data.serial.size() == kLedgerSerialOctets && key(LedgerKey::debit) && key(LedgerKey::credit) &&
+                    (!profile.settlement || key(LedgerKey::settlement));
+  if (good) return {};
+  return fail(ErrorKind::configuration,
+              std::string("the keys of the ") + whose + " ledger are missing, or not of " +
+                  std::to_string(profile.key_octets * 8) + " bits",
+              "key_bits of the profile must be those of the centre's transaction masters");
+}
+
+// What a plan can do without, and a card cannot.
+Status check_ledgers(const CardProfile& profile, const CardData& data) {
+  if (profile.health) TRY(check_ledger("health", profile.health->ledger, data.health.ledger));
+  if (profile.transit) TRY(check_ledger("transit", profile.transit->ledger, data.transit.ledger));
+  return {};
+}
+
+}  // namespace
 
 Personalisation::Personalisation(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Personalisation::Personalisation(Personalisation&&) noexcept = default;
@@ -580,6 +625,15 @@ Result<Personalisation> Personalisation::make(const CardProfile& profile, const 
   }
   if (profile.identity && !digits(data.secrets.can, profile.can_digits)) {
     return fail(ErrorKind::configuration, "the CAN must have " + std::to_string(profile.can_digits) + " digits");
+  }
+  const auto fits = [](ByteView content, std::size_t octets) { return content.empty() || content.size() == octets; };
+  if (profile.health && (data.health.insurance.size() > profile.health->insurance_octets ||
+                         data.health.emergency.size() > profile.health->emergency_octets ||
+                         !fits(data.health.entitlements, Entitlements::octets(profile.health->ledger.counters)))) {
+    return fail(ErrorKind::configuration, "what the health application is to hold does not fit the profile's files");
+  }
+  if (profile.transit && !fits(data.transit.product, TransitPass::octets(profile.transit->ledger.counters))) {
+    return fail(ErrorKind::configuration, "the transit product has another number of products than the profile");
   }
   return Personalisation(std::make_unique<State>(profile, data));
 }
@@ -639,6 +693,7 @@ void Personalisation::on_journal(JournalSink sink) { state_->sink = std::move(si
 Result<std::map<KeyRole, Bytes>> Personalisation::prepare(Channel& channel) {
   State& state = *state_;
   if (state.journal.phase > 1) return state.journal.public_keys;
+  TRY(check_ledgers(state.profile, state.data));
   const Transaction guard = TRY(Transaction::begin(channel.connection()));
   TRY(state.run_look(channel, true));
   TRY(state.run_steps(channel, state.prepare_steps(true)));
@@ -654,6 +709,7 @@ Status Personalisation::complete(Channel& channel, const CardCertificates& certi
   State& state = *state_;
   if (state.journal.phase == 3) return {};
   if (state.journal.phase != 2) return fail(ErrorKind::internal, "the keys have not been made yet");
+  TRY(check_ledgers(state.profile, state.data));
   for (const KeyProfile& key : state.profile.keys) {
     if (!certificates.by_role.contains(key.role)) {
       return fail(ErrorKind::configuration, "the certificate of " + std::string(to_string(key.role)) + " is missing");
@@ -670,6 +726,9 @@ Status Personalisation::complete(Channel& channel, const CardCertificates& certi
   if (state.profile.identity &&
       (certificates.card_security.empty() || state.data.trust_anchor.empty() || !state.data.date)) {
     return fail(ErrorKind::configuration, "EF.CardSecurity, the terminals' trust anchor or the date is missing");
+  }
+  if (state.profile.transit && state.profile.transit->card_signed && certificates.transit.empty()) {
+    return fail(ErrorKind::configuration, "the certificate of the key that signs transit statements is missing");
   }
   const Transaction guard = TRY(Transaction::begin(channel.connection()));
   const std::vector<Step> steps = state.complete_steps(&certificates, channel.limits().command_data);
@@ -754,6 +813,12 @@ Status check_personalised(Channel& channel, const CardProfile& profile, const Ca
   if (profile.identity) {
     const Bytes access = TRY(read_file(channel, Path{kEfCardAccess}));
     if (access != card_access_of(*profile.identity).encode()) return differs("EF.CardAccess");
+  }
+  if (profile.transit) {
+    const LedgerInfo ledger = TRY(select_ledger(channel, kTransitAid));
+    if (ledger.shape != LedgerShape{profile.transit->ledger.counters, TransitEntry::kOctets}) {
+      return differs("shape of the transit ledger");
+    }
   }
   const FileControl directory = TRY(select(channel, ByteView(kPkcs15Aid)));
   if (!directory.operational()) return differs("personalisation is not closed");

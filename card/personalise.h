@@ -20,6 +20,7 @@
 #include "card/identity_data.h"
 #include "card/profile.h"
 #include "card/security_infos.h"
+#include "card/transaction_keys.h"
 
 namespace karta::card {
 
@@ -41,6 +42,28 @@ struct ComparisonData {
   Bytes municipality;       ///< as in data group 18
 };
 
+/// A ledger's own serial and keys.
+struct LedgerData {
+  Bytes serial;        ///< eight random octets
+  LedgerMasters keys;  ///< of this ledger alone: diversify_ledger_key()
+
+  /// A fresh serial, and keys from `masters`.
+  static LedgerData derive(const LedgerMasters& masters, RandomSource& random);
+};
+
+/// Whole files of the health application; empty: nothing is known, and the file is there for later.
+struct HealthData {
+  Bytes insurance;     ///< InsuranceRecord::encode()
+  Bytes emergency;     ///< EmergencyData::encode()
+  Bytes entitlements;  ///< Entitlements::encode(); as many slots as the profile says
+  LedgerData ledger;
+};
+
+struct TransitData {
+  Bytes product;  ///< TransitPass::encode(); as many products as the profile says
+  LedgerData ledger;
+};
+
 /// What is individual about one card.
 struct CardData {
   CardSecrets secrets;
@@ -49,6 +72,8 @@ struct CardData {
   std::optional<std::uint64_t> status_index;  ///< for EF.CardSecurity
   Bytes trust_anchor;                         ///< self-signed CVCA certificate, 7F21; only with [identity]
   std::optional<CvDate> date;                 ///< the card's idea of today to begin with
+  HealthData health;                          ///< only with [health]
+  TransitData transit;                        ///< only with [transit]
   std::string label;                          ///< TokenInfo label; empty: the profile's
   std::optional<Bytes> expected_serial;       ///< refuse any other chip
 };
@@ -59,6 +84,7 @@ struct CardCertificates {
   std::map<std::string, Bytes> authorities;  ///< DER, by the profile's name
   Bytes agreement;                           ///< DER: of the card's agreement key
   Bytes card_security;                       ///< EF.CardSecurity; only with [identity]
+  Bytes transit;                             ///< DER: of the key that signs transit statements; only where there is one
 };
 
 /// The files of the data groups the profile names and `values` has, each with a fresh salt.
@@ -88,7 +114,8 @@ struct Journal {
   unsigned phase = 1;                     ///< 1 prepare, 2 complete, 3 done
   unsigned next_step = 0;                 ///< within the phase
   std::map<KeyRole, Bytes> public_keys;   ///< DER SubjectPublicKeyInfo
-  std::map<std::uint16_t, Bytes> points;  ///< of the card's own keys by file: chip authentication 0041, agreement 00C5
+  std::map<std::uint16_t, Bytes> points;  ///< of the card's own keys by file: chip authentication 0041, agreement 00C5,
+                                          ///< transit 00E4
 
   std::string to_text() const;
   static Result<Journal> from_text(std::string_view text);

@@ -1,154 +1,34 @@
 #include "card/profile.h"
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <initializer_list>
-#include <iterator>
 #include <set>
-#include <sstream>
 
 #include "card/domain_parameters.h"
 #include "card/global_platform.h"
+#include "card/health.h"
 #include "card/identity_data.h"
+#include "card/toml_table.h"
+#include "card/transit.h"
 
 namespace karta::card {
 namespace {
 
 constexpr std::string_view kSchema = "karta.card-profile/1";
-constexpr std::size_t kMaxProfileOctets = 262'144;
-constexpr std::size_t kMaxEntries = 32;
 
 // File identifiers where the profile names none. All files of the application differ in their low five bits, so that
 // each has a short file identifier of its own: directory files 01 to 06, 11 and 12 (pkcs15 names them), certificates
 // from 08, keys from 14.
 constexpr std::uint16_t kFirstKeyFile = 0x4B14, kFirstCertificateFile = 0x4308;
 
-// One table of the file, read by name. Whatever was not asked for when finish() comes is a mistake of the writer's.
-class Table {
- public:
-  Table(const toml::table& table, std::string_view source, std::string where)
-      : table_(table), source_(source), where_(std::move(where)) {}
-
-  tl::unexpected<Error> wrong(const toml::source_region& at, const std::string& what) const {
-    return fail(ErrorKind::configuration,
-                source_ + ":" + std::to_string(at.begin.line) + ": " + what + (where_.empty() ? "" : " in " + where_));
-  }
-  tl::unexpected<Error> wrong(const std::string& what) const { return wrong(table_.source(), what); }
-  tl::unexpected<Error> wrong_key(std::string_view key, const std::string& what) const {
-    const toml::node* node = table_.get(key);
-    return wrong(node != nullptr ? node->source() : table_.source(), "\"" + std::string(key) + "\" " + what);
-  }
-
-  Result<std::optional<std::string>> text(std::string_view key) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return std::optional<std::string>();
-    const auto value = node->value_exact<std::string>();
-    if (!value) return wrong_key(key, "must be text");
-    constexpr std::size_t kMaxText = 200;
-    if (value->size() > kMaxText) return wrong_key(key, "is longer than 200 octets");
-    return value;
-  }
-  Result<std::string> required_text(std::string_view key) {
-    auto value = TRY(text(key));
-    if (!value || value->empty()) return wrong("\"" + std::string(key) + "\" is missing");
-    return *value;
-  }
-  Result<std::int64_t> number(std::string_view key, std::int64_t absent, std::int64_t least, std::int64_t most) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return absent;
-    const auto value = node->value_exact<std::int64_t>();
-    if (!value || *value < least || *value > most) {
-      return wrong_key(key, "must be a number from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    return *value;
-  }
-  Result<bool> boolean(std::string_view key, bool absent) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return absent;
-    const auto value = node->value_exact<bool>();
-    if (!value) return wrong_key(key, "must be true or false");
-    return *value;
-  }
-  Result<std::optional<Bytes>> hexadecimal(std::string_view key, std::size_t least, std::size_t most) {
-    const auto value = TRY(text(key));
-    if (!value) return std::optional<Bytes>();
-    auto octets = from_hex(*value);
-    if (!octets || octets->size() < least || octets->size() > most) {
-      return wrong_key(key,
-                       "must be " + std::to_string(least) + " to " + std::to_string(most) + " octets in hexadecimal");
-    }
-    return std::move(*octets);
-  }
-  Result<std::uint16_t> file_id(std::string_view key, std::uint16_t absent) {
-    const auto octets = TRY(hexadecimal(key, 2, 2));
-    if (!octets) return absent;
-    const std::uint16_t id = load_be16(*octets);
-    if (id == kMasterFile || id == 0x3FFF || id == 0xFFFF || id == 0) return wrong_key(key, "is a reserved identifier");
-    return id;
-  }
-  Result<std::vector<std::string>> texts(std::string_view key) {
-    std::vector<std::string> out;
-    const toml::node* node = take(key);
-    if (node == nullptr) return out;
-    const toml::array* array = node->as_array();
-    if (array == nullptr) return wrong_key(key, "must be a list");
-    for (const toml::node& element : *array) {
-      const auto value = element.value_exact<std::string>();
-      if (!value || out.size() == kMaxEntries) return wrong_key(key, "must be a list of words");
-      out.push_back(*value);
-    }
-    return out;
-  }
-  Result<std::optional<Table>> table(std::string_view key) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return std::optional<Table>();
-    const toml::table* inner = node->as_table();
-    if (inner == nullptr) return wrong_key(key, "must be a table");
-    return Table(*inner, source_, "[" + std::string(key) + "]");
-  }
-  Result<std::vector<Table>> tables(std::string_view key) {
-    std::vector<Table> out;
-    const toml::node* node = take(key);
-    if (node == nullptr) return out;
-    const toml::array* array = node->as_array();
-    if (array == nullptr) return wrong_key(key, "must be written [[" + std::string(key) + "]]");
-    for (const toml::node& element : *array) {
-      const toml::table* inner = element.as_table();
-      if (inner == nullptr || out.size() == kMaxEntries) return wrong_key(key, "must be a list of tables");
-      out.emplace_back(*inner, source_, "[[" + std::string(key) + "]]");
-    }
-    return out;
-  }
-  Status finish() const {
-    for (const auto& [key, node] : table_) {
-      if (!asked_.contains(std::string(key.str()))) {
-        return wrong(node.source(), "unknown key \"" + std::string(key.str()) + "\"");
-      }
-    }
-    return {};
-  }
-
- private:
-  const toml::node* take(std::string_view key) {
-    asked_.insert(std::string(key));
-    return table_.get(key);
-  }
-
-  const toml::table& table_;
-  std::string source_;
-  std::string where_;
-  std::set<std::string> asked_;
-};
-
-Result<PinKind> pin_kind(const Table& table, std::string_view key, const std::string& name) {
+Result<PinKind> pin_kind(const TomlTable& table, std::string_view key, const std::string& name) {
   if (name == name_of(PinKind::pin1)) return PinKind::pin1;
   if (name == name_of(PinKind::pin2)) return PinKind::pin2;
   return table.wrong_key(key, "must be \"PIN1\" or \"PIN2\"");
 }
 
-Result<ApplicationProfile> read_application(Table& table) {
+Result<ApplicationProfile> read_application(TomlTable& table) {
   ApplicationProfile application;
   application.name = TRY(table.required_text("name"));
   const auto aid = TRY(table.hexadecimal("aid", 5, 16));
@@ -165,7 +45,7 @@ Result<ApplicationProfile> read_application(Table& table) {
 }
 
 // The card's own rules are the outer limits: 6 to 8 digits, transport PINs of 5, at most 15 tries.
-Result<PinProfile> read_pin(Table& table) {
+Result<PinProfile> read_pin(TomlTable& table) {
   PinProfile pin;
   const std::string kind = TRY(table.required_text("kind"));
   pin.kind = TRY(pin_kind(table, "kind", kind));
@@ -196,7 +76,7 @@ constexpr auto kPurposes = std::to_array<PurposeRow>({
     {"agree", key_purpose::agree},
 });
 
-Result<std::uint8_t> read_purpose(Table& table, const CardKeyType& type) {
+Result<std::uint8_t> read_purpose(TomlTable& table, const CardKeyType& type) {
   std::uint8_t purpose = 0;
   for (const std::string& word : TRY(table.texts("purpose"))) {
     const auto row = std::find_if(kPurposes.begin(), kPurposes.end(), [&](const auto& r) { return r.name == word; });
@@ -217,7 +97,7 @@ Result<std::uint8_t> read_purpose(Table& table, const CardKeyType& type) {
   return purpose;
 }
 
-Result<KeyProfile> read_key(Table& table, std::size_t index) {
+Result<KeyProfile> read_key(TomlTable& table, std::size_t index) {
   KeyProfile key;
   const std::string role = TRY(table.required_text("role"));
   for (const KeyRole candidate :
@@ -260,7 +140,7 @@ Result<KeyProfile> read_key(Table& table, std::size_t index) {
   return key;
 }
 
-Result<AuthorityProfile> read_authority(Table& table, std::size_t keys, std::size_t index) {
+Result<AuthorityProfile> read_authority(TomlTable& table, std::size_t keys, std::size_t index) {
   AuthorityProfile authority;
   authority.name = TRY(table.required_text("name"));
   authority.label = TRY(table.text("label")).value_or(authority.name);
@@ -273,7 +153,7 @@ Result<AuthorityProfile> read_authority(Table& table, std::size_t keys, std::siz
 }
 
 // A curve cards have for PACE and its companions, by name.
-Result<crypto::KeyType> read_curve(const Table& table, std::string_view key, const std::string& name) {
+Result<crypto::KeyType> read_curve(const TomlTable& table, std::string_view key, const std::string& name) {
   const auto curve = crypto::find_key_type(name);
   if (curve && domain_parameters_of(*curve) != 0) return *curve;
   std::string known;
@@ -283,7 +163,7 @@ Result<crypto::KeyType> read_curve(const Table& table, std::string_view key, con
   return table.wrong_key(key, "must be one of " + known);
 }
 
-Result<CardManagerProfile> read_card_manager(Table& table) {
+Result<CardManagerProfile> read_card_manager(TomlTable& table) {
   CardManagerProfile manager;
   // Version 1 is the blank card's.
   manager.key_version = static_cast<std::uint8_t>(TRY(table.number("key_version", manager.key_version, 2, 0x7F)));
@@ -301,7 +181,7 @@ Result<CardManagerProfile> read_card_manager(Table& table) {
   return manager;
 }
 
-Result<IdentityProfile> read_identity(Table& table) {
+Result<IdentityProfile> read_identity(TomlTable& table) {
   IdentityProfile identity;
   for (const std::string& name : TRY(table.texts("pace_curves"))) {
     identity.pace_curves.push_back(TRY(read_curve(table, "pace_curves", name)));
@@ -337,7 +217,72 @@ Result<IdentityProfile> read_identity(Table& table) {
   return identity;
 }
 
-Result<DomainProfile> read_domain(Table& table) {
+// A rule by its word: who may, beside the issuer where it is for writing.
+Result<AccessRule> read_rule(TomlTable& table, std::string_view key, AccessRule absent) {
+  const auto word = TRY(table.text(key));
+  if (!word) return absent;
+  const auto rule = find_access_rule(*word);
+  if (rule) return *rule;
+  return table.wrong_key(key,
+                         "must be \"anybody\", \"secure-channel\", \"nobody\" or a sector right: read-insurance, ...");
+}
+
+Result<LedgerProfile> read_ledger(TomlTable& table, LedgerProfile ledger, std::string_view counters,
+                                  std::size_t entry_octets) {
+  const auto bits = TRY(table.number("key_bits", static_cast<std::int64_t>(ledger.key_octets) * 8, 128, 256));
+  if (bits != 128 && bits != 256) return table.wrong_key("key_bits", "must be 128 or 256");
+  ledger.key_octets = static_cast<std::size_t>(bits) / 8;
+  ledger.counters = static_cast<std::size_t>(
+      TRY(table.number(counters, static_cast<std::int64_t>(ledger.counters), 1, kMostLedgerCounters)));
+  ledger.entries =
+      static_cast<std::size_t>(TRY(table.number("journal", static_cast<std::int64_t>(ledger.entries), 1, 32)));
+  if (ledger.counters * 4 + ledger.entries * entry_octets + 40 > kMostLedgerOctets) {
+    return table.wrong_key("journal", "is longer than a card keeps");
+  }
+  ledger.settlement = TRY(table.boolean("settlement_codes", true));
+  return ledger;
+}
+
+Result<HealthProfile> read_health(TomlTable& table) {
+  HealthProfile health;
+  health.ledger = TRY(read_ledger(table, health.ledger, "entitlements", HealthEntry::kOctets));
+  health.insurance_octets = static_cast<std::size_t>(TRY(table.number("insurance_octets", 128, 32, 256)));
+  health.emergency_octets = static_cast<std::size_t>(TRY(table.number("emergency_octets", 512, 32, 1024)));
+  if (auto rules = TRY(table.table("rules"))) {
+    HealthRules& set = health.rules;
+    set.read_insurance = TRY(read_rule(*rules, "read_insurance", set.read_insurance));
+    set.write_insurance = TRY(read_rule(*rules, "write_insurance", set.write_insurance));
+    set.read_emergency = TRY(read_rule(*rules, "read_emergency", set.read_emergency));
+    set.write_emergency = TRY(read_rule(*rules, "write_emergency", set.write_emergency));
+    set.read_entitlements = TRY(read_rule(*rules, "read_entitlements", set.read_entitlements));
+    set.redeem = TRY(read_rule(*rules, "redeem", set.redeem));
+    set.grant = TRY(read_rule(*rules, "grant", set.grant));
+    TRY(rules->finish());
+  }
+  TRY(table.finish());
+  return health;
+}
+
+Result<TransitProfile> read_transit(TomlTable& table) {
+  TransitProfile transit;
+  transit.ledger = TRY(read_ledger(table, transit.ledger, "products", TransitEntry::kOctets));
+  transit.card_signed = TRY(table.boolean("card_signed", false));
+  transit.certificate_profile = TRY(table.text("certificate_profile")).value_or(transit.certificate_profile);
+  for (const std::int64_t zone : TRY(table.numbers("concession_zones", 0, 15))) {
+    transit.concession_zones = static_cast<std::uint16_t>(transit.concession_zones | 1u << zone);
+  }
+  if (auto rules = TRY(table.table("rules"))) {
+    TransitRules& set = transit.rules;
+    set.read = TRY(read_rule(*rules, "read", set.read));
+    set.travel = TRY(read_rule(*rules, "travel", set.travel));
+    set.sell = TRY(read_rule(*rules, "sell", set.sell));
+    TRY(rules->finish());
+  }
+  TRY(table.finish());
+  return transit;
+}
+
+Result<DomainProfile> read_domain(TomlTable& table) {
   DomainProfile domain;
   domain.name = TRY(table.required_text("name"));
   const auto aid = TRY(table.hexadecimal("aid", 7, 7));
@@ -348,15 +293,25 @@ Result<DomainProfile> read_domain(Table& table) {
 }
 
 // What only the whole can break.
-Status check_whole(const Table& root, const CardProfile& profile) {
+Status check_whole(const TomlTable& root, const CardProfile& profile) {
   if (profile.applications.empty()) return root.wrong("there is no [[application]]");
   const bool esign = std::any_of(profile.applications.begin(), profile.applications.end(),
                                  [](const auto& a) { return equal(a.aid, kPkcs15Aid); });
   if (!esign) return root.wrong("there is no [[application]] with the e-signature AID A000000063504B43532D3135");
-  const bool listed = std::any_of(profile.applications.begin(), profile.applications.end(),
-                                  [](const auto& a) { return equal(a.aid, kIdentityAid); });
-  if (listed != profile.identity.has_value()) {
-    return root.wrong("[identity] and an [[application]] with the AID E80704007F00070302 belong together");
+  struct Part {
+    const char* table;
+    ByteView aid;
+    bool present;
+  };
+  for (const Part& part : {Part{"[identity]", kIdentityAid, profile.identity.has_value()},
+                           Part{"[health]", kHealthAid, profile.health.has_value()},
+                           Part{"[transit]", kTransitAid, profile.transit.has_value()}}) {
+    const bool listed = std::any_of(profile.applications.begin(), profile.applications.end(),
+                                    [&](const auto& a) { return equal(a.aid, part.aid); });
+    if (listed != part.present) {
+      return root.wrong(std::string(part.table) + " and an [[application]] with the AID " + to_hex_upper(part.aid) +
+                        " belong together");
+    }
   }
   for (std::size_t i = 0; i < profile.domains.size(); ++i) {
     for (std::size_t other = 0; other < i; ++other) {
@@ -396,7 +351,7 @@ Status check_whole(const Table& root, const CardProfile& profile) {
   return {};
 }
 
-Result<CardProfile> read_root(Table& root) {
+Result<CardProfile> read_root(TomlTable& root) {
   const std::string schema = TRY(root.required_text("schema"));
   if (schema != kSchema) return root.wrong_key("schema", "must be \"" + std::string(kSchema) + "\"");
   CardProfile profile;
@@ -408,8 +363,8 @@ Result<CardProfile> read_root(Table& root) {
   profile.manufacturer = TRY(root.text("manufacturer")).value_or("karta");
   profile.certificate_slack = static_cast<std::size_t>(TRY(root.number("certificate_slack", 48, 0, 1024)));
   profile.public_key_directory = TRY(root.boolean("public_key_directory", false));
-  for (Table& table : TRY(root.tables("application"))) profile.applications.push_back(TRY(read_application(table)));
-  for (Table& table : TRY(root.tables("pin"))) profile.pins.push_back(TRY(read_pin(table)));
+  for (TomlTable& table : TRY(root.tables("application"))) profile.applications.push_back(TRY(read_application(table)));
+  for (TomlTable& table : TRY(root.tables("pin"))) profile.pins.push_back(TRY(read_pin(table)));
   if (auto puk = TRY(root.table("puk"))) {
     const PinRules& rules = rules_of(PinKind::puk);
     profile.puk_digits =
@@ -423,23 +378,33 @@ Result<CardProfile> read_root(Table& root) {
         static_cast<unsigned>(TRY(can->number("digits", rules.min_digits, rules.min_digits, rules.max_digits)));
     TRY(can->finish());
   }
-  for (Table& table : TRY(root.tables("key"))) {
+  for (TomlTable& table : TRY(root.tables("key"))) {
     const std::size_t index = profile.keys.size();
     profile.keys.push_back(TRY(read_key(table, index)));
   }
-  for (Table& table : TRY(root.tables("authority"))) {
+  for (TomlTable& table : TRY(root.tables("authority"))) {
     const std::size_t index = profile.authorities.size();
     profile.authorities.push_back(TRY(read_authority(table, profile.keys.size(), index)));
   }
   if (auto manager = TRY(root.table("card_manager"))) profile.card_manager = TRY(read_card_manager(*manager));
   if (auto identity = TRY(root.table("identity"))) profile.identity = TRY(read_identity(*identity));
-  for (Table& table : TRY(root.tables("domain"))) profile.domains.push_back(TRY(read_domain(table)));
+  if (auto health = TRY(root.table("health"))) profile.health = TRY(read_health(*health));
+  if (auto transit = TRY(root.table("transit"))) profile.transit = TRY(read_transit(*transit));
+  for (TomlTable& table : TRY(root.tables("domain"))) profile.domains.push_back(TRY(read_domain(table)));
   TRY(root.finish());
   TRY(check_whole(root, profile));
   return profile;
 }
 
 }  // namespace
+
+std::optional<AccessRule> find_access_rule(std::string_view word) {
+  if (word == "anybody") return AccessRule{AccessRule::Kind::anybody};
+  if (word == "secure-channel") return AccessRule{AccessRule::Kind::secure_channel};
+  if (word == "nobody") return AccessRule{AccessRule::Kind::nobody};
+  if (const SectorRightRow* const row = find_sector_right(word)) return AccessRule(row->right);
+  return std::nullopt;
+}
 
 const PinProfile* CardProfile::pin(PinKind kind) const {
   const auto found = std::find_if(pins.begin(), pins.end(), [&](const PinProfile& pin) { return pin.kind == kind; });
@@ -458,28 +423,21 @@ const DomainProfile* CardProfile::domain(std::string_view domain_name) const {
 }
 
 Result<CardProfile> parse_profile(std::string_view toml, std::string_view source) {
-  if (toml.size() > kMaxProfileOctets) {
-    return fail(ErrorKind::limit, std::string(source) + ": a profile over 256 KiB");
-  }
-  // toml++ reports a fault by throwing; it goes no further than this.
-  toml::table table;
-  try {
-    table = toml::parse(toml);
-  } catch (const toml::parse_error& error) {
-    return fail(ErrorKind::configuration, std::string(source) + ":" + std::to_string(error.source().begin.line) + ": " +
-                                              std::string(error.description()));
-  }
-  Table root(table, source, "");
-  return read_root(root);
+  return read_toml(toml, source, read_root);
 }
 
-Result<CardProfile> read_profile(const std::string& file) {
+Result<std::string> read_toml_file(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) return fail(ErrorKind::not_found, "cannot open profile \"" + file + "\"");
-  std::string text(kMaxProfileOctets + 1, '\0');
+  std::string text(kMostTomlOctets + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) return fail(ErrorKind::io, "cannot read profile \"" + file + "\"");
   text.resize(static_cast<std::size_t>(stream.gcount()));
+  return text;
+}
+
+Result<CardProfile> read_profile(const std::string& file) {
+  const std::string text = TRY(read_toml_file(file));
   return parse_profile(text, file);
 }
 

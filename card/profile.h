@@ -14,6 +14,7 @@
 #include "card/key_type.h"
 #include "card/pin.h"
 #include "card/scp03.h"
+#include "card/sector_rights.h"
 #include "card/security_infos.h"
 #include "crypto/algorithm.h"
 
@@ -78,6 +79,61 @@ struct IdentityProfile {
   bool verify_age = true, verify_place = true;  ///< terminals may ask "born before", "lives in"
 };
 
+/// Who may do something with a file of a sector's application.
+struct AccessRule {
+  enum class Kind : std::uint8_t {
+    nobody,          ///< for writing: the issuer's session alone
+    anybody,         ///< also over contactless in plain
+    secure_channel,  ///< inside PACE with any password, or the issuer's session
+    right,           ///< a terminal with that sector right, after chip authentication
+  };
+  Kind kind = Kind::nobody;
+  SectorRight right{};
+
+  AccessRule() = default;
+  explicit AccessRule(Kind what) : kind(what) {}
+  AccessRule(SectorRight which) : kind(Kind::right), right(which) {}  // NOLINT: reads as what it is
+  friend bool operator==(const AccessRule&, const AccessRule&) = default;
+};
+/// "anybody", "secure-channel", "nobody", or the name of a sector right.
+std::optional<AccessRule> find_access_rule(std::string_view word);
+
+/// A ledger (ledger.h) as a card is given one.
+struct LedgerProfile {
+  std::size_t key_octets = 16;  ///< of its keys, 16 or 32: as long as the masters
+  std::size_t counters = 1;
+  std::size_t entries = 1;  ///< kept in the journal
+  bool settlement = true;   ///< the card makes settlement codes
+};
+/// Counters, journal and what goes with them, in octets.
+inline constexpr std::size_t kMostLedgerOctets = 960;
+
+struct HealthRules {
+  AccessRule read_insurance = SectorRight::read_insurance, write_insurance = SectorRight::write_insurance,
+             read_emergency = SectorRight::read_emergency, write_emergency = SectorRight::write_emergency,
+             read_entitlements = SectorRight::read_entitlements, redeem = SectorRight::redeem_entitlements,
+             grant = SectorRight::grant_entitlements;
+};
+/// The health application (health.h).
+struct HealthProfile {
+  LedgerProfile ledger{.key_octets = 16, .counters = 8, .entries = 6, .settlement = true};
+  std::size_t insurance_octets = 128, emergency_octets = 512;  ///< of the files
+  HealthRules rules;
+};
+
+struct TransitRules {
+  AccessRule read = SectorRight::read_transit, travel = AccessRule(AccessRule::Kind::anybody),
+             sell = SectorRight::sell_transit;
+};
+/// The transit application (transit.h).
+struct TransitProfile {
+  LedgerProfile ledger{.key_octets = 16, .counters = 2, .entries = 10, .settlement = true};
+  bool card_signed = false;  ///< a key that signs statements: then what the product says is readable for anybody
+  std::string certificate_profile = "card-transit";
+  std::uint16_t concession_zones = 0;  ///< bits: where who has a concession travels free; 0: nowhere
+  TransitRules rules;
+};
+
 /// A department the issuer makes a domain for when asked.
 struct DomainProfile {
   std::string name;
@@ -99,6 +155,8 @@ struct CardProfile {
   bool public_key_directory = false;          ///< write a PuKDF
   CardManagerProfile card_manager;
   std::optional<IdentityProfile> identity;
+  std::optional<HealthProfile> health;
+  std::optional<TransitProfile> transit;
   std::vector<DomainProfile> domains;
 
   const PinProfile* pin(PinKind kind) const;

@@ -66,6 +66,12 @@ Chat TerminalCredentials::announced(std::optional<Rights> wanted) const {
   return chat;
 }
 
+SectorRights TerminalCredentials::sector_rights() const {
+  SectorRights rights = all_sector_rights();
+  for (const CvCertificate& certificate : chain) rights &= certificate.sector_rights();
+  return rights;
+}
+
 Bytes AuxiliaryData::encode() const {
   if (empty()) return {};
   Bytes content;

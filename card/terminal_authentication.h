@@ -25,6 +25,8 @@ struct TerminalCredentials {
   const CvCertificate& terminal() const { return chain.back(); }
   /// What PACE announces: a terminal with the rights of all the chain in common, or fewer where `wanted` says so.
   Chat announced(std::optional<Rights> wanted = {}) const;
+  /// The sector rights all the chain has; a certificate without the extension has none, nor one that breaks its form.
+  SectorRights sector_rights() const;
 };
 
 /// What the card is asked to compare, never to show (TR-03110-3 A.6.5).

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "card/chat.h"
+#include "card/sector_rights.h"
 
 namespace karta::card {
 
@@ -16,6 +17,7 @@ struct TerminalRole {
   std::string_view holder;  ///< mnemonic of its certificates' references: "CLINIC"
   Rights rights;            ///< of an authentication terminal
   std::string_view sector;  ///< whose pseudonyms it may ask for: "health"; empty: none
+  SectorRights sector_rights = 0;
 };
 
 std::span<const TerminalRole> terminal_roles();

@@ -164,6 +164,7 @@ Status TerminalStore::create(std::string_view country, const CvIssueOptions& opt
   content.public_key = TRY(cv_public_key_of(key.public_key(), algorithm, true));
   content.chat = {TerminalType::authentication_terminal, HolderRole::cvca,
                   named_rights(TerminalType::authentication_terminal)};
+  content.extensions.push_back({std::string(kSectorRightsOid), encode_sector_rights(all_sector_rights())});
   content.effective = today;
   content.expiration = later(today, options.days == 0 ? kCvcaDays : options.days);
   TRY(save_key(key, content.holder, options, passphrase));
@@ -194,6 +195,7 @@ Result<CvCertificate> TerminalStore::issue_verifier(const CvIssueOptions& option
   const crypto::AlgorithmId algorithm = TRY(algorithm_of(key.public_key()));
   content.public_key = TRY(cv_public_key_of(key.public_key(), algorithm, false));
   content.chat = {above.chat().type, HolderRole::domestic_dv, above.chat().rights};
+  content.extensions.push_back({std::string(kSectorRightsOid), encode_sector_rights(above.sector_rights())});
   content.effective = today;
   content.expiration = no_later(later(today, options.days == 0 ? kDvDays : options.days), above.content().expiration);
   CvCertificate made = TRY(sign_cv_certificate(content, *signer, anchor.algorithm));
@@ -217,6 +219,11 @@ Result<CvCertificate> TerminalStore::sign_terminal(const CvPublicKey& key, std::
   content.public_key = key;
   content.public_key.curve.reset();
   content.chat = {above.chat().type, HolderRole::terminal, rights.value_or(role.rights)};
+  // Rights named one by one replace all of the role's.
+  const SectorRights in_sectors = options.sector_rights.value_or(rights ? SectorRights{0} : role.sector_rights);
+  if (in_sectors != 0) {
+    content.extensions.push_back({std::string(kSectorRightsOid), encode_sector_rights(in_sectors)});
+  }
   content.effective = today;
   content.expiration =
       no_later(later(today, options.days == 0 ? kTerminalDays : options.days), above.content().expiration);
@@ -270,6 +277,7 @@ Result<TerminalStore::Rollover> TerminalStore::roll_over(const CvIssueOptions& o
   content.holder = TRY(next_holder(std::string_view(old.holder()).substr(0, 2), kCvcaMnemonic));
   content.public_key = TRY(cv_public_key_of(key.public_key(), algorithm, true));
   content.chat = old.chat();
+  content.extensions.push_back({std::string(kSectorRightsOid), encode_sector_rights(all_sector_rights())});
   content.effective = today;
   content.expiration = later(today, options.days == 0 ? kCvcaDays : options.days);
   content.authority = old.holder();

@@ -27,6 +27,7 @@ struct CvIssueOptions {
   crypto::KeyType key = crypto::KeyType::p256;
   unsigned days = 0;  ///< 0: the kind's own (kCvcaDays, kDvDays, kTerminalDays)
   std::uint32_t key_file_iterations = crypto::PrivateKey::kIterations;  ///< of PBKDF2; tests may take less
+  std::optional<SectorRights> sector_rights = {};                       ///< of a terminal, instead of the role's
 };
 inline constexpr unsigned kCvcaDays = 1095, kDvDays = 365, kTerminalDays = 30;
 /// The curve of sector keys, and so of a card's keys for restricted identification.

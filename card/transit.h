@@ -128,6 +128,9 @@ struct SignedTapOutcome {
 Result<SignedTapOutcome> run_signed_tap(Channel& channel, const std::vector<crypto::Certificate>& anchors,
                                         const Gate& gate, Time now, RandomSource& random);
 
+/// The name in that certificate: "transit " and the ledger's serial. It says nothing about chip or person.
+std::string transit_subject(ByteView serial);
+
 /// What selling changes: adds to a product's counter, or puts a product into a slot (which is written with
 /// write_pass() before). Credit key.
 Result<LedgerChange> sale(const LedgerState& state, std::uint8_t slot, std::uint32_t amount, TransitEntry entry);

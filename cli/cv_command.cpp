@@ -45,18 +45,28 @@ Result<const card::TerminalRole*> role_named(const std::string& name) {
   return fail(ErrorKind::usage, "\"" + name + "\" is nothing that is issued", "one of: " + names);
 }
 
-Result<std::optional<card::Rights>> rights_named(const std::vector<std::string>& names) {
-  if (names.empty()) return std::optional<card::Rights>{};
+/// Rights named one by one replace all of the role's, those in the sectors too.
+struct NamedRights {
+  std::optional<card::Rights> rights;
+  std::optional<card::SectorRights> in_sectors;
+};
+Result<NamedRights> rights_named(const std::vector<std::string>& names) {
+  if (names.empty()) return NamedRights{};
   card::Rights rights = 0;
+  card::SectorRights in_sectors = 0;
   for (const std::string& name : names) {
+    if (const card::SectorRightRow* const row = card::find_sector_right(name)) {
+      in_sectors = static_cast<card::SectorRights>(in_sectors | card::right_bit(row->right));
+      continue;
+    }
     const card::RightRow* const row = card::find_right(card::TerminalType::authentication_terminal, name);
     if (row == nullptr) {
       return fail(ErrorKind::usage, "\"" + name + "\" is no right of a terminal",
-                  "docs/terminals-certificates.md lists them: read-dg4, age-verification, ...");
+                  "docs/terminals-certificates.md lists them: read-dg4, age-verification, read-insurance, ...");
     }
     rights |= card::right_bit(row->bit);
   }
-  return std::optional<card::Rights>(rights);
+  return NamedRights{rights, in_sectors};
 }
 
 Result<card::CvDate> date_of(const std::string& text) {
@@ -91,6 +101,10 @@ void show(const card::CvCertificate& certificate) {
   print("key         " + key_text(content.public_key));
   print("rights      " + joined(card::names_of(content.chat.type, content.chat.rights)));
   for (const card::CvExtension& extension : content.extensions) {
+    if (extension.oid == card::kSectorRightsOid) {
+      print("sectors     " + joined(card::names_of_sector_rights(certificate.sector_rights())));
+      continue;
+    }
     const std::string_view name = extension.oid == card::kCvSectorOid        ? "terminal sector"
                                   : extension.oid == card::kCvDescriptionOid ? "description"
                                                                              : std::string_view(extension.oid);
@@ -110,6 +124,7 @@ Json json_of(const card::CvCertificate& certificate) {
            {"algorithm", content.public_key.algorithm->name}};
   one["curve"] = content.public_key.curve ? Json(row_of(*content.public_key.curve).name) : Json();
   one["rights"] = card::names_of(content.chat.type, content.chat.rights);
+  one["sector_rights"] = card::names_of_sector_rights(certificate.sector_rights());
   one["extensions"] = Json::array();
   for (const card::CvExtension& extension : content.extensions) {
     one["extensions"].push_back({{"oid", extension.oid}, {"content", to_hex(extension.content)}});
@@ -152,7 +167,8 @@ Result<int> run_issue(const IssueArguments& given) {
   card::CvIssueOptions options;
   options.key = TRY(curve_named(given.key_type));
   options.days = given.days;
-  const auto rights = TRY(rights_named(given.rights));
+  const NamedRights rights = TRY(rights_named(given.rights));
+  options.sector_rights = rights.in_sectors;
   const card::CvDate today = TRY(date_of(""));
   if (given.kind == "cvca") {
     if (std::filesystem::exists(store.folder())) {
@@ -179,8 +195,8 @@ Result<int> run_issue(const IssueArguments& given) {
       TRY(passphrase_of(given.store.secret, "The key of \"" + above.holder() + "\", which signs."));
   const card::CvCertificate made =
       TRY(role == nullptr ? store.issue_verifier(options, passphrase, today)
-          : request       ? store.issue_terminal(*request, *role, rights, options, passphrase, today)
-                          : store.issue_terminal(*role, rights, options, passphrase, today));
+          : request       ? store.issue_terminal(*request, *role, rights.rights, options, passphrase, today)
+                          : store.issue_terminal(*role, rights.rights, options, passphrase, today));
   say("issued \"" + made.holder() + "\", valid to " + card::to_string(made.content().expiration));
   print((store.folder() / (made.holder() + std::string(card::kCvSuffix))).string());
   return 0;
@@ -198,8 +214,8 @@ Result<int> run_link(const IssueArguments& given) {
       TRY(passphrase_of(given.store.secret, "The key of \"" + old.holder() + "\", which signs its successor."));
   const card::CvDate today = TRY(date_of(""));
   const auto made = TRY(store.roll_over(options, passphrase, today));
-  const card::CvCertificate verifier =
-      TRY(store.issue_verifier({options.key, 0, options.key_file_iterations}, passphrase, today));
+  const card::CvCertificate verifier = TRY(store.issue_verifier(
+      {.key = options.key, .key_file_iterations = options.key_file_iterations}, passphrase, today));
   say("\"" + made.authority.holder() + "\" follows \"" + old.holder() + "\"; cards learn it from the link");
   say("its verifier is \"" + verifier.holder() + "\"; terminals need new certificates: karta cv issue ROLE");
   print((store.folder() / (old.holder() + "-" + made.authority.holder() + std::string(card::kCvSuffix))).string());
@@ -255,6 +271,7 @@ Result<int> run_verify(const VerifyArguments& given) {
     document["holder"] = chain.back().holder();
     document["chain"] = Json::array();
     for (const card::CvCertificate& one : chain) document["chain"].push_back(one.holder());
+    document["sector_rights"] = trust ? Json(card::names_of_sector_rights(trust->sector_rights)) : Json::array();
     document["rights"] = trust ? Json(card::names_of(trust->chat.type, trust->chat.rights)) : Json::array();
     document["reason"] = trust ? Json() : Json(trust.error().message);
     print_json(document);
@@ -263,6 +280,7 @@ Result<int> run_verify(const VerifyArguments& given) {
   if (!trust) return fail(trust.error());
   print("valid       " + trust->holder + ", a " + std::string(name_of(trust->chat.role)));
   print("rights      " + joined(card::names_of(trust->chat.type, trust->chat.rights)));
+  if (trust->sector_rights != 0) print("sectors     " + joined(card::names_of_sector_rights(trust->sector_rights)));
   return 0;
 }
 

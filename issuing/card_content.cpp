@@ -63,4 +63,46 @@ card::ComparisonData comparison_data_of(const identity::Citizen& citizen, identi
   return {eight_digits(citizen.birth_date), eight_digits(expires), community_of(citizen)};
 }
 
+std::optional<card::InsuranceRecord> insurance_of(const identity::Citizen& citizen) {
+  if (!citizen.enp) return std::nullopt;
+  card::InsuranceRecord record;
+  record.enp = citizen.enp->text();
+  record.insurer = citizen.insurer;
+  // A card has room for 80 octets; whole characters.
+  constexpr std::size_t kMostInsurer = 80;
+  std::size_t end = std::min(record.insurer.size(), kMostInsurer);
+  while (end > 0 && end < record.insurer.size() && (static_cast<unsigned char>(record.insurer[end]) & 0xC0) == 0x80) {
+    --end;
+  }
+  record.insurer.resize(end);
+  return record;
+}
+
+void apply_concession(card::TransitPass& pass, const identity::Citizen& citizen, const card::TransitProfile& profile,
+                      identity::Date day) {
+  const identity::Concession* best = nullptr;
+  for (const identity::Concession& one : citizen.concessions) {
+    if (day < one.valid_from || (one.valid_until && *one.valid_until < day)) continue;
+    const bool longer =
+        best != nullptr && best->valid_until && (!one.valid_until || *best->valid_until < *one.valid_until);
+    if (best == nullptr || longer) best = &one;
+  }
+  pass.concession = best == nullptr ? std::uint8_t{0} : static_cast<std::uint8_t>(best->kind);
+  pass.concession_until = best == nullptr ? card::CardDay{} : card::CardDay(best->valid_until);
+  // The pass of a concession is the first product; it goes with it.
+  card::TransitProduct& first = pass.products.front();
+  if (profile.concession_zones == 0) return;
+  first = best == nullptr
+              ? card::TransitProduct{}
+              : card::TransitProduct{card::ProductKind::period, profile.concession_zones, {}, pass.concession_until};
+}
+
+card::TransitPass transit_pass_of(const identity::Citizen& citizen, const card::TransitProfile& profile,
+                                  identity::Date day) {
+  card::TransitPass pass;
+  pass.products.resize(profile.ledger.counters);
+  apply_concession(pass, citizen, profile, day);
+  return pass;
+}
+
 }  // namespace karta::issuing

@@ -8,8 +8,6 @@
 #include <future>
 
 #include "base/file.h"
-#include "card/key_set_file.h"
-#include "card/profile.h"
 #include "card/terminal_store.h"
 #include "crypto/pem.h"
 #include "crypto/x509/issue.h"
@@ -21,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostKeyFile = 64 * 1024;
+/// AES-128, as the shipped profile has it.
+constexpr std::size_t kTransactionMasterOctets = 16;
 
 Status make_folder(const fs::path& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) return {};
@@ -101,12 +101,24 @@ Status make_authorities(const CentreConfig& config, const CentreOptions& options
   return {};
 }
 
+/// Beside the cards' master key.
+fs::path transaction_masters_file(const CentreConfig& config) {
+  return config.card_master.parent_path() / "transactions.key.pem";
+}
+
 /// The cards' master key, and the authority of the terminals that read them.
 Status make_card_side(const CentreConfig& config, const CentreOptions& options, const SecretBytes& passphrase,
                       const Clock& clock, RandomSource& random) {
   const SecretBytes master = random.secret(card::kMasterKeyOctets);
   const std::string sealed = TRY(card::seal_master_key(master, passphrase, options.key_file_iterations, random));
   TRY(write_new_file(config.card_master, as_bytes(sealed), 0600));
+  card::TransactionMasters transactions;
+  for (const char* application : {"health", "transit"}) {
+    transactions[application] = card::generate_ledger_masters(kTransactionMasterOctets, random);
+  }
+  const std::string masters =
+      TRY(card::seal_transaction_masters(transactions, passphrase, options.key_file_iterations, random));
+  TRY(write_new_file(transaction_masters_file(config), as_bytes(masters), 0600));
   return card::TerminalStore(config.terminals)
       .create(options.country,
               {.key = crypto::KeyType::p256, .days = 0, .key_file_iterations = options.key_file_iterations}, passphrase,
@@ -237,19 +249,33 @@ Result<SecretBytes> Centre::unlock_card_master(const SecretBytes& passphrase) co
   return master;
 }
 
+Result<card::TransactionMasters> Centre::unlock_transaction_masters(const SecretBytes& passphrase) const {
+  const fs::path path = transaction_masters_file(config_);
+  const Bytes pem = TRY(read_file(path, kMostKeyFile));
+  auto masters = card::open_transaction_masters(as_text(pem), passphrase);
+  if (!masters) return fail(wrong_passphrase(std::move(masters).error(), path));
+  return masters;
+}
+
 Result<IssuingKeys> Centre::unlock(const SecretBytes& passphrase) const {
   const auto document = TRY(load_certificate(config_.document_signer.certificate));
   // Each file has a slow key derivation of its own: side by side they take the time of one.
   auto ca = std::async(std::launch::async, [&] { return unlock_issuing_ca(passphrase); });
   auto signer = std::async(std::launch::async,
                            [&] { return unlock_signer(config_.document_signer.key, passphrase, {document.der()}); });
+  auto masters = std::async(std::launch::async, [&] { return unlock_transaction_masters(passphrase); });
   auto master = unlock_card_master(passphrase);
   auto opened_ca = ca.get();
   auto opened_signer = signer.get();
+  auto opened_masters = masters.get();
   IssuingKeys keys;
   keys.ca = TRY(std::move(opened_ca));
   keys.document_signer = TRY(std::move(opened_signer));
   keys.card_master = TRY(std::move(master));
+  // A centre of an earlier release issues cards without ledgers only.
+  if (opened_masters || opened_masters.error().kind != ErrorKind::not_found) {
+    keys.transactions = TRY(std::move(opened_masters));
+  }
   return keys;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "card/key_set_file.h"
 #include "card/profile.h"
 #include "crypto/algorithm.h"
 #include "crypto/signer.h"
@@ -41,6 +42,7 @@ struct IssuingKeys {
   std::unique_ptr<crypto::Signer> ca;               ///< certifies the holder's keys
   std::unique_ptr<crypto::Signer> document_signer;  ///< signs EF.CardSecurity
   SecretBytes card_master;                          ///< card::diversify()
+  card::TransactionMasters transactions;            ///< of the cards' ledgers
 };
 
 class Centre {
@@ -55,10 +57,12 @@ class Centre {
 
   /// The issuing CA's key, ready to sign; `wrong_pin` on a wrong passphrase.
   Result<std::unique_ptr<crypto::Signer>> unlock_issuing_ca(const SecretBytes& passphrase) const;
-  /// All three; `wrong_pin` on a wrong passphrase.
+  /// All of them; `wrong_pin` on a wrong passphrase.
   Result<IssuingKeys> unlock(const SecretBytes& passphrase) const;
   /// The master key alone: to administer cards after issue.
   Result<SecretBytes> unlock_card_master(const SecretBytes& passphrase) const;
+  /// The masters of the cards' ledgers: for small centres; larger ones have them in a security module.
+  Result<card::TransactionMasters> unlock_transaction_masters(const SecretBytes& passphrase) const;
   /// The CVCA certificate new cards trust: 7F21.
   Result<Bytes> terminal_trust_anchor() const;
   /// The file NAME.toml of the certificate profiles.

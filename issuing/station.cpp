@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMostNote = 256 * 1024;
 constexpr std::string_view kAgreementProfile = "card-agreement";
 constexpr std::string_view kAgreementSubject = "card ";  // and its serial number
+constexpr std::string_view kHealthMasters = "health", kTransitMasters = "transit";
 
 /// Characters, not octets: what the upper bounds of X.520 attributes count. `text` is valid UTF-8 (identity checks it).
 std::size_t characters(std::string_view text) {
@@ -174,6 +175,40 @@ Result<Bytes> certify_agreement_key(Centre& centre, crypto::Signer& ca, crypto::
   crypto::CertificateRequest request{std::move(subject), std::move(key), {}, {}, {}, {}, {}};
   request.status_index = order.status_index;
   return TRY(crypto::issue_certificate(profile, request, centre.issuing(), ca, clock, random)).der();
+}
+
+/// The certificate of the key that signs transit statements: it names the ledger, not card or person.
+Result<Bytes> certify_transit_key(Centre& centre, crypto::Signer& ca, const card::CardProfile& profile,
+                                  const card::Personalisation& work, ByteView serial, const identity::Card& order,
+                                  const Clock& clock, RandomSource& random) {
+  const auto rules = TRY(centre.certificate_profile(profile.transit->certificate_profile));
+  auto subject = TRY(crypto::NameBuilder().add("CN", card::transit_subject(serial)).build());
+  auto key =
+      TRY(crypto::PublicKey::from_point(crypto::KeyType::p256, work.journal().points.at(card::kTransitSigningKey)));
+  crypto::CertificateRequest request{std::move(subject), std::move(key), {}, {}, {}, {}, {}};
+  request.status_index = order.status_index;
+  return TRY(crypto::issue_certificate(rules, request, centre.issuing(), ca, clock, random)).der();
+}
+
+/// What the health and transit applications begin with.
+Status add_sectors(card::CardData& data, const card::CardProfile& profile, const identity::Citizen& citizen,
+                   identity::Date day) {
+  if (profile.health) {
+    if (const auto insurance = insurance_of(citizen)) data.health.insurance = TRY(insurance->encode());
+  }
+  if (profile.transit) data.transit.product = TRY(transit_pass_of(citizen, *profile.transit, day).encode());
+  return {};
+}
+
+Result<card::LedgerData> ledger_of(const card::TransactionMasters& masters, std::string_view application,
+                                   RandomSource& random) {
+  const auto found = masters.find(application);
+  if (found == masters.end()) {
+    return fail(ErrorKind::configuration,
+                "the centre has no transaction masters for \"" + std::string(application) + "\"",
+                "keys/transactions.key.pem, which karta init makes, is missing or of another centre");
+  }
+  return card::LedgerData::derive(found->second, random);
 }
 
 Status register_certificates(Centre& centre, identity::CardId card, const Certified& certified,
@@ -363,6 +398,7 @@ identity::Citizen sample_citizen() {
   citizen.birth_date = std::chrono::year(1990) / 1 / 1;
   citizen.sex = identity::Sex::female;
   citizen.region = "00";
+  citizen.insurer = std::string(80, 'x');
   return citizen;
 }
 
@@ -388,6 +424,9 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
     data.trust_anchor = TRY(centre.terminal_trust_anchor());
     data.date = card::cv_date_of(clock.now());
   }
+  TRY(add_sectors(data, profile, holder.citizen, day_of(clock.now())));
+  if (profile.health) data.health.ledger = TRY(ledger_of(issuing.transactions, kHealthMasters, random));
+  if (profile.transit) data.transit.ledger = TRY(ledger_of(issuing.transactions, kTransitMasters, random));
   auto work = TRY(card::Personalisation::make(profile, data));
   work.on_progress(progress);
 
@@ -414,6 +453,10 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
     const card::SecurityInfos infos = TRY(work.card_security());
     certified.for_card.card_security = TRY(card::sign_card_security(infos, *issuing.document_signer, clock.now()));
   }
+  if (profile.transit && profile.transit->card_signed) {
+    certified.for_card.transit =
+        TRY(certify_transit_key(centre, *issuing.ca, profile, work, data.transit.ledger.serial, order, clock, random));
+  }
   TRY(register_certificates(centre, order.id, certified, request.actor));
   TRY(note.write(order.id, certified.made));
   TRY(work.complete(*channel, certified.for_card));
@@ -435,6 +478,8 @@ Result<card::PersonalisationPlan> plan_issue(const Centre& centre, std::string_v
         TRY(card::encode_data_groups(*profile.identity, identity_data_of(sample, *profile.identity, day, day), random));
     data.comparison = comparison_data_of(sample, day);
   }
+  const identity::Citizen sample = sample_citizen();
+  TRY(add_sectors(data, profile, sample, sample.birth_date));
   const auto work = TRY(card::Personalisation::make(profile, data));
   return work.plan(limits);
 }

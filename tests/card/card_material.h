@@ -6,7 +6,9 @@
 
 #include "base/der.h"
 #include "card/cv_certificate.h"
+#include "card/health.h"
 #include "card/personalise.h"
+#include "card/transit.h"
 
 namespace karta::test {
 
@@ -24,6 +26,7 @@ inline Bytes trust_anchor() {
     content.public_key = *public_key;
     content.chat = {TerminalType::authentication_terminal, HolderRole::cvca,
                     all_rights(TerminalType::authentication_terminal)};
+    content.extensions = {{std::string(kSectorRightsOid), encode_sector_rights(all_sector_rights())}};
     content.effective = std::chrono::year(2026) / 1 / 1;
     content.expiration = std::chrono::year(2029) / 1 / 1;
     auto made = sign_cv_certificate(content, signer, crypto::AlgorithmId::ecdsa_sha256);
@@ -39,8 +42,52 @@ inline Bytes trust_anchor() {
 /// DER SEQUENCE of `octets` in all. What is inside is crypto's affair.
 inline Bytes certificate_of(std::size_t octets, std::uint8_t fill) { return der::sequence(Bytes(octets - 4, fill)); }
 
+/// Master keys of ledgers, the same in every test.
+inline card::LedgerMasters ledger_masters(std::uint8_t fill) {
+  card::LedgerMasters masters;
+  for (const card::LedgerKey kind : {card::LedgerKey::debit, card::LedgerKey::credit, card::LedgerKey::settlement}) {
+    masters.emplace(kind, SecretBytes(Bytes(16, static_cast<std::uint8_t>(fill + static_cast<std::uint8_t>(kind)))));
+  }
+  return masters;
+}
+constexpr std::uint8_t kHealthMasters = 0x50, kTransitMasters = 0x60;
+
+/// A pensioner with a pass for zones 1 and 2 and room for trips; insured; allergic.
+inline void add_sectors(card::CardData& data, const card::CardProfile& profile, RandomSource& random) {
+  using namespace card;
+  const auto octets = [](const Result<Bytes>& made) {
+    EXPECT_TRUE(made) << (made ? "" : made.error().message);
+    return made.value_or(Bytes{});
+  };
+  if (profile.health) {
+    data.health.insurance = octets(
+        InsuranceRecord{.enp = "0000000000000000", .insurer = "Sample Insurer", .from = {}, .until = {}}.encode());
+    EmergencyData emergency;
+    emergency.blood_group = BloodGroup::ab_negative;
+    emergency.allergies = {{"penicillin", "Z88.0"}};
+    emergency.contacts = {{"Sample Contact", "000-00-00"}};
+    data.health.emergency = octets(emergency.encode());
+    Entitlements entitlements;
+    entitlements.slots.push_back({"A10BA02", 4711, {}, std::chrono::year(2030) / 12 / 31});
+    entitlements.slots.resize(profile.health->ledger.counters);
+    data.health.entitlements = octets(entitlements.encode());
+    data.health.ledger = LedgerData::derive(ledger_masters(kHealthMasters), random);
+  }
+  if (profile.transit) {
+    TransitPass pass;
+    pass.concession = 1;
+    pass.products.push_back({ProductKind::period, 0x0006, {}, std::chrono::year(2031) / 1 / 1});
+    pass.products.push_back({ProductKind::trips, 0xFFFF, {}, {}});
+    pass.products.resize(profile.transit->ledger.counters);
+    data.transit.product = octets(pass.encode());
+    data.transit.ledger = LedgerData::derive(ledger_masters(kTransitMasters), random);
+  }
+}
+
 /// Everything but the secrets.
 inline void add_identity(card::CardData& data, const card::CardProfile& profile) {
+  SeededRandom ledgers(8);
+  add_sectors(data, profile, ledgers);
   if (!profile.identity) return;
   const card::PartialDate day{1990, 5, 17};
   const card::IdentityData values = {
@@ -67,6 +114,7 @@ inline card::CardCertificates certificates_for(const card::CardProfile& profile)
   }
   certificates.agreement = certificate_of(600, fill++);
   certificates.card_security = certificate_of(1500, fill++);
+  if (profile.transit && profile.transit->card_signed) certificates.transit = certificate_of(600, fill++);
   return certificates;
 }
 

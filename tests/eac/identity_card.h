@@ -14,6 +14,7 @@
 #include "card/personalise.h"
 #include "card/terminal_store.h"
 #include "crypto/testing.h"
+#include "crypto/x509/issue.h"
 #include "tests/card/card_material.h"
 #include "tests/card/simulated_card.h"
 
@@ -95,6 +96,7 @@ struct IdentityCardOptions {
   std::string chip_curve = "p256";
   unsigned cipher_bits = 128;
   std::uint64_t seed = 1;
+  bool card_signed = false;  ///< a key that signs transit statements
   /// Changes what is signed or written, for cards that lie.
   std::function<void(card::SecurityInfos&)> infos = {};
   std::function<void(std::map<unsigned, Bytes>&)> files_after_signing = {};
@@ -171,6 +173,7 @@ class IdentityCard {
       groups += (groups.empty() ? "\"" : ", \"") + std::string(row.name) + '"';
     }
     replace("data_groups", "[" + groups + "]");
+    if (options.card_signed) replace("card_signed", "true");
     auto parsed = card::parse_profile(toml, "citizen.toml");
     ASSERT_TRUE(parsed) << parsed.error().message;
     profile = std::move(*parsed);
@@ -189,6 +192,7 @@ class IdentityCard {
     data.secrets.puk = secret(kPuk);
     data.secrets.can = secret(kCan);
 
+    add_sectors(data, profile, random);
     card::PlainChannel channel(sim.connection());
     auto work = card::Personalisation::make(profile, data);
     ASSERT_TRUE(work) << work.error().message;
@@ -210,6 +214,27 @@ class IdentityCard {
     if (options.files_after_signing) options.files_after_signing(data.data_groups);
     card::CardCertificates certificates = certificates_for(profile);
     certificates.card_security = card_security;
+    if (profile.transit && profile.transit->card_signed) {
+      const auto key =
+          crypto::PublicKey::from_point(crypto::KeyType::p256, work->journal().points.at(card::kTransitSigningKey));
+      ASSERT_TRUE(key) << key.error().message;
+      const FixedClock clock(centre.now);
+      auto subject = crypto::NameBuilder().add("CN", card::transit_subject(data.transit.ledger.serial)).build();
+      const auto rules = crypto::CertificateProfile::from_toml(R"(
+schema = "karta.certificate-profile/1"
+name = "card-transit"
+validity_days = 1826
+key_usage = ["digitalSignature"]
+status_index = "required"
+)",
+                                                               "card-transit.toml");
+      ASSERT_TRUE(subject && rules);
+      const crypto::CertificateRequest request{std::move(*subject), *key, 4711, {}, {}, {}, {}};
+      const auto made =
+          crypto::issue_certificate(*rules, request, centre.centre.ca, centre.centre.ca_signer, clock, random);
+      ASSERT_TRUE(made) << made.error().message;
+      certificates.transit = made->der();
+    }
     const Status done = work->complete(**session, certificates);
     ASSERT_TRUE(done) << done.error().message;
     put(os::Interface::contact);

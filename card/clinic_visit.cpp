@@ -1,0 +1,33 @@
+#include "card/clinic_visit.h"
+
+namespace karta::card {
+namespace {
+
+template <class Record>
+HealthReading<Record> reading_of(SectorRights rights, SectorRight needed, HealthApplication& health,
+                                 Result<Record> (HealthApplication::*read)()) {
+  if ((rights & right_bit(needed)) == 0) return {DataGroupState::refused, {}};
+  auto record = (health.*read)();
+  if (record) return {DataGroupState::read, std::move(*record)};
+  return {record.error().kind == ErrorKind::not_found ? DataGroupState::absent : DataGroupState::denied, {}};
+}
+
+}  // namespace
+
+HealthReading<InsuranceRecord> read_insurance(HealthApplication& health, SectorRights rights) {
+  return reading_of(rights, SectorRight::read_insurance, health, &HealthApplication::insurance);
+}
+
+HealthReading<EmergencyData> read_emergency(HealthApplication& health, SectorRights rights) {
+  return reading_of(rights, SectorRight::read_emergency, health, &HealthApplication::emergency);
+}
+
+Result<ClinicVisit> visit_clinic(Channel& below, const IdentityRequest& request, RandomSource& random) {
+  ClinicVisit visit{TRY(IdentityApplication::open(below, request, random)), {}, {}};
+  auto health = TRY(HealthApplication::open(visit.identity.channel()));
+  visit.insurance = read_insurance(health, visit.identity.sector_rights());
+  visit.emergency = read_emergency(health, visit.identity.sector_rights());
+  return visit;
+}
+
+}  // namespace karta::card
