@@ -170,7 +170,7 @@ Status add_timestamp(PdfFile& file, const SignatureServices& services) {
     const MessageImprint imprint{.hash = services.hash, .digest = digest_of(file, services.hash, range)};
     return services.timestamps->stamp(imprint);
   };
-  const Bytes update = TRY(pdf::sign(file.document(), request, make, file.cipher()));
+  const Bytes update = TRY(pdf::sign(file.document(), request, make, file.cipher(), &file.form()));
   return file.append(update);
 }
 
@@ -200,7 +200,7 @@ Status sign_pades(PdfFile& file, Signer& signer, const PadesOptions& options, co
     const Bytes basic = TRY(cms.sign(digest_of(file, cms.hash(), range), std::nullopt));
     return raise_cms(basic, nullptr, stamped ? SignatureLevel::b_t : SignatureLevel::b_b, services);
   };
-  const Bytes update = TRY(pdf::sign(file.document(), request, make, file.cipher()));
+  const Bytes update = TRY(pdf::sign(file.document(), request, make, file.cipher(), &file.form()));
   TRY(file.append(update));
   return options.level < SignatureLevel::b_lt ? Status{} : raise_pades(file, options.level, services);
 }

@@ -30,6 +30,7 @@ class PdfFile {
 
   const pdf::Document& document() const { return *document_; }
   const pdf::ObjectCipher* cipher() const { return cipher_.get(); }
+  pdf::FormState& form() { return form_; }
   /// Good until the next append.
   ByteView octets() const { return *octets_.back(); }
   /// What was put behind the file since it was opened.
@@ -60,6 +61,7 @@ class PdfFile {
   std::size_t opened_octets_ = 0;
   std::unique_ptr<pdf::Document> document_;
   std::shared_ptr<const pdf::ObjectCipher> cipher_;
+  pdf::FormState form_;
   std::unique_ptr<Original> original_;
   mutable std::map<Hash, Front> fronts_;
   mutable std::size_t hashed_octets_ = 0;

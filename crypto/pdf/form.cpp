@@ -23,6 +23,13 @@ struct Walk {
   std::set<std::uint32_t> seen = {};
 };
 
+/// The form's list of fields, or a null object.
+Result<const Object*> field_list(const Document& document, std::size_t revision) {
+  const Object* const catalog = TRY(document.catalog(revision));
+  const Object* const form = TRY(document.get(*catalog, "AcroForm", revision));
+  return document.get(*form, "Fields", revision);
+}
+
 Status walk_pages(Walk& walk, Ref ref, std::size_t depth, std::size_t most, std::vector<Page>& out) {
   if (depth == 0) return fail(ErrorKind::limit, "the page tree is too deep");
   if (!walk.seen.insert(ref.number).second) return fail(ErrorKind::malformed, "the page tree runs in a circle");
@@ -214,10 +221,7 @@ Result<Field> read_field(const Document& document, std::size_t revision, Ref ref
 
 Result<std::vector<Field>> fields(const Document& document, std::size_t revision) {
   std::vector<Field> out;
-  const Object* const catalog = TRY(document.catalog(revision));
-  const Object* const form = TRY(document.get(*catalog, "AcroForm", revision));
-  if (!form->is(Object::Kind::dictionary)) return out;
-  const Object* const list = TRY(document.get(*form, "Fields", revision));
+  const Object* const list = TRY(field_list(document, revision));
   Walk walk{document, revision};
   for (const Object& item : list->items) TRY(walk_fields(walk, item, "", "", kMostTreeDepth, out));
   return out;
@@ -322,16 +326,50 @@ Status add_permissions(const Document& document, std::size_t revision, const Obj
   return {};
 }
 
-Result<Permissions> permissions(const Document& document, const std::vector<Field>& list) {
-  Permissions out;
-  for (const Field& field : list) {
-    if (field.type != "Sig") continue;
-    const Object* const value = TRY(document.get(*field.dictionary, "V", document.last()));
-    if (value->is(Object::Kind::dictionary)) {
-      TRY(add_permissions(document, document.last(), *field.dictionary, *value, out));
+/// The fields known are those the list begins with, and none of their objects was written again.
+bool FormState::only_grew(const Document& document, const Object& list) const {
+  if (!revision_ || list.items.size() < listed_.size()) return false;
+  for (std::size_t i = 0; i < listed_.size(); ++i) {
+    if (!list.items[i].is(Object::Kind::reference) || list.items[i].ref != listed_[i]) return false;
+  }
+  return std::all_of(objects_.begin(), objects_.end(), [&](std::uint32_t number) {
+    const Document::Entry* const entry = document.entry(number, document.last());
+    return entry != nullptr && entry->revision <= *revision_;
+  });
+}
+
+Status FormState::take(const Document& document, const Field& field) {
+  names_.insert(field.name);
+  if (field.type == "Sig") {
+    const std::size_t last = document.last();
+    const Object* const value = field.dictionary->find("V");
+    (value != nullptr ? signed_ : unsigned_).push_back(fields_.size());
+    if (value != nullptr) {
+      if (value->is(Object::Kind::reference)) objects_.insert(value->ref.number);
+      const Object* const signature = TRY(document.resolve(*value, last));
+      if (signature->is(Object::Kind::dictionary)) {
+        TRY(add_permissions(document, last, *field.dictionary, *signature, permissions_));
+      }
     }
   }
-  return out;
+  fields_.push_back(field);
+  return {};
+}
+
+Status FormState::refresh(const Document& document) {
+  if (revision_ == document.last()) return {};
+  const Object* const list = TRY(field_list(document, document.last()));
+  if (!only_grew(document, *list)) *this = {};
+  Walk walk{document, document.last(), objects_};
+  std::vector<Field> fresh;
+  for (std::size_t i = listed_.size(); i < list->items.size(); ++i) {
+    TRY(walk_fields(walk, list->items[i], "", "", kMostTreeDepth, fresh));
+    listed_.push_back(list->items[i].ref);
+  }
+  objects_ = std::move(walk.seen);
+  for (const Field& one : fresh) TRY(take(document, one));
+  revision_ = document.last();
+  return {};
 }
 
 }  // namespace karta::crypto::pdf

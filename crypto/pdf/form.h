@@ -70,7 +70,32 @@ struct Permissions {
 /// table 236).
 Status add_permissions(const Document& document, std::size_t revision, const Object& field,
                        const Object& signature_dictionary, Permissions& permissions);
-/// What the signatures in `list`, fields of the last revision, forbid together.
-Result<Permissions> permissions(const Document& document, const std::vector<Field>& list);
+/// FormState: the fields of a document's last revision and what its signatures forbid, kept up to date while revisions
+/// are put behind it: fields that stay as they are are not walked again.
+class FormState {
+ public:
+  /// Takes in what came since. Fails as fields().
+  Status refresh(const Document& document);
+
+  const std::vector<Field>& fields() const { return fields_; }
+  bool has_name(const std::string& name) const { return names_.contains(name); }
+  /// What the signatures there forbid together.
+  const Permissions& permissions() const { return permissions_; }
+  /// Signature fields, places in fields().
+  const std::vector<std::size_t>& signed_fields() const { return signed_; }
+  const std::vector<std::size_t>& unsigned_fields() const { return unsigned_; }
+
+ private:
+  bool only_grew(const Document& document, const Object& list) const;
+  Status take(const Document& document, const Field& field);
+
+  std::optional<std::size_t> revision_;
+  std::vector<Field> fields_;
+  std::set<std::uint32_t> objects_;  // fields, those above them, and signatures
+  std::vector<Ref> listed_;          // as the form lists them
+  std::set<std::string> names_;
+  std::vector<std::size_t> signed_, unsigned_;
+  Permissions permissions_;
+};
 
 }  // namespace karta::crypto::pdf

@@ -22,14 +22,10 @@ std::string pdf_date(Time time) {
   return out;
 }
 
-bool is_unsigned(const Field& field) { return field.type == "Sig" && field.dictionary->find("V") == nullptr; }
-
-std::string new_field_name(const std::vector<Field>& list) {
-  std::set<std::string> names;
-  for (const Field& one : list) names.insert(one.name);
-  for (std::size_t i = 1;; ++i) {
+std::string new_field_name(const FormState& form) {
+  for (std::size_t i = form.signed_fields().size() + 1;; ++i) {
     std::string name = "Signature" + std::to_string(i);
-    if (!names.contains(name)) return name;
+    if (!form.has_name(name)) return name;
   }
 }
 
@@ -106,21 +102,24 @@ std::size_t octets_to_reserve(const std::vector<Bytes>& certificate_chain, bool 
 }
 
 Result<Bytes> sign(const Document& document, const SignatureRequest& request, const MakeSignature& make,
-                   const ObjectCipher* cipher) {
+                   const ObjectCipher* cipher, FormState* form) {
   const std::size_t last = document.last();
   if (document.encrypted() && cipher == nullptr) {
     return fail(ErrorKind::not_permitted, "the document is encrypted, and it was not opened with its password");
   }
-  const auto all_fields = TRY(fields(document, last));
-  const Permissions allowed = TRY(permissions(document, all_fields));
+  FormState own;
+  if (form == nullptr) form = &own;
+  if (Status read = form->refresh(document); !read) {
+    *form = {};
+    return fail(std::move(read).error());
+  }
+  const std::vector<Field>& all_fields = form->fields();
+  const Permissions& allowed = form->permissions();
   const bool timestamp = request.kind == SignatureKind::timestamp;
   if (allowed.certified == 1u && !timestamp) {
     return fail(ErrorKind::not_permitted, "the document was certified: no further signature is allowed (DocMDP 1)");
   }
-  const bool signed_before = std::any_of(all_fields.begin(), all_fields.end(), [](const Field& one) {
-    return one.type == "Sig" && one.dictionary->find("V") != nullptr;
-  });
-  if (request.certify && signed_before) {
+  if (request.certify && !form->signed_fields().empty()) {
     return fail(ErrorKind::not_permitted, "only the first signature can certify a document");
   }
 
@@ -140,11 +139,12 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
     if (found == all_fields.end() || found->type != "Sig") {
       return fail(ErrorKind::not_found, "there is no signature field \"" + request.field + "\"");
     }
-    if (!is_unsigned(*found)) return fail(ErrorKind::already_exists, "the field \"" + request.field + "\" is signed");
+    if (found->dictionary->find("V") != nullptr)
+      return fail(ErrorKind::already_exists, "the field \"" + request.field + "\" is signed");
     existing = &*found;
   } else if (!request.visible && !timestamp) {
-    const auto count = std::count_if(all_fields.begin(), all_fields.end(), is_unsigned);
-    if (count == 1) existing = &*std::find_if(all_fields.begin(), all_fields.end(), is_unsigned);
+    const auto& empty = form->unsigned_fields();
+    if (empty.size() == 1) existing = &all_fields[empty.front()];
   }
   Object lock;
   if (existing != nullptr) {
@@ -239,7 +239,7 @@ Result<Bytes> sign(const Document& document, const SignatureRequest& request, co
     Object field = Object::make_dictionary({{"Type", Object::make_name("Annot")},
                                             {"Subtype", Object::make_name("Widget")},
                                             {"FT", Object::make_name("Sig")},
-                                            {"T", make_text(new_field_name(all_fields))},
+                                            {"T", make_text(new_field_name(*form))},
                                             {"V", Object::make_reference(value_ref)},
                                             {"F", Object::make_integer(132)},  // print, locked
                                             {"P", Object::make_reference(page)},

@@ -52,9 +52,10 @@ using MakeSignature = std::function<Result<Bytes>(const SignedRange&)>;
 
 /// The update's octets, to be put behind the file's. Fails with not_permitted (earlier signatures forbid it, a locked
 /// field, seed values that cannot be kept), not_found (no such field or page), unsupported, limit (the CMS is larger
-/// than what was reserved), malformed.
+/// than what was reserved), malformed. `form` may be kept from one call to the next while updates are put behind the
+/// document.
 Result<Bytes> sign(const Document& document, const SignatureRequest& request, const MakeSignature& make,
-                   const ObjectCipher* cipher = nullptr);
+                   const ObjectCipher* cipher = nullptr, FormState* form = nullptr);
 
 /// What a signed update needs room for: a CMS with these certificates, the signer's first, and a time-stamp if one is
 /// meant to be in it.
