@@ -283,7 +283,7 @@ Sw write_ledger_information(System& card, const File& df, Writer& reply) {
   const Sw sw = card.files.find_kind(df.slot, FileKind::ledger, ledger);
   if (sw == Sw::file_not_found) return Sw::ok;
   KARTA_OS_TRY(sw);
-  if (card.require(ledger, Right::debit) != Sw::ok) return Sw::ok;
+  if (card.require(ledger, Right::debit) != Sw::ok && card.require(ledger, Right::update) != Sw::ok) return Sw::ok;
   LedgerShape shape;
   KARTA_OS_TRY(card.ledgers.shape(ledger, shape));
   reply.header(0xA5, 2 + kLedgerSerialBytes + 4 + 4 + 5);
