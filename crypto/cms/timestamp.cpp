@@ -308,6 +308,12 @@ Result<TimeStampToken> TimeStampToken::from_der(ByteView octets) {
   if (signed_data.signers.size() != 1) {
     return bad("a token has one signer, this one has " + std::to_string(signed_data.signers.size()));
   }
+  // RFC 5652 §5.1: digestAlgorithms is not signed, but it may not say something else than the signer.
+  const FoundAlgorithm& used = signed_data.signers.front().digest_algorithm;
+  if (std::none_of(signed_data.digest_algorithms.begin(), signed_data.digest_algorithms.end(),
+                   [&](const FoundAlgorithm& one) { return one.oid == used.oid; })) {
+    return bad("digestAlgorithms does not list the signer's");
+  }
   for (const ByteView piece : signed_data.content) append(data->content, piece);
   data->info = TRY(in_time_stamp(read_info(data->content)));
   for (const CmsCertificate& one : signed_data.certificates) {
