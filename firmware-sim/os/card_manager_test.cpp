@@ -386,6 +386,59 @@ TEST_F(CardManagerTest, Behaviour40_44_LifeMovesOneWayAndALockedCardAnswersTheCa
   EXPECT_EQ(run("00CA01A014").sw, 0x9000);
 }
 
+// Card-security 44: every instruction, in plain and in the issuer's session, on a locked and on a terminated card. All
+// but those that policy names answer 6985 and change nothing.
+TEST_F(CardManagerTest, Behaviour44_LockedAndTerminatedCardsAnswerWhatPolicyNames) {
+  issue_with_own_keys();
+  const std::set<u16> locked = {0x00A4, 0x00CA, 0x8050, 0x8082, 0x80CA, 0x80F0, 0x80F2};
+  const std::set<u16> terminated = {0x00CA, 0x80CA};
+  const auto judge = [&](const std::set<u16>& allowed, const std::function<u16(const Memory&)>& answer) {
+    for (const u8 cla : {u8{0x00}, u8{0x80}}) {
+      for (int ins = 0; ins < 256; ++ins) {
+        const u8 octet = static_cast<u8>(ins);
+        if (octet == 0xC0 || (octet == 0xA4 && cla == 0)) continue;  // SELECT is tried below
+        const u16 sw = answer(Memory{cla, octet, 0x00, 0x00, 0x01, 0x00});
+        const u16 name = static_cast<u16>(cla << 8 | octet);
+        const bool known = sw != 0x6D00 && sw != 0x6E00;
+        EXPECT_TRUE(!known || allowed.count(name) != 0 || sw == 0x6985) << std::hex << name << " " << sw;
+        EXPECT_TRUE(allowed.count(name) == 0 || (known && sw != 0x6985) || name == 0x8082) << std::hex << name;
+      }
+    }
+  };
+  {
+    auto host = session(issuer_keys, 0x33);
+    ASSERT_EQ(secured(*host, "80F0807F"), 0x9000);
+  }
+  restart();
+  const Memory memory = chip.memory;
+  judge(locked, [&](const Memory& command) { return run(command).sw; });
+  expect("00A40000", 0x9000);
+  EXPECT_EQ(chip.memory, memory);
+  {
+    auto host = session(issuer_keys, 0x01);
+    const std::set<u16> in_session = {0x00CA, 0x80CA, 0x80F0, 0x80F2};
+    for (const u8 cla : {u8{0x00}, u8{0x80}}) {
+      for (int ins = 0; ins < 256; ++ins) {
+        const u8 octet = static_cast<u8>(ins);
+        if (octet == 0xC0 || octet == 0xA4 || octet == 0x50) continue;
+        const u16 sw = host->exchange(*card, Memory{cla, octet, 0x00, 0x00}).sw;
+        const u16 name = static_cast<u16>(cla << 8 | octet);
+        EXPECT_TRUE(sw == 0x6985 || sw == 0x6D00 || in_session.count(name) != 0) << std::hex << name << " " << sw;
+      }
+    }
+  }
+  {
+    auto host = session(issuer_keys, 0x33);
+    ASSERT_EQ(secured(*host, "80F080FF"), 0x9000);
+  }
+  restart();
+  const Memory end = chip.memory;
+  judge(terminated, [&](const Memory& command) { return run(command).sw; });
+  expect("00A40000", 0x6985);
+  expect("8050000008 0102030405060708 00", 0x6985);
+  EXPECT_EQ(chip.memory, end);
+}
+
 // Card-security 42: the card knows the commands of its papers and no others, whoever asks.
 TEST_F(CardManagerTest, Behaviour42_NoTestCommandsAreThere) {
   const std::set<u8> iso = {0x04, 0x20, 0x22, 0x24, 0x2A, 0x2C, 0x2E, 0x44, 0x46, 0x82, 0x84, 0x86, 0x88,

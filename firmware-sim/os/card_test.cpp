@@ -215,6 +215,36 @@ TEST_F(CardTest, Behaviour39_43_FailedSelfTestLeavesTheCardMute) {
   expect("0084000008", 0x6F00);
 }
 
+// Card-security 43: what start-up finds damaged and cannot do without leaves the card mute, every time, and changes
+// nothing any more; a page it can do without costs its own file only.
+TEST_F(CardTest, Behaviour43_DamagedMemoryLeavesTheCardMuteOrWithoutThatFile) {
+  create_ef("4301", 20);
+  expect("00D6000004 A5A5A5A5", 0x9000);
+  const Memory sound = chip.memory;
+  std::size_t mute = 0;
+  std::size_t up = 0;
+  for (std::size_t page = 0; page < chip.page_count(); ++page) {
+    if (sound[page * 256] == 0xFF) continue;  // erased
+    chip.memory = sound;
+    chip.memory[page * 256 + 40] = static_cast<u8>(chip.memory[page * 256 + 40] ^ 0x10);
+    auto damaged = std::make_unique<Card>(chip, kDefaultConfig);
+    if (!damaged->boot(Interface::contact)) {
+      ++mute;
+      EXPECT_TRUE(damaged->atr().empty());
+      EXPECT_EQ(send(*damaged, "00A40000").sw, 0);
+      const Memory after = chip.memory;
+      EXPECT_FALSE(damaged->boot(Interface::contact));
+      EXPECT_EQ(chip.memory, after);
+      continue;
+    }
+    ++up;
+    const Answer content = send(*damaged, "00A4020C024301").sw == 0x9000 ? send(*damaged, "00B0000004") : Answer{};
+    EXPECT_TRUE(content.data == hex("A5A5A5A5") || content.data.empty()) << "never damaged content";
+  }
+  EXPECT_GT(mute, 0U);
+  EXPECT_GT(up, 0U);
+}
+
 // Card-security 41.
 TEST_F(CardTest, Behaviour41_PersonalisationCommandsAreDeadAfterIssuance) {
   issue_with_own_pins();
