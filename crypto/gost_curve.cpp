@@ -1,5 +1,9 @@
 #include "crypto/gost_curve.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <vector>
 
@@ -7,6 +11,13 @@ namespace karta::crypto {
 namespace {
 
 __extension__ typedef unsigned __int128 Wide;
+
+// The loops over words, written out: at -O2 GCC does not do it by itself, and the arithmetic stands and falls with it.
+#if defined(__clang__)
+#define KARTA_UNROLL
+#else
+#define KARTA_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 /// An integer of 64 * N bits, the least significant word first.
 template <std::size_t N>
@@ -36,26 +47,46 @@ Limbs<N> from_digits(std::string_view hex) {
   return out;
 }
 
+/// sum = a + b + carry; returns the carry. GCC makes one instruction of the intrinsics and many of anything else.
+inline std::uint64_t add_words(std::uint64_t& sum, std::uint64_t a, std::uint64_t b, std::uint64_t carry) {
+#if defined(__x86_64__)
+  unsigned long long out = 0;
+  const unsigned char over = _addcarry_u64(static_cast<unsigned char>(carry), a, b, &out);
+  sum = out;
+  return over;
+#else
+  const Wide out = Wide{a} + b + carry;
+  sum = static_cast<std::uint64_t>(out);
+  return static_cast<std::uint64_t>(out >> 64);
+#endif
+}
+inline std::uint64_t subtract_words(std::uint64_t& difference, std::uint64_t a, std::uint64_t b, std::uint64_t borrow) {
+#if defined(__x86_64__)
+  unsigned long long out = 0;
+  const unsigned char under = _subborrow_u64(static_cast<unsigned char>(borrow), a, b, &out);
+  difference = out;
+  return under;
+#else
+  const Wide out = Wide{a} - b - borrow;
+  difference = static_cast<std::uint64_t>(out);
+  return static_cast<std::uint64_t>(out >> 64) & 1;
+#endif
+}
+
 /// out = a - b; returns the borrow.
 template <std::size_t N>
 inline std::uint64_t subtract(Limbs<N>& out, const Limbs<N>& a, const Limbs<N>& b) {
   std::uint64_t borrow = 0;
-  for (std::size_t i = 0; i < N; ++i) {
-    const Wide difference = Wide{a[i]} - b[i] - borrow;
-    out[i] = static_cast<std::uint64_t>(difference);
-    borrow = static_cast<std::uint64_t>(difference >> 64) & 1;
-  }
+  KARTA_UNROLL
+  for (std::size_t i = 0; i < N; ++i) borrow = subtract_words(out[i], a[i], b[i], borrow);
   return borrow;
 }
 
 template <std::size_t N>
 inline std::uint64_t add(Limbs<N>& out, const Limbs<N>& a, const Limbs<N>& b) {
   std::uint64_t carry = 0;
-  for (std::size_t i = 0; i < N; ++i) {
-    const Wide sum = Wide{a[i]} + b[i] + carry;
-    out[i] = static_cast<std::uint64_t>(sum);
-    carry = static_cast<std::uint64_t>(sum >> 64);
-  }
+  KARTA_UNROLL
+  for (std::size_t i = 0; i < N; ++i) carry = add_words(out[i], a[i], b[i], carry);
   return carry;
 }
 
@@ -71,6 +102,7 @@ inline std::uint64_t zero_mask(const Limbs<N>& number) {
 template <std::size_t N>
 inline Limbs<N> choose(std::uint64_t where, const Limbs<N>& a, const Limbs<N>& b) {
   Limbs<N> out;
+  KARTA_UNROLL
   for (std::size_t i = 0; i < N; ++i) out[i] = (a[i] & where) | (b[i] & ~where);
   return out;
 }
@@ -86,14 +118,22 @@ bool bit(const Limbs<N>& number, std::size_t i) {
   return (number[i / 64] >> (i % 64) & 1) != 0;
 }
 
-/// Arithmetic modulo an odd number m, on residues in Montgomery's form (x * 2^(64 N) mod m). No branch and no address
-/// depends on a residue.
+/// Arithmetic modulo an odd number m. Residues are the numbers themselves where m = 2^(64 N) - c with a small c, as the
+/// primes of three sets have it: reduction is then one multiplication by c. Else they have Montgomery's form
+/// (x * 2^(64 N) mod m). No branch and no address depends on a residue.
 template <std::size_t N>
 class Modulus {
  public:
   using Number = Limbs<N>;
 
   explicit Modulus(const Number& m) : m_(m) {
+    Number c;
+    subtract(c, Number{}, m);  // 2^(64 N) - m
+    if (c[0] < 1u << 16 && std::all_of(c.begin() + 1, c.end(), [](std::uint64_t word) { return word == 0; })) {
+      c_ = c[0];
+      one_ = Number{1};
+      return;
+    }
     std::uint64_t inverse = m[0];  // right modulo 2^3, and each step doubles the bits
     for (int i = 0; i < 5; ++i) inverse *= 2 - m[0] * inverse;
     minus_inverse_ = 0 - inverse;
@@ -109,8 +149,13 @@ class Modulus {
   const Number& one() const { return one_; }
 
   /// Any number of 64 * N bits.
-  Number to_residue(const Number& x) const { return mul(x, square_); }
-  Number from_residue(const Number& x) const { return mul(x, Number{1}); }
+  Number to_residue(const Number& x) const {
+    if (c_ == 0) return mul(x, square_);
+    Number reduced;
+    const std::uint64_t borrow = subtract(reduced, x, m_);
+    return choose(0 - borrow, x, reduced);
+  }
+  Number from_residue(const Number& x) const { return c_ == 0 ? mul(x, Number{1}) : x; }
 
   Number add(const Number& a, const Number& b) const {
     Number sum, reduced;
@@ -126,35 +171,9 @@ class Modulus {
   }
   Number twice(const Number& a) const { return add(a, a); }
 
-  /// a * b * 2^(-64 N). One of the two may be any number of 64 * N bits.
-  Number mul(const Number& a, const Number& b) const {
-    std::uint64_t t[N + 2] = {};
-    for (std::size_t i = 0; i < N; ++i) {
-      std::uint64_t carry = 0;
-      for (std::size_t j = 0; j < N; ++j) {
-        const Wide sum = Wide{a[j]} * b[i] + t[j] + carry;
-        t[j] = static_cast<std::uint64_t>(sum);
-        carry = static_cast<std::uint64_t>(sum >> 64);
-      }
-      const Wide top = Wide{t[N]} + carry;
-      t[N] = static_cast<std::uint64_t>(top);
-      t[N + 1] = static_cast<std::uint64_t>(top >> 64);
-
-      const std::uint64_t factor = t[0] * minus_inverse_;
-      carry = static_cast<std::uint64_t>((Wide{factor} * m_[0] + t[0]) >> 64);
-      for (std::size_t j = 1; j < N; ++j) {
-        const Wide sum = Wide{factor} * m_[j] + t[j] + carry;
-        t[j - 1] = static_cast<std::uint64_t>(sum);
-        carry = static_cast<std::uint64_t>(sum >> 64);
-      }
-      const Wide last = Wide{t[N]} + carry;
-      t[N - 1] = static_cast<std::uint64_t>(last);
-      t[N] = t[N + 1] + static_cast<std::uint64_t>(last >> 64);
-    }
-    Number out, reduced;
-    std::copy_n(t, N, out.begin());
-    const std::uint64_t borrow = subtract(reduced, out, m_);
-    return choose(0 - (borrow & (t[N] ^ 1)), out, reduced);
+  /// The product of residues; with one residue and one number, a number.
+  [[gnu::noinline]] Number mul(const Number& a, const Number& b) const {
+    return c_ == 0 ? mul_montgomery(a, b) : mul_folding(a, b);
   }
   Number sqr(const Number& a) const { return mul(a, a); }
 
@@ -174,8 +193,70 @@ class Modulus {
   }
 
  private:
-  Number m_, one_, square_;
-  std::uint64_t minus_inverse_ = 0;
+  // a * b * 2^(-64 N). One of the two may be any number of 64 * N bits.
+  Number mul_montgomery(const Number& a, const Number& b) const {
+    std::uint64_t t[N + 2] = {};
+    KARTA_UNROLL
+    for (std::size_t i = 0; i < N; ++i) {
+      std::uint64_t carry = 0;
+      KARTA_UNROLL
+      for (std::size_t j = 0; j < N; ++j) {
+        const Wide sum = Wide{a[j]} * b[i] + t[j] + carry;
+        t[j] = static_cast<std::uint64_t>(sum);
+        carry = static_cast<std::uint64_t>(sum >> 64);
+      }
+      const Wide top = Wide{t[N]} + carry;
+      t[N] = static_cast<std::uint64_t>(top);
+      t[N + 1] = static_cast<std::uint64_t>(top >> 64);
+
+      const std::uint64_t factor = t[0] * minus_inverse_;
+      carry = static_cast<std::uint64_t>((Wide{factor} * m_[0] + t[0]) >> 64);
+      KARTA_UNROLL
+      for (std::size_t j = 1; j < N; ++j) {
+        const Wide sum = Wide{factor} * m_[j] + t[j] + carry;
+        t[j - 1] = static_cast<std::uint64_t>(sum);
+        carry = static_cast<std::uint64_t>(sum >> 64);
+      }
+      const Wide last = Wide{t[N]} + carry;
+      t[N - 1] = static_cast<std::uint64_t>(last);
+      t[N] = t[N + 1] + static_cast<std::uint64_t>(last >> 64);
+    }
+    Number out, reduced;
+    std::copy_n(t, N, out.begin());
+    const std::uint64_t borrow = subtract(reduced, out, m_);
+    return choose(0 - (borrow & (t[N] ^ 1)), out, reduced);
+  }
+
+  // The upper half of the product times c goes onto the lower one; what overflows, once more, and again.
+  Number mul_folding(const Number& a, const Number& b) const {
+    std::uint64_t t[2 * N] = {};
+    KARTA_UNROLL
+    for (std::size_t i = 0; i < N; ++i) {
+      std::uint64_t carry = 0;
+      KARTA_UNROLL
+      for (std::size_t j = 0; j < N; ++j) {
+        const Wide sum = Wide{a[j]} * b[i] + t[i + j] + carry;
+        t[i + j] = static_cast<std::uint64_t>(sum);
+        carry = static_cast<std::uint64_t>(sum >> 64);
+      }
+      t[i + N] = carry;
+    }
+    Number out, reduced;
+    std::uint64_t carry = 0;
+    KARTA_UNROLL
+    for (std::size_t i = 0; i < N; ++i) {
+      const Wide sum = Wide{t[i + N]} * c_ + t[i] + carry;
+      out[i] = static_cast<std::uint64_t>(sum);
+      carry = static_cast<std::uint64_t>(sum >> 64);
+    }
+    carry = crypto::add(out, out, Number{carry * c_});
+    crypto::add(out, out, Number{carry * c_});
+    const std::uint64_t borrow = subtract(reduced, out, m_);
+    return choose(0 - borrow, out, reduced);
+  }
+
+  Number m_, one_, square_{};
+  std::uint64_t c_ = 0, minus_inverse_ = 0;
 };
 
 template <std::size_t N>

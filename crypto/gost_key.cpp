@@ -14,9 +14,6 @@ using BnCtxPtr = std::unique_ptr<BN_CTX, OpensslFree<BN_CTX_free>>;
 
 tl::unexpected<Error> bad(const char* what) { return fail(ErrorKind::malformed, std::string("GOST key: ") + what); }
 
-// The hash of a group's signatures.
-Hash hash_of(const GostGroup& group) { return group.octets() == 32 ? Hash::streebog256 : Hash::streebog512; }
-
 void reverse(MutableByteView octets) { std::reverse(octets.begin(), octets.end()); }
 
 // Each half of a point turned round: from ASN.1's order to that of numbers, and back.
@@ -48,6 +45,16 @@ Result<SecretBytes> unmask(const GostGroup& group, ByteView numbers) {
     return openssl_failed("GOST key");
   }
   return out;
+}
+
+// Keeps as many bits as q has; false unless 0 < candidate < q then. With a uniform candidate, rejecting those keeps it
+// so, and fewer than two rounds are needed on average.
+bool cut_to_order(const GostGroup& group, SecretBytes& candidate) {
+  const std::uint8_t top = group.order()[0];
+  std::uint8_t mask = 0xFF;
+  while (top <= mask >> 1) mask >>= 1;
+  candidate.expose_secret_mutable()[0] &= mask;
+  return group.is_scalar(candidate);
 }
 
 }  // namespace
@@ -144,45 +151,20 @@ SecretBytes encode_gost_private_key(ByteView algorithm, const SecretBytes& scala
 }
 
 SecretBytes generate_gost_scalar(const GostGroup& group, RandomSource& random) {
-  // Rejection sampling over the bits of q: uniform, and fewer than two rounds on average.
-  const std::uint8_t top = group.order()[0];
-  std::uint8_t mask = 0xFF;
-  while (top <= mask >> 1) mask >>= 1;
   for (;;) {
     SecretBytes candidate = random.secret(group.octets());
-    candidate.expose_secret_mutable()[0] &= mask;
-    if (group.is_scalar(candidate)) return candidate;
+    if (cut_to_order(group, candidate)) return candidate;
   }
 }
 
 Bytes gost_sign(const GostGroup& group, const SecretBytes& scalar, ByteView digest, ByteView fresh) {
-  const Hash hash = hash_of(group);
-  const Bytes number = group.digest_number(digest), order = group.order();
-  unsigned spare = 0;  // orders of curves with cofactor 4 are two bits shorter than their field
-  while ((order[0] << spare & 0x80) == 0) ++spare;
-
-  SecretBytes v(Bytes(group.octets(), 0x01)), key(group.octets());
-  const auto turn = [&](std::uint8_t mark, bool seeded) {
-    const Bytes marks = {mark};
-    key = seeded ? hmac(hash, key.expose_secret(), {v.expose_secret(), marks, scalar.expose_secret(), number, fresh})
-                 : hmac(hash, key.expose_secret(), {v.expose_secret(), marks});
-    v = hmac(hash, key.expose_secret(), {v.expose_secret()});
-  };
-  turn(0x00, true);
-  turn(0x01, true);
-  for (;;) {
-    v = hmac(hash, key.expose_secret(), {v.expose_secret()});
-    SecretBytes nonce = v.clone();
-    std::uint8_t carry = 0;
-    for (std::uint8_t& octet : nonce.expose_secret_mutable()) {  // bits2int
-      const auto shifted = static_cast<std::uint8_t>(octet >> spare | carry);
-      carry = static_cast<std::uint8_t>(octet << (8 - spare));
-      octet = shifted;
-    }
-    if (group.is_scalar(nonce)) {
-      if (auto signature = group.sign(scalar, nonce, digest)) return *signature;
-    }
-    turn(0x00, false);
+  const Bytes number = group.digest_number(digest);
+  for (std::uint8_t i = 0;; ++i) {
+    const Bytes round = {i};
+    const SecretBytes whole = hmac(Hash::streebog512, scalar.expose_secret(), {number, round, fresh});
+    SecretBytes nonce = SecretBytes::copy_of(whole.expose_secret().first(group.octets()));
+    if (!cut_to_order(group, nonce)) continue;
+    if (auto signature = group.sign(scalar, nonce, digest)) return *signature;
   }
 }
 

@@ -62,10 +62,10 @@ SecretBytes encode_gost_private_key(ByteView algorithm, const SecretBytes& scala
 /// Uniform in [1, q).
 SecretBytes generate_gost_scalar(const GostGroup& group, RandomSource& random);
 
-/// Signs a Streebog digest: s || r. The nonce is that of RFC 6979 §3.6 with HMAC over the key's Streebog: it hangs on
-/// key and digest, so that a weak random source cannot give the key away, and on fresh randomness beside (§3.6), which
-/// makes faults and side channels harder to use. An empty `fresh` leaves that out: the same digest then has the same
-/// signature.
+/// Signs a Streebog digest: s || r. The nonce is HMAC_Streebog-512 under the key, of the digest, a counter and `fresh`
+/// randomness, cut to the bits of q and tried anew unless below it. It hangs on key and digest, so that a weak random
+/// source cannot give the key away (RFC 6979 has the reasons), and on the randomness, which makes faults and side
+/// channels harder to use. An empty `fresh` leaves that out: the same digest then has the same signature.
 Bytes gost_sign(const GostGroup& group, const SecretBytes& scalar, ByteView digest, ByteView fresh);
 
 }  // namespace karta::crypto
