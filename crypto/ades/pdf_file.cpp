@@ -39,7 +39,7 @@ Result<PdfFile> PdfFile::open(Bytes octets, const SecretBytes& password) {
   out.opened_octets_ = out.octets().size();
   out.document_ = std::make_unique<pdf::Document>(TRY(pdf::Document::open(out.octets())));
   if (out.document_->encrypted()) {
-    out.cipher_ = TRY(pdf::open_cipher(out.octets(), password));
+    out.cipher_ = TRY(pdf::open_cipher(*out.document_, password));
     out.document_->set_cipher(out.cipher_);
   }
   return out;

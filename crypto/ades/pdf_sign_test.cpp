@@ -75,10 +75,14 @@ TEST_F(Pdf, SignsEveryShapeOfCrossReference) {
 TEST_F(Pdf, SignsEncryptedFiles) {
   for (const char* options : {"--encrypt user owner 40 --", "--encrypt user owner 128 --use-aes=n --",
                               "--encrypt user owner 128 --use-aes=y --", "--encrypt user owner 256 --",
+                              "--encrypt user owner 256 --force-R5 --", "--encrypt user owner 128 --force-V4 --",
+                              "--encrypt user owner 128 --use-aes=y --cleartext-metadata --",
                               "--object-streams=generate --encrypt user owner 256 --"}) {
     SCOPED_TRACE(options);
     const Bytes file = shaped(std::string("--allow-weak-crypto ") + options);
     EXPECT_EQ(PdfFile::open(file).error().kind, ErrorKind::not_permitted);
+    EXPECT_EQ(PdfFile::open(file, SecretBytes::copy_of("users")).error().kind, ErrorKind::not_permitted);
+    EXPECT_TRUE(PdfFile::open(file, SecretBytes::copy_of("owner")).has_value());
     accepted(sign_once(file, centre_.citizen, {.name = "Примеров", .reason = "test"}, SecretBytes::copy_of("user")), 1,
              "user");
   }
