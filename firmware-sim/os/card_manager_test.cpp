@@ -2,6 +2,7 @@
 #include <set>
 
 #include "firmware-sim/os/card_fixture.h"
+#include "firmware-sim/os/test_ledger.h"
 #include "firmware-sim/os/test_session.h"
 
 namespace karta::os {
@@ -698,6 +699,51 @@ TEST_F(CardManagerTest, ADomainChangesItsOwnKeys) {
   (void)session(next, 0x33);
   select_manager();
   (void)session(issuer_keys, 0x33);  // the issuer's are untouched
+}
+
+// A department's own ledger and masters: made, read and given out in its session; the issuer's may only take the whole
+// domain away, and then nothing of it is left.
+TEST_F(CardManagerTest, ADomainsLedgerAndKeysAreItsDepartmentsAlone) {
+  issue_with_own_keys();
+  const Department transit = make_domain(kTransit);
+  LedgerSample sample;
+  sample.rules = "8102 8FFF 8202 8FFF 8302 01FF";
+  select_name(kTransit);
+  {
+    auto own = session(transit.keys, 0x33);
+    for (const Memory& command : sample.commands()) EXPECT_EQ(own->exchange(*card, command).sw, 0x9000);
+    EXPECT_EQ(own->exchange(*card, sample.create_key("00F4", "83")).sw, 0x9000);
+    EXPECT_EQ(own->exchange(*card, sample.import_key(1, sample.master(kDebit))).sw, 0x9000);
+    EXPECT_EQ(own->exchange(*card, apdu("805C01F4", sample.serial, true)).data, sample.key(kDebit));
+    EXPECT_EQ(own->exchange(*card, "00B0830000").data, sample.product + Memory(12, 0));
+    LedgerTerminal credit = sample.terminal(kCredit);
+    credit.read_opening(own->exchange(*card, credit.open_command()).data);
+    EXPECT_EQ(own->exchange(*card, credit.commit_command({5, 5}, Memory(16, 0xE1))).sw, 0x9000);
+  }
+  restart();
+  {
+    auto issuer = session(issuer_keys, 0x33);
+    EXPECT_EQ(secured(*issuer, "00A4040007" + to_hex(kTransit)), 0x9000);
+    EXPECT_EQ(issuer->exchange(*card, apdu("805C01F4", sample.serial, true)).sw, 0x6982);
+    EXPECT_EQ(secured(*issuer, "00B0830000"), 0x6982);
+    EXPECT_EQ(secured(*issuer, "00B2011C00"), 0x6982);
+    EXPECT_EQ(secured(*issuer, "00D6830001 41"), 0x6982);
+    EXPECT_EQ(issuer->exchange(*card, sample.terminal(kCredit).open_command()).sw, 0x6982);
+    EXPECT_EQ(secured(*issuer, "00A4020C0200E1"), 0x9000);
+    EXPECT_EQ(issuer->exchange(*card, sample.import_key(2, Memory(16, 1))).sw, 0x6982);
+    EXPECT_EQ(secured(*issuer, "00E4000002 00E1"), 0x6982);
+    const auto traces = [&] {
+      std::size_t n = 0;
+      for (const Memory& secret : {sample.key(kDebit), sample.key(kCredit), sample.key(kSettlement),
+                                   sample.master(kDebit), Memory(16, 0xE1), sample.product}) {
+        n += std::search(chip.memory.begin(), chip.memory.end(), secret.begin(), secret.end()) != chip.memory.end();
+      }
+      return n;
+    };
+    EXPECT_EQ(traces(), 6U);
+    EXPECT_EQ(secured(*issuer, "80E4008009 4F07" + to_hex(kTransit)), 0x9000);
+    EXPECT_EQ(traces(), 0U);
+  }
 }
 
 TEST_F(CardManagerTest, StatusComesInPartsWhereThereAreMany) {

@@ -141,11 +141,11 @@ Sw open_ledger(System& card, const Command& command, Writer& reply) {
   return Sw::ok;
 }
 
-// COMMIT, 80 34 00 00: new counters, new entry, MAC_T. The checksum is compared before anything is judged.
+// COMMIT, 80 34 00 00: new counters, new entry, MAC_T. The checksum is compared before anything is judged. The opening
+// ends with an error of any kind (Card::process).
 Sw commit_ledger(System& card, const Command& command, Writer& reply) {
   LedgerSession& session = card.ledger_session;
   if (session.step != LedgerSession::Step::opened) return Sw::conditions_not_satisfied;
-  session.step = LedgerSession::Step::none;
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   File ledger;
   LedgerShape shape;
@@ -194,7 +194,6 @@ Sw commit_ledger(System& card, const Command& command, Writer& reply) {
 Sw ratify_ledger(System& card, const Command& command, Writer&) {
   LedgerSession& session = card.ledger_session;
   if (session.step != LedgerSession::Step::committed) return Sw::conditions_not_satisfied;
-  session.step = LedgerSession::Step::none;
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   if (command.data.size() != kLedgerMacBytes) return Sw::wrong_length;
   u8 mac[kLedgerMacBytes];

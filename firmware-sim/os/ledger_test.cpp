@@ -274,27 +274,32 @@ TEST_F(LedgerTest, TheNonceOfTheCardIsFresh) {
   EXPECT_NE(cut_out(first.data, 16, 16), cut_out(second.data, 16, 16));
 }
 
+// The ledger as the layers below the commands see it, to bring it where only years of use would.
+struct UnderTheCommands {
+  explicit UnderTheCommands(Chip& chip) : journal(chip), table(journal), ledgers(journal, table) {
+    EXPECT_EQ(journal.recover(), Sw::ok);
+    EXPECT_EQ(table.recover(), Sw::ok);
+    for (u8 slot = 0; slot < Files::kSlots && ledger.kind != FileKind::ledger; ++slot) {
+      EXPECT_EQ(table.load(slot, ledger), Sw::ok);
+    }
+    EXPECT_EQ(ledger.kind, FileKind::ledger);
+  }
+  NvmJournal journal;
+  Files table;
+  Ledgers ledgers;
+  File ledger;
+};
+
 TEST_F(LedgerTest, SequenceAtItsEndTakesNoMore) {
   issue_ledger();
   transact(kCredit, counters(9), entry(1));
-  // Nobody commits four thousand million times in a test: the counter is set in memory, its page sealed again.
-  NvmJournal journal(chip);
-  ASSERT_EQ(journal.recover(), Sw::ok);
-  Files table(journal);
-  ASSERT_EQ(table.recover(), Sw::ok);
-  File ledger;
-  for (u8 slot = 0; slot < Files::kSlots; ++slot) {
-    ASSERT_EQ(table.load(slot, ledger), Sw::ok);
-    if (ledger.kind == FileKind::ledger) break;
-  }
-  ASSERT_EQ(ledger.kind, FileKind::ledger);
-  Ledgers ledgers(journal, table);
+  UnderTheCommands under(chip);
   LedgerShape shape;
   LedgerState state;
-  ASSERT_EQ(ledgers.shape(ledger, shape), Sw::ok);
-  ASSERT_EQ(ledgers.state(ledger, shape, state), Sw::ok);
+  ASSERT_EQ(under.ledgers.shape(under.ledger, shape), Sw::ok);
+  ASSERT_EQ(under.ledgers.state(under.ledger, shape, state), Sw::ok);
   state.sequence = 0xFFFFFFFE;
-  ASSERT_EQ(ledgers.commit(ledger, shape, state, entry(1)), Sw::ok);
+  ASSERT_EQ(under.ledgers.commit(under.ledger, shape, state, entry(1)), Sw::ok);
   restart();
   select();
   EXPECT_EQ(transact(kDebit, counters(1), entry(2)), 0xFFFFFFFFU);
@@ -302,6 +307,23 @@ TEST_F(LedgerTest, SequenceAtItsEndTakesNoMore) {
   open(terminal);
   EXPECT_EQ(run(terminal.commit_command(counters(0), entry(3))).sw, 0x6985);
   EXPECT_EQ(look().counters, counters(1));
+}
+
+TEST_F(LedgerTest, ProductVersionAtItsEndTakesNoMore) {
+  issue_ledger();
+  UnderTheCommands under(chip);
+  const u8 late[] = {0xFF, 0xFE};
+  {
+    Transaction transaction(under.journal, 1);
+    ASSERT_EQ(under.table.write(under.ledger, 20, late), Sw::ok);
+    ASSERT_EQ(transaction.commit(), Sw::ok);
+  }
+  restart();
+  select();
+  expect("00D6830001 41", 0x9000);
+  EXPECT_EQ(look().version, 0xFFFFU);
+  expect("00D6830001 42", 0x6985);
+  EXPECT_EQ(look().product[0], 0x41);
 }
 
 // What COMMIT changes fits one page, and one page is what it writes (and erases the old one).
@@ -385,7 +407,7 @@ TEST_F(LedgerTest, RulesOfDebitAndCreditStandApart) {
     EXPECT_EQ(run(credit.open_command()).sw, row.credit_contact) << row.rules;
     const bool told =
         to_hex(run(apdu("00A40400", sample.aid(), true)).data).find(to_hex(sample.serial)) != std::string::npos;
-    EXPECT_EQ(told, row.debit_contact == 0x9000) << row.rules;
+    EXPECT_EQ(told, row.debit_contact == 0x9000 || row.credit_contact == 0x9000) << row.rules;
     restart(Interface::contactless);
     select();
     EXPECT_EQ(run(debit.open_command()).sw, row.debit_air) << row.rules;
@@ -533,6 +555,24 @@ TEST_F(LedgerTest, TheSignedStatementVerifiesAndWritesNothing) {
   select();
   mse("B6", "04", "00E4", 0x6985);
   mse("A4", "04", "00E4", 0x6985);
+}
+
+TEST_F(LedgerTest, OnlyAKeyForStatementsSignsThem) {
+  sample.statement = true;
+  expect(to_hex(sample.create_df()), 0x9000);
+  expect(to_hex(sample.create_ledger()), 0x9000);
+  const std::string statement = "00880000 10 00000000000000000000000000000000 00";
+  expect(statement, 0x6985);  // no key file
+  for (const char* usage : {"0001", "0000", "0081"}) {
+    expect(to_hex(LedgerSample::create("81020100 820122 830200E4 8502" + std::string(usage) + "8603000000")), 0x9000);
+    generate();
+    expect(statement, 0x6985);
+    expect("00E4000002 00E4", 0x9000);
+  }
+  expect(to_hex(LedgerSample::create("81020100 820122 830200E4 85020080 8603000000")), 0x9000);
+  expect(statement, 0x6985);  // no key in it
+  generate();
+  expect(statement, 0x9000);
 }
 
 TEST_F(LedgerTest, WithoutASigningKeyThereIsNoStatement) {

@@ -32,11 +32,10 @@ Sw derive_with(System& card, const File& master, u8 kind, ByteView serial, Symme
   return derive_ledger_key(card.hal, key.view(), kind, serial, out);
 }
 
-// The step of the session this command goes on from; it counts once, however the command ends.
-Sw take_step(System& card, Step step) {
-  if (card.ledger_session.step != step) return Sw::conditions_not_satisfied;
-  card.ledger_session.step = Step::none;
-  return Sw::ok;
+// The session stands where this command goes on from. It moves on with success and ends with any error
+// (Card::process).
+Sw require_step(const System& card, Step step) {
+  return card.ledger_session.step == step ? Sw::ok : Sw::conditions_not_satisfied;
 }
 
 }  // namespace
@@ -63,7 +62,7 @@ Sw prepare_terminal(System& card, const Command& command, Writer& reply) {
 // CHECK, 80 54 counters entry-octets: the answer of OPEN; answers what it says.
 Sw check_opening(System& card, const Command& command, Writer& reply) {
   LedgerSession& session = card.ledger_session;
-  KARTA_OS_TRY(take_step(card, Step::prepared));
+  KARTA_OS_TRY(require_step(card, Step::prepared));
   const u8 counters = command.p1;
   const u8 entry_bytes = command.p2;
   if (counters < 1 || counters > kMaxCounters || entry_bytes < kMinEntryBytes || entry_bytes > kMaxEntryBytes) {
@@ -98,7 +97,7 @@ Sw check_opening(System& card, const Command& command, Writer& reply) {
 // AUTHORISE, 80 56 00 00: new counters and entry; answers MAC_T. Once a session.
 Sw authorise_commit(System& card, const Command& command, Writer& reply) {
   LedgerSession& session = card.ledger_session;
-  KARTA_OS_TRY(take_step(card, Step::checked));
+  KARTA_OS_TRY(require_step(card, Step::checked));
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   if (command.data.size() != session.order_bytes || command.ne == 0) return Sw::wrong_length;
   u8 mac[kLedgerMacBytes];
@@ -112,7 +111,7 @@ Sw authorise_commit(System& card, const Command& command, Writer& reply) {
 // CONFIRM, 80 58 00 00: the answer of COMMIT; answers MAC_R.
 Sw confirm_commit(System& card, const Command& command, Writer& reply) {
   LedgerSession& session = card.ledger_session;
-  KARTA_OS_TRY(take_step(card, Step::authorised));
+  KARTA_OS_TRY(require_step(card, Step::authorised));
   if (command.p1_p2() != 0) return Sw::incorrect_p1_p2;
   constexpr std::size_t kReceiptBytes = 4 + kLedgerCodeBytes + kLedgerMacBytes;
   if (command.data.size() != kReceiptBytes || command.ne == 0) return Sw::wrong_length;
