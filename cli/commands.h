@@ -12,10 +12,16 @@ void add_citizen(CLI::App& app, Run& chosen);
 void add_card(CLI::App& app, Run& chosen);
 /// `karta card trace`: on the noun that add_card has made.
 void add_card_trace(CLI::App& card_noun, Run& chosen);
+/// `karta card suspend` and the like, on the same noun.
+void add_card_life(CLI::App& card_noun, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);
 void add_domain(CLI::App& app, Run& chosen);
+void add_health(CLI::App& app, Run& chosen);
 void add_reader(CLI::App& app, Run& chosen);
 void add_pkcs11(CLI::App& app, Run& chosen);
+void add_sam(CLI::App& app, Run& chosen);
+void add_stop_list(CLI::App& app, Run& chosen);
+void add_transit(CLI::App& app, Run& chosen);
 void add_verify(CLI::App& app, Run& chosen);
 /// karta-sign has no verbs: the program is the command.
 void add_sign(CLI::App& app, Run& chosen);

@@ -9,16 +9,19 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/file.h"
 #include "base/random.h"
+#include "service/configuration.h"
 
 extern char** environ;
 
 namespace karta::cli {
 namespace {
 
+constexpr std::string_view kServicesSchema = "karta.services/1";
 constexpr std::size_t kMostAnswer = crypto::TimeStampToken::kMostOctets;
 constexpr int kPatienceMilliseconds = 60'000;  // for a service across a slow network
 
@@ -122,35 +125,110 @@ Result<crypto::RevocationEvidence> FileRevocation::about(const crypto::Certifica
   return out;
 }
 
-Result<SignServices> open_services(const ServiceArguments& given) {
-  SignServices out;
-  if (!given.timestamp_program.empty()) {
-    out.timestamps = std::make_unique<ProgramTimestamps>(given.timestamp_program);
-    out.services.timestamps = out.timestamps.get();
+Result<crypto::RevocationEvidence> EveryRevocation::about(const crypto::Certificate& certificate,
+                                                          const crypto::Certificate& issuer) {
+  crypto::RevocationEvidence out = TRY(files.about(certificate, issuer));
+  if (!online || !out.crls.empty() || !out.ocsp.empty()) return out;
+  out = TRY(online->about(certificate, issuer));
+  if (!out.crls.empty() || !out.ocsp.empty() || online->troubles().empty()) return out;
+  return fail(ErrorKind::io, "nothing tells whether \"" + certificate.subject().to_text() +
+                                 "\" was revoked: " + online->troubles().back());
+}
+
+Result<ServicesFile> read_services_file(const std::filesystem::path& file) {
+  auto configuration = TRY(service::Configuration::read(file, kServicesSchema));
+  service::ConfigTable& root = configuration.root();
+  ServicesFile out;
+  if (auto stamps = TRY(root.table("time_stamp"))) out.timestamp_url = TRY(stamps->text("url"));
+  if (auto revocation = TRY(root.table("revocation"))) out.fetch = TRY(revocation->boolean_or("fetch", true));
+  if (auto certificates = TRY(root.table("certificates"))) {
+    for (const std::string& one : TRY(certificates->texts("files"))) {
+      out.certificates.push_back((file.parent_path() / one).string());
+    }
   }
-  if (!given.revocation.empty()) {
-    out.revocation = std::make_unique<FileRevocation>();
-    for (const std::string& file : given.revocation) TRY(out.revocation->add(file));
+  if (auto network = TRY(root.table("network"))) {
+    out.online.any_address = TRY(network->boolean_or("private_addresses", false));
+    out.online.request_time = std::chrono::seconds(TRY(network->integer_or("request_seconds", 1, 600, 15)));
+    out.online.all_time = std::chrono::seconds(TRY(network->integer_or("all_seconds", 1, 3600, 60)));
+    if (const auto roots = TRY(network->path_if("tls_roots"))) out.online.certificates_file = roots->string();
+  }
+  TRY(root.finish());
+  return out;
+}
+
+namespace {
+
+/// $XDG_CONFIG_HOME/karta/services.toml or ~/.config/karta/services.toml, if there is such a file.
+std::optional<std::filesystem::path> own_services_file() {
+  const char* const folder = std::getenv("XDG_CONFIG_HOME");
+  const char* const home = std::getenv("HOME");
+  std::filesystem::path file;
+  if (folder != nullptr && folder[0] == '/') {
+    file = folder;
+  } else if (home != nullptr && home[0] == '/') {
+    file = std::filesystem::path(home) / ".config";
+  } else {
+    return std::nullopt;
+  }
+  file /= "karta/services.toml";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return std::nullopt;
+  return file;
+}
+
+}  // namespace
+
+Result<SignServices> open_services(const ServiceArguments& given) {
+  ServicesFile file;
+  if (given.file.empty()) {
+    if (const auto own = own_services_file()) file = TRY(read_services_file(*own));
+  } else if (given.file != "none") {
+    file = TRY(read_services_file(given.file));
+  }
+  SignServices out;
+  const std::string& url = given.timestamp_url.empty() ? file.timestamp_url : given.timestamp_url;
+  if (!given.timestamp_program.empty()) {
+    if (!given.timestamp_url.empty()) {
+      return fail(ErrorKind::usage, "--timestamp-program and --timestamp-url are two ways to the same thing");
+    }
+    out.timestamps = std::make_unique<ProgramTimestamps>(given.timestamp_program);
+  } else if (!url.empty()) {
+    out.timestamps = std::make_unique<identity::OnlineTimestamps>(url, file.online);
+  }
+  out.services.timestamps = out.timestamps.get();
+  const bool fetch = given.fetch || file.fetch;
+  if (!given.revocation.empty() || fetch) {
+    out.revocation = std::make_unique<EveryRevocation>();
+    for (const std::string& one : given.revocation) TRY(out.revocation->files.add(one));
+    if (fetch) out.revocation->online = std::make_unique<identity::OnlineRevocation>(file.online);
     out.services.revocation = out.revocation.get();
   }
-  for (const std::string& file : given.certificates) {
-    const Bytes octets = TRY(read_file(file, std::size_t{16} << 20));
-    const auto certificates = TRY(crypto::Certificate::many_from_file_octets(octets));
-    out.services.certificates.insert(out.services.certificates.end(), certificates.begin(), certificates.end());
+  for (const std::vector<std::string>* const list : {&given.certificates, &std::as_const(file.certificates)}) {
+    for (const std::string& one : *list) {
+      const Bytes octets = TRY(read_file(one, std::size_t{16} << 20));
+      const auto certificates = TRY(crypto::Certificate::many_from_file_octets(octets));
+      out.services.certificates.insert(out.services.certificates.end(), certificates.begin(), certificates.end());
+    }
   }
   return out;
 }
 
 void add_service_options(CLI::App& app, ServiceArguments& arguments) {
+  app.add_option("--timestamp-url", arguments.timestamp_url, "a time-stamp service (RFC 3161) (KARTA_TIMESTAMP_URL)")
+      ->envname("KARTA_TIMESTAMP_URL");
   app.add_option(
          "--timestamp-program", arguments.timestamp_program,
          "a command that turns an RFC 3161 request on its input into the answer on its output (KARTA_TIMESTAMP)")
       ->envname("KARTA_TIMESTAMP");
   app.add_option("--revocation", arguments.revocation, "CRLs and OCSP answers for level B-LT; may be repeated")
       ->check(CLI::ExistingFile);
+  app.add_flag("--fetch", arguments.fetch, "fetch revocation data from the URLs in the certificates, for level B-LT");
   app.add_option("--issuer", arguments.certificates,
                  "certificates of issuers and roots for level B-LT, PEM or DER; may be repeated")
       ->check(CLI::ExistingFile);
+  app.add_option("--services", arguments.file,
+                 "a services.toml in place of the user's own; \"none\": not even that (KARTA_SERVICES)")
+      ->envname("KARTA_SERVICES");
 }
 
 }  // namespace karta::cli

@@ -67,9 +67,9 @@ struct OnlineRevocation::Impl {
   service::HttpClient client;
   std::chrono::steady_clock::time_point deadline{};
   bool started = false;
-  std::vector<std::string> troubles;
-  std::map<std::string, Bytes> fetched;  // by URL; empty: nothing usable there
-  std::map<std::string, Bytes> answers;  // by URL and OCSP request
+  std::vector<std::string> troubles = {};
+  std::map<std::string, Bytes> fetched = {};  // by URL; empty: nothing usable there
+  std::map<std::string, Bytes> answers = {};  // by URL and OCSP request
 
   Result<HttpReply> checked(Result<HttpReply> reply, const std::string& url) {
     if (!reply) return reply;

@@ -113,6 +113,12 @@ void ServicesFixture::register_serial(std::uint8_t serial) const {
                        {ca.subject().to_text(), octets}));
 }
 
+void ServicesFixture::register_certificate(const crypto::Certificate& certificate) const {
+  const auto ledger = must(open_certificate_ledger((folder / "registry.sqlite").string(), ca.subject().to_text(),
+                                                   {.actor = "test", .reason = "test"}, clock));
+  must(ledger->add(certificate, "test"));
+}
+
 void ServicesFixture::revoke(std::uint8_t serial, crypto::CrlReason reason) const {
   const auto ledger = must(open_certificate_ledger((folder / "registry.sqlite").string(), ca.subject().to_text(),
                                                    {.actor = "test", .reason = "test"}, clock));

@@ -16,6 +16,7 @@ struct ServicesFixture {
 
   /// Registers a certificate of no card with this serial number's one octet.
   void register_serial(std::uint8_t serial) const;
+  void register_certificate(const crypto::Certificate& certificate) const;
   void revoke(std::uint8_t serial, crypto::CrlReason reason) const;
   /// A request about that certificate.
   Bytes ocsp_request(std::uint8_t serial, ByteView nonce = {}) const;

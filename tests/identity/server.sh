@@ -19,7 +19,7 @@ service_key spare tls-server centre:issuing
 run karta ca trust-list "qualified-ca=$KARTA_DIR/ca/root.crt.pem" "time-stamp=tsa.only.pem" --sequence 1 --key seal.key \
   --certificate seal.pem --out trust.p7m --passphrase-fd 3 3<<<"$unit_passphrase"
 run karta ca crl centre:root --passphrase-fd 3 3<<<"$passphrase"
-run pkcs15-tool --reader "Virtual Reader 1 00 00" --read-certificate 2 --output citizen.pem
+run karta card read SIG --reader "Reader 1" --out citizen.pem
 
 step "--check says what is wrong, and where"
 write_config 'wokers = 2'
