@@ -306,6 +306,12 @@ Status HealthApplication::write_emergency(const EmergencyData& data) {
   return write_file(kEfEmergency, std::move(content), "write emergency data");
 }
 
+Status HealthApplication::write_entitlements(const Entitlements& all) {
+  const Bytes product = TRY(all.encode());
+  TRY(channel_->run(select_file(kEfLedger, SelectReturn::nothing), "select the ledger of entitlements"));
+  return update_selected(*channel_, product);
+}
+
 Result<HealthApplication::EntitlementReading> HealthApplication::entitlements() {
   const LedgerContent ledger = TRY(read_ledger(*channel_, kLedgerShortId, kLayoutOfLedger));
   const Entitlements all = TRY(Entitlements::parse(ledger.product, ledger.counters.size()));
@@ -337,6 +343,31 @@ std::optional<std::uint8_t> find_entitlement(const LedgerState& state, std::stri
     if (state.counters[i] > 0 && is_valid_on(slot.from, slot.until, day)) return static_cast<std::uint8_t>(i);
   }
   return std::nullopt;
+}
+
+Result<std::uint8_t> slot_for(const Entitlements& all, const std::vector<std::uint32_t>& counters,
+                              const Entitlement& wanted) {
+  for (const bool same : {true, false}) {
+    for (std::size_t i = 0; i < all.slots.size(); ++i) {
+      if (same ? all.slots[i] == wanted : counters[i] == 0) return static_cast<std::uint8_t>(i);
+    }
+  }
+  return fail(ErrorKind::limit, "every place for entitlements on the card is in use");
+}
+
+Result<LedgerChange> grant(const LedgerState& state, std::uint8_t slot, std::uint8_t packages, HealthEntry entry) {
+  const Entitlements all = TRY(Entitlements::parse(state.product, state.counters.size()));
+  if (slot >= all.slots.size() || all.slots[slot].empty() || packages == 0) {
+    return fail(ErrorKind::not_permitted, "the card has no such entitlement");
+  }
+  if (state.counters[slot] > 0xFFFFFFFF - packages) return fail(ErrorKind::limit, "the counter holds no more");
+  LedgerChange change{state.counters, {}};
+  change.counters[slot] += packages;
+  entry.deed = HealthEntry::Deed::granted;
+  entry.slot = slot;
+  entry.packages = packages;
+  change.entry = entry.encode();
+  return change;
 }
 
 Result<LedgerChange> redemption(const LedgerState& state, std::uint8_t slot, std::uint8_t packages,

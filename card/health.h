@@ -109,6 +109,8 @@ class HealthApplication {
   Result<EmergencyData> emergency();
   Status write_insurance(const InsuranceRecord& record);
   Status write_emergency(const EmergencyData& data);
+  /// The ledger's product: with the right to grant, or in the issuer's session. Two commands.
+  Status write_entitlements(const Entitlements& all);
   struct Granted {
     Entitlement entitlement;
     std::uint32_t left = 0;
@@ -132,6 +134,12 @@ class HealthApplication {
   LedgerInfo info_;
 };
 
+/// The slot for what is granted: that of the same entitlement, else one with nothing left. Fails with `limit`.
+Result<std::uint8_t> slot_for(const Entitlements& all, const std::vector<std::uint32_t>& counters,
+                              const Entitlement& wanted);
+/// What granting `packages` of `slot` changes. Fails with `not_permitted` where the slot is empty, `limit` where the
+/// counter cannot hold that many.
+Result<LedgerChange> grant(const LedgerState& state, std::uint8_t slot, std::uint8_t packages, HealthEntry entry);
 /// What redeeming `packages` of `slot` changes. Fails with `not_permitted` where the slot is empty, not valid on `day`,
 /// or has too few left: the message says which.
 Result<LedgerChange> redemption(const LedgerState& state, std::uint8_t slot, std::uint8_t packages,

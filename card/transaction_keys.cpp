@@ -53,8 +53,12 @@ SecretBytes ledger_kdf(const SecretBytes& key, ByteView input) {
   return out;
 }
 
+Bytes ledger_diversification(LedgerKey kind, ByteView serial) {
+  return concat({kDiversify, Bytes{octet(kind)}, serial});
+}
+
 SecretBytes diversify_ledger_key(const SecretBytes& master, LedgerKey kind, ByteView serial) {
-  return ledger_kdf(master, concat({kDiversify, Bytes{octet(kind)}, serial}));
+  return ledger_kdf(master, ledger_diversification(kind, serial));
 }
 
 Bytes settlement_code(const SecretBytes& settlement_key, LedgerKey kind, ByteView serial, std::uint32_t sequence,

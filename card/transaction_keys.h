@@ -41,6 +41,8 @@ inline constexpr std::size_t kCommitAnswerOctets = 4 + kSettlementCodeOctets + k
 SecretBytes ledger_kdf(const SecretBytes& key, ByteView input);
 /// The key of one ledger: KDF(master; "KTXD" || kind || serial), as long as the master (16 or 32 octets).
 SecretBytes diversify_ledger_key(const SecretBytes& master, LedgerKey kind, ByteView serial);
+/// What that derivation is over: "KTXD" || kind || serial.
+Bytes ledger_diversification(LedgerKey kind, ByteView serial);
 /// First eight octets of CMAC(settlement key; "KTXS" || kind || serial || sequence || new counters || new entry).
 Bytes settlement_code(const SecretBytes& settlement_key, LedgerKey kind, ByteView serial, std::uint32_t sequence,
                       ByteView counters, ByteView entry);

@@ -229,7 +229,8 @@ status_index = "required"
 )",
                                                                "card-transit.toml");
       ASSERT_TRUE(subject && rules);
-      const crypto::CertificateRequest request{std::move(*subject), *key, 4711, {}, {}, {}, {}};
+      crypto::CertificateRequest request{std::move(*subject), *key, {}, {}, {}, {}, {}};
+      request.status_index = 4711;
       const auto made =
           crypto::issue_certificate(*rules, request, centre.centre.ca, centre.centre.ca_signer, clock, random);
       ASSERT_TRUE(made) << made.error().message;

@@ -1,0 +1,141 @@
+// The security module as a terminal has it: a second card that computes what a gate must not know. The same tap with
+// the masters in a file, in a module, and in an HSM.
+#include <gtest/gtest.h>
+
+#include "card/security_module.h"
+#include "card/transit.h"
+#include "tests/eac/identity_card.h"
+#include "tests/sectors/wire.h"
+
+namespace karta::card {
+namespace {
+
+using test::IdentityCard;
+using test::SimulatedCard;
+using test::Wire;
+
+const Time kNow = crypto::testing::test_time();
+constexpr std::string_view kModulePin = "246813";
+
+TransactionMasters all_masters() {
+  TransactionMasters masters;
+  masters["health"] = test::ledger_masters(test::kHealthMasters);
+  masters["transit"] = test::ledger_masters(test::kTransitMasters);
+  return masters;
+}
+
+// A blank card made a module of `role`, in a reader.
+class Module {
+ public:
+  explicit Module(std::string_view role, std::uint64_t seed = 77) : sim(seed), random(seed) {
+    PlainChannel plain(sim.connection());
+    const CardManagerProfile manager;
+    const SecretBytes master(Bytes(kMasterKeyOctets, 0x6B));
+    IssuerChannelRequest request;
+    request.profile = &manager;
+    request.master = &master;
+    request.take_blank = true;
+    const auto issuer = open_issuer_channel(plain, request, random);
+    EXPECT_TRUE(issuer) << issuer.error().message;
+    if (!issuer) return;
+    const Status made =
+        make_security_module(**issuer, *find_module_role(role), all_masters(), test::secret(kModulePin));
+    EXPECT_TRUE(made) << made.error().message;
+    sim.replug();
+    channel = std::make_unique<PlainChannel>(sim.connection());
+  }
+  std::unique_ptr<TransactionKeys> keys(std::string_view application) {
+    auto opened = open_security_module(*channel, application, test::secret(kModulePin));
+    EXPECT_TRUE(opened) << opened.error().message;
+    return opened ? std::move(*opened) : nullptr;
+  }
+  SimulatedCard sim;
+  SeededRandom random;
+  std::unique_ptr<PlainChannel> channel;
+};
+
+TEST(SecurityModule, WorksAGateForManyTaps) {
+  IdentityCard card;
+  Module gate_module("gate");
+  const auto keys = gate_module.keys("transit");
+  ASSERT_NE(keys, nullptr);
+  for (std::uint32_t number = 1; number <= 3; ++number) {
+    card.put(os::Interface::contactless);
+    const auto before = gate_module.sim.count();
+    Tap tap(*card.plain, *keys, Gate{.terminal = 7, .zone = 1});
+    const auto outcome = tap.run(number, kNow);
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_EQ(outcome->reason, TapReason::open);
+    EXPECT_EQ(outcome->receipt->sequence, number);
+    ASSERT_TRUE(tap.ratify());
+    EXPECT_EQ((gate_module.sim.count() - before).commands, 4u);
+  }
+}
+
+TEST(SecurityModule, OfAGateSellsNothingAndKnowsNoMedicine) {
+  IdentityCard card;
+  Module gate_module("gate");
+  const auto keys = gate_module.keys("transit");
+  ASSERT_NE(keys, nullptr);
+  EXPECT_FALSE(keys->prepare(LedgerKey::credit, card.data.transit.ledger.serial));
+  EXPECT_FALSE(keys->prepare(LedgerKey::settlement, card.data.transit.ledger.serial));
+  const auto other = gate_module.keys("health");
+  ASSERT_NE(other, nullptr);
+  EXPECT_FALSE(other->prepare(LedgerKey::debit, card.data.health.ledger.serial));
+}
+
+TEST(SecurityModule, StaysShutWithoutItsPin) {
+  Module gate_module("gate");
+  const auto wrong = open_security_module(*gate_module.channel, "transit", test::secret("111222"));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().kind, ErrorKind::wrong_pin);
+  SamTransactionKeys locked(*gate_module.channel, {{LedgerKey::debit, master_file("transit", LedgerKey::debit)}});
+  EXPECT_FALSE(locked.prepare(LedgerKey::debit, Bytes(8, 1)));
+  IdentityCard card;
+  card.put(os::Interface::contact);
+  EXPECT_EQ(open_security_module(*card.plain, "transit", test::secret(kModulePin)).error().kind,
+            ErrorKind::card_unknown);
+}
+
+TEST(SecurityModule, RefusesACloneAndAForgedReceipt) {
+  IdentityCard card;
+  Module gate_module("gate");
+  const auto keys = gate_module.keys("transit");
+  ASSERT_NE(keys, nullptr);
+  for (const auto& [ins, phase] : {std::pair{test::kInsOpen, std::optional<LedgerPhase>{}},
+                                   std::pair{test::kInsCommit, std::optional(LedgerPhase::lost)}}) {
+    card.put(os::Interface::contactless);
+    Wire wire(card.sim);
+    wire.from_card = [ins = ins](ByteView command, Bytes answer) {
+      if (test::is(command, ins)) answer[0] ^= 0x01;
+      return answer;
+    };
+    Tap tap(wire.channel, *keys, Gate{.terminal = 7, .zone = 1});
+    const auto outcome = tap.run(1, kNow);
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().kind, ErrorKind::card_insecure);
+    EXPECT_EQ(tap.session() == nullptr ? std::optional<LedgerPhase>{} : tap.session()->phase(), phase);
+  }
+  // And works on with the next card.
+  IdentityCard next({.seed = 2});
+  next.put(os::Interface::contactless);
+  EXPECT_TRUE(Tap(*next.plain, *keys, Gate{.terminal = 7, .zone = 1}).run(2, kNow));
+}
+
+TEST(SealedMasters, ComeBackUnderTheirPassphraseOnly) {
+  SeededRandom random(5);
+  const SecretBytes passphrase = test::secret("for tests only");
+  const auto sealed = seal_transaction_masters(all_masters(), passphrase, 1000, random);
+  ASSERT_TRUE(sealed) << sealed.error().message;
+  const auto back = open_transaction_masters(*sealed, passphrase);
+  ASSERT_TRUE(back) << back.error().message;
+  ASSERT_EQ(back->size(), 2u);
+  for (const auto& [application, keys] : all_masters()) {
+    ASSERT_EQ(back->at(application).size(), 3u);
+    for (const auto& [kind, key] : keys) EXPECT_TRUE(back->at(application).at(kind).equals(key.expose_secret()));
+  }
+  EXPECT_EQ(open_transaction_masters(*sealed, test::secret("another")).error().kind, ErrorKind::wrong_pin);
+}
+
+}  // namespace
+}  // namespace karta::card
