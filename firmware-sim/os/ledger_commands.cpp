@@ -174,7 +174,6 @@ Sw commit_ledger(System& card, const Command& command, Writer& reply) {
   copy(state.counters, counters);
   u8 sequence[4];
   write_u32(sequence, state.sequence);
-  wipe(state.code);
   if (shape.settlement_key != 0) {
     SymmetricKey key;
     KARTA_OS_TRY(take_key(card, ledger, shape.settlement_key, key));

@@ -257,6 +257,11 @@ TEST_F(LedgerTest, AWrongRatificationRatifiesNothing) {
   open(terminal);
   terminal.read_receipt(run(terminal.commit_command(counters(0), entry(1))).data, 1);
   Memory wrong = terminal.ratify_command();
+  wrong[3] = 1;
+  EXPECT_EQ(run(wrong).sw, 0x6A86);
+  open(terminal);
+  terminal.read_receipt(run(terminal.commit_command(counters(0), entry(1))).data, 2);
+  wrong = terminal.ratify_command();
   wrong.back() = static_cast<u8>(wrong.back() ^ 1);
   EXPECT_EQ(run(wrong).sw, 0x6300);
   EXPECT_EQ(run(terminal.ratify_command()).sw, 0x6985);
@@ -372,6 +377,26 @@ TEST_F(LedgerTest, ProductUpdatesCountTheVersionAndReachNothingElse) {
   wanted[17] = 0x59;
   EXPECT_EQ(view.product, wanted);
   EXPECT_EQ(view.counters, counters(0));
+}
+
+TEST_F(LedgerTest, EntriesReadFromTheNewestAndNoMoreThanAreKept) {
+  sample.kept = 4;
+  expect(to_hex(sample.create_df()), 0x9000);
+  for (const Memory& command : sample.commands()) expect(to_hex(command), 0x9000);
+  for (u8 i = 1; i <= 6; ++i) {
+    transact(kCredit, counters(i), entry(i));
+    Memory all;
+    for (u8 n = 1; n <= 7; ++n) {
+      const Answer answer = run(Memory{0x00, 0xB2, n, 0x1C, 0x00});
+      const bool there = n <= i && n <= 4;
+      EXPECT_EQ(answer.sw, there ? 0x9000 : 0x6A83) << int{n};
+      EXPECT_EQ(answer.data, there ? entry(static_cast<u8>(i - n + 1)) : Memory{});
+      if (n >= 2) all = all + answer.data;
+    }
+    const Answer rest = run("00B2021D00");
+    EXPECT_EQ(rest.sw, i >= 2 ? 0x9000 : 0x6A83);
+    EXPECT_EQ(rest.data, all);
+  }
 }
 
 TEST_F(LedgerTest, AnIssuedCardShowsContentToNobodyInPlain) {
@@ -506,7 +531,14 @@ TEST_F(LedgerTest, InsideTheIssuersSessionTheLedgerOpensAndReads) {
   EXPECT_EQ(issuer.exchange(*card, "00B2010400").data, entry(1));
   EXPECT_EQ(issuer.exchange(*card, "00D6000001 5A").sw, 0x9000);
 
-  // The same with answers that would go back in plain.
+  // To administer is not to debit: the rule decides. (The same card with another ledger.)
+  EXPECT_EQ(issuer.exchange(*card, "00E4000002 0103").sw, 0x9000);
+  sample.rules = "8102 8FFF 8202 8FFF 8302 0FFF";
+  EXPECT_EQ(issuer.exchange(*card, sample.create_ledger()).sw, 0x9000);
+  EXPECT_EQ(issuer.exchange(*card, sample.terminal(kDebit).open_command()).sw, 0x6982);
+  EXPECT_EQ(issuer.exchange(*card, sample.terminal(kCredit).open_command()).sw, 0x9000);
+
+  // Reading, where answers would go back in plain.
   for (const u8 level : {u8{0x01}, u8{0x03}, u8{0x13}}) {
     restart();
     expect("00A4040008 A000000151000000 00", 0x9000);
