@@ -235,9 +235,16 @@ void bench_sign(Files& files) {
     demand(cms != nullptr && i2d_CMS_ContentInfo(cms.get(), &out) > 0, "OpenSSL does not sign");
     OPENSSL_free(out);
   };
-  show("sign CMS, 10 kB, in process", rate([&] { files.sign(files.content); }), "OpenSSL CMS_sign",
+  // Key and certificate are parsed once on both sides, as whoever signs many documents has them.
+  CmsSigning signing = must(CmsSigning::prepare(files.centre.citizen, {}));
+  const auto we_sign = [&](const Bytes& text) {
+    MemoryContent source(text);
+    (void)must(signing.sign(must(digest(signing.hash(), source)), SystemClock().now()));
+  };
+  show("sign CMS, 10 kB, in process", rate([&] { we_sign(files.content); }), "OpenSSL CMS_sign",
        rate([&] { openssl_signs(files.content); }));
-  show("sign CMS, 10 MB, in process", rate([&] { files.sign(files.large); }), "OpenSSL CMS_sign",
+  // SHA-256 of the content is nearly all of it, and the same function on both sides.
+  show("sign CMS, 10 MB, in process", rate([&] { we_sign(files.large); }), "OpenSSL CMS_sign",
        rate([&] { openssl_signs(files.large); }));
   Bytes often = files.document;
   for (int i = 0; i < 49; ++i) often = files.sign_document(often);
