@@ -147,6 +147,20 @@ std::vector<Certificate> TrustList::anchors(TrustService service, Time at) const
   return out;
 }
 
+TrustMaterial trust_material(const TrustList& list, Time at) {
+  TrustMaterial out;
+  out.due = list.next_update;
+  for (const TrustEntry& entry : list.entries) {
+    const bool issues = entry.service == TrustService::qualified_ca || entry.service == TrustService::unqualified_ca;
+    if ((!issues && entry.service != TrustService::time_stamp) || at < entry.from) continue;
+    const auto certificate = Certificate::from_der(entry.certificate);
+    if (!certificate) continue;  // from_json has read it
+    (issues ? out.anchors : out.timestamp_anchors).push_back(*certificate);
+    if (entry.until) out.ends.push_back({.fingerprint = certificate->fingerprint(), .until = *entry.until});
+  }
+  return out;
+}
+
 Result<Bytes> sign_trust_list(const TrustList& list, Signer& signer) {
   const std::string text = list.to_json();
   (void)TRY(TrustList::from_json(text));  // nothing leaves that a reader would refuse

@@ -15,6 +15,8 @@
 
 namespace karta::crypto {
 
+struct TrustMaterial;
+
 enum class TrustService : std::uint8_t {
   qualified_ca,     ///< issues qualified certificates
   unqualified_ca,   ///< issues everyday certificates
@@ -52,6 +54,10 @@ struct TrustList {
   std::vector<Certificate> anchors(TrustService service, Time at) const;
   bool stale(Time at) const { return at > next_update; }
 };
+
+/// What a verifier of documents takes from a list at `at`: certificate authorities as anchors, time-stamp authorities
+/// for time-stamps only, those whose time has passed with their last day, and the day the list is due to be replaced.
+TrustMaterial trust_material(const TrustList& list, Time at);
 
 /// Signs `list` into one DER file. The signer must have its certificate (first in its chain).
 Result<Bytes> sign_trust_list(const TrustList& list, Signer& signer);

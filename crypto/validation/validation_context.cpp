@@ -51,7 +51,7 @@ void ValidationContext::read_file(const SignedData& data) {
     BagEntry entry{.offset = one.offset, .certificate = {}, .fault = {}};
     if (!one.x509) {
       entry.fault = "it is no X.509 certificate";
-    } else if (auto parsed = Certificate::from_der(one.whole)) {
+    } else if (auto parsed = paths_->parse(one.whole)) {
       entry.certificate = std::move(*parsed);
       evidence_.certificates.push_back(*entry.certificate);
     } else {

@@ -97,13 +97,28 @@ class PathVerifier::State {
     verified_.emplace(fingerprint, digest(Hash::sha256, key.spki()));
   }
 
+  Result<Certificate> parse(ByteView der) {
+    const Bytes fingerprint = digest(Hash::sha256, der);
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = parsed_.find(fingerprint); found != parsed_.end()) return found->second;
+    }
+    Certificate parsed = TRY(Certificate::from_der(der));
+    const std::lock_guard lock(mutex_);
+    if (parsed_.size() >= kMostParsed) parsed_.clear();
+    parsed_.emplace(fingerprint, parsed);
+    return parsed;
+  }
+
   std::vector<Certificate> anchors;
   Index anchor_index, index;
 
  private:
   static constexpr std::size_t kMostRemembered = 16'384;  ///< 64 octets each and their nodes: some 3 MiB
+  static constexpr std::size_t kMostParsed = 1'024;       ///< some 10 KiB each with their keys
   std::mutex mutex_;
   std::set<std::pair<Bytes, Bytes>> verified_;
+  std::map<Bytes, Certificate> parsed_;  // by SHA-256
 };
 
 namespace {
@@ -151,9 +166,7 @@ class Search {
     return verify();
   }
   Status verify_link(const Certificate& certificate, const PublicKey& key) {
-    const auto verify = [&] { return verify_certificate_signature(certificate, key); };
-    // A leaf's signature is checked once in its life; a CA's with every leaf below it.
-    return certificate.is_ca() ? verify_once(certificate.fingerprint(), key, verify) : verify_counted(verify);
+    return verify_once(certificate.fingerprint(), key, [&] { return verify_certificate_signature(certificate, key); });
   }
 
   /// Looks for issuers of the last certificate; true once a whole chain passed.
@@ -473,6 +486,7 @@ PathVerifier::PathVerifier(PathVerifier&&) noexcept = default;
 PathVerifier& PathVerifier::operator=(PathVerifier&&) noexcept = default;
 
 const std::vector<Certificate>& PathVerifier::anchors() const { return state_->anchors; }
+Result<Certificate> PathVerifier::parse(ByteView der) const { return state_->parse(der); }
 
 PathResult PathVerifier::verify(const Certificate& leaf, const std::vector<Certificate>& more,
                                 const PathOptions& options) const {

@@ -95,8 +95,9 @@ inline constexpr std::size_t kMostSignerDepth = 4;
 
 /// PathVerifier verifies many certificates under one set of anchors and intermediates.
 ///
-/// It finds issuers by an index, and remembers which signatures on CA certificates it verified, so that the paths of
-/// one issuer cost one signature each. Usable from several threads.
+/// It finds issuers by an index, and remembers which signatures on certificates it verified and which certificates it
+/// parsed: the paths of one issuer cost one signature each, those of one signer none but the first time. Usable from
+/// several threads.
 class PathVerifier {
  public:
   PathVerifier(std::vector<Certificate> anchors, std::vector<Certificate> intermediates);
@@ -105,6 +106,8 @@ class PathVerifier {
   PathVerifier& operator=(PathVerifier&&) noexcept;
 
   const std::vector<Certificate>& anchors() const;
+  /// Certificate::from_der, the result remembered: signers and issuers come again and again.
+  Result<Certificate> parse(ByteView der) const;
   /// `anchors` are trusted by being given; their own signature is not checked, their dates are. A leaf that is itself
   /// an anchor is a path of one. `more` are further intermediates: those that came in a signature, say.
   PathResult verify(const Certificate& leaf, const std::vector<Certificate>& more, const PathOptions& options) const;
