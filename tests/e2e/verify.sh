@@ -57,6 +57,61 @@ ends 0 karta verify document --anchor root.crt
 ends 0 karta verify document.p7s --anchor root.crt
 rm document.p7s
 
+step "many files at a time: reported in their order, the worst decides"
+for ((n = 0; n < 24; n++)); do cp detached-ec.p7s "many$n.p7s" && cp document "many$n"; done
+printf 'x' >>many7
+for jobs in 1 4; do
+  ends 1 karta verify many{0..23}.p7s --anchor root.crt --jobs $jobs
+  grep '^many' "$work/out" >order
+  for ((n = 0; n < 24; n++)); do echo "many$n.p7s: TOTAL-$([ $n -eq 7 ] && echo FAILED || echo PASSED)"; done >wanted
+  diff wanted order || no "the order of the reports is not that of the files"
+done
+ends 4 karta verify many0.p7s nowhere document --anchor root.crt
+rm many*
+
+step "karta.verify/1 has every key it promises, in words it promises"
+ends 1 karta verify enveloping.p7m --content document --anchor root.crt --json
+says '"schema": "karta.verify/1"' '"integrity": ' '"verdict": "TOTAL-FAILED"' '"sub_indication": "FORMAT_FAILURE"' '"changes_after": "none"' \
+  '"claimed_time": "' '"best_time": null' '"level": "' '"signer": "' '"code": "content-twice"' '"offset": '
+ends 2 karta verify detached-ec.p7s --anchor root.crt --json
+says '"integrity": null' '"sub_indication": "SIGNED_DATA_NOT_FOUND"'
+
+step "the XML report of ETSI TS 119 102-2"
+schema=$tests/etsi/validation_report.rng
+xml() { # code, then karta's words
+  local code=0 wanted=$1
+  shift
+  karta "$@" --etsi >report.xml 2>"$work/out" || code=$?
+  [ $code -eq "$wanted" ] || { cat "$work/out"; no "this was to end with $wanted, and ended with $code: $*"; }
+  run xmllint --noout --nonet --relaxng "$schema" report.xml
+  cp report.xml "$work/out"
+}
+xml 0 verify cades-rsa.p7s --content document --anchor root.crt
+says "urn:etsi:019102:mainindication:total-passed"
+xml 4 verify cades-rsa.p7s enveloping.p7m document cut.p7s --anchor root.crt
+says "SIGNED_DATA_NOT_FOUND" "FORMAT_FAILURE" "no-signature"
+ends 64 karta verify cades-rsa.p7s --etsi --json
+
+step "a trust list says whom to trust, and grows stale"
+run openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout lists.key -out lists.csr -subj "/CN=Lists"
+printf 'keyUsage=critical,digitalSignature\n' >lists.ext
+run openssl x509 -req -in lists.csr -CA root.crt -CAkey root.key -CAcreateserial -days 20 -extfile lists.ext -out lists.crt
+run openssl pkcs8 -topk8 -in lists.key -v2 aes-256-cbc -v2prf hmacWithSHA256 -passout pass:passphrase -out lists.enc
+run karta ca trust-list qualified-ca=root.crt --sequence 1 --days 1 --key lists.enc --certificate lists.crt --out list.p7m \
+  --passphrase-fd 3 3<<<passphrase
+ends 0 karta verify detached-ec.p7s --content document --trust-list list.p7m --anchor root.crt
+ends 2 karta verify detached-ec.p7s --content document --trust-list list.p7m --anchor root.crt --at "$(date -u -d '+25 hours' +%FT%TZ)"
+says "stale-trust-data"
+printf 'schema = "karta.validation-policy/1"\nstale_trust = "accept"\n' >stale.toml
+ends 0 karta verify detached-ec.p7s --content document --trust-list list.p7m --anchor root.crt --at "$(date -u -d '+25 hours' +%FT%TZ)" \
+  --policy stale.toml
+ends 77 karta verify detached-ec.p7s --content document --trust-list list.p7m --anchor other.crt
+run karta ca trust-list time-stamp=root.crt --sequence 2 --key lists.enc --certificate lists.crt --out stamps.p7m --passphrase-fd 3 3<<<passphrase
+ends 2 karta verify detached-ec.p7s --content document --trust-list stamps.p7m --anchor root.crt
+printf 'schema = "karta.validation-policy/1"\n\nsunset.sha3 = "2030-01-01"\n' >bad.toml
+ends 78 karta verify detached-ec.p7s --content document --anchor root.crt --policy bad.toml
+says "bad.toml:3:" "sha3"
+
 step "one octet changed anywhere in the content, or in the signature, is noticed and named"
 flip() { # file, offset, to
   cp "$1" "$3"
