@@ -491,6 +491,28 @@ TEST(Cost, OneParseAndOneHashHoweverManySignatures) {
   EXPECT_EQ(again.document().cost().sections, 51u);
 }
 
+TEST(Cost, HostileFilesHitNamedLimits) {
+  const auto kind = [](const std::string& file, const pdf::DocumentLimits& limits) {
+    const Bytes octets = to_bytes(as_bytes(file));
+    const auto document = pdf::Document::open(octets, limits);
+    if (!document) return document.error().kind;
+    for (const auto& entry : document->entries()) {
+      if (const auto object = document->load(entry); !object) return object.error().kind;
+    }
+    return ErrorKind::internal;
+  };
+  std::string many = "[";
+  for (int i = 0; i < 1000; ++i) many += "0 ";
+  const std::string wide = plain_pdf(1, "", {{6, many + "]"}, {7, many + "]"}});
+  EXPECT_EQ(kind(wide, {}), ErrorKind::internal);
+  EXPECT_EQ(kind(wide, {.parts = 1500}), ErrorKind::limit);
+  const std::string deep = plain_pdf(1, "", {{6, std::string(1000, '[') + std::string(1000, ']')}});
+  EXPECT_EQ(kind(deep, {}), ErrorKind::limit);
+  EXPECT_EQ(kind(add_revision(add_revision(plain_pdf(), {{9, "1"}}), {{9, "2"}}), {.revisions = 2}), ErrorKind::limit);
+  EXPECT_EQ(kind(plain_pdf(), {.objects = 3}), ErrorKind::malformed);
+  EXPECT_EQ(kind(plain_pdf(), {.entries = 3}), ErrorKind::limit);
+}
+
 TEST(Cost, AnAppendedFileIsWrittenFromItsOriginal) {
   const testing::TemporaryFolder folder;
   const std::string plain = plain_pdf();

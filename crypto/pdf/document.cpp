@@ -119,6 +119,7 @@ Status Document::read_table(Parser& parser, Section& section) const {
     if (first < 0 || count < 0 || static_cast<std::size_t>(first) + static_cast<std::size_t>(count) > limits_.objects) {
       return bad(parser.at(), "a cross-reference subsection beyond the limit");
     }
+    TRY(count_entries(static_cast<std::size_t>(count)));
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t where = TRY(parser.integer());
       const std::int64_t generation = TRY(parser.integer());
@@ -152,7 +153,6 @@ Status Document::read_xref_stream(Parser& parser, Section& section) const {
   section.stream = true;
   section.behind = end;
   const Bytes data = TRY(decode(section.trailer, 0));
-  cost_.decoded_octets += data.size();
   const Object* const widths = section.trailer.find("W");
   if (widths == nullptr || !widths->is(Object::Kind::array) || widths->items.size() != 3) {
     return bad(section.offset, "a cross-reference stream without widths");
@@ -187,6 +187,7 @@ Status Document::read_xref_stream(Parser& parser, Section& section) const {
     if (first > limits_.objects || count > limits_.objects || first + count > limits_.objects) {
       return bad(section.offset, "a cross-reference stream beyond the limit of objects");
     }
+    TRY(count_entries(count));
     for (std::size_t i = 0; i < count; ++i) {
       if (data.size() - at < row) return bad(section.offset, "a cross-reference stream that is too short");
       Entry entry;
@@ -399,6 +400,18 @@ const Document::Entry* Document::entry(std::uint32_t number, std::size_t revisio
   return &*std::prev(after);
 }
 
+Status Document::count_entries(std::size_t entries) const {
+  cost_.entries += entries;
+  if (cost_.entries <= limits_.entries) return {};
+  return fail(ErrorKind::limit, "cross-references of more than " + std::to_string(limits_.entries) + " entries");
+}
+
+Status Document::count_parts(std::size_t parts) const {
+  cost_.parts += parts;
+  if (cost_.parts <= limits_.parts) return {};
+  return fail(ErrorKind::limit, "a document of more than " + std::to_string(limits_.parts) + " values");
+}
+
 // §7.3.10: "12 0 obj", an object, perhaps a stream, "endobj".
 Result<Object> Document::read_indirect(std::size_t offset, std::optional<Ref> expected,
                                        std::optional<std::size_t> revision, Ref* found, std::size_t* end) const {
@@ -414,6 +427,7 @@ Result<Object> Document::read_indirect(std::size_t offset, std::optional<Ref> ex
   }
   if (found != nullptr) *found = ref;
   Object out = TRY(parser.object());
+  const std::size_t parts = parser.items();
   if (out.is(Object::Kind::dictionary) && parser.stream_follows()) {
     out.kind = Object::Kind::stream;
     const Object* length = out.find("Length");
@@ -433,6 +447,7 @@ Result<Object> Document::read_indirect(std::size_t offset, std::optional<Ref> ex
     parser = behind;
   }
   if (!parser.keyword("endobj")) return bad(parser.at(), "endobj is missing");
+  TRY(count_parts(parts));
   ++cost_.objects;
   cost_.octets += parser.at() - offset - out.raw.size();
   if (end != nullptr) *end = parser.at();
@@ -453,7 +468,6 @@ Result<const Document::ObjectStream*> Document::object_stream(std::uint32_t numb
     }
     auto out = std::make_shared<ObjectStream>();
     out->octets = TRY(decode(stream, revision, ref));
-    cost_.decoded_octets += out->octets.size();
     const std::size_t first = integer_or(stream.find("First"), out->octets.size() + 1);
     const std::size_t count = integer_or(stream.find("N"), limits_.objects + 1);
     if (first > out->octets.size() || count > limits_.objects) return bad(found->where, "an object stream is off");
@@ -500,6 +514,7 @@ Result<const Object*> Document::load(const Entry& entry) const {
   }
   Parser parser(stream->octets, stream->places[entry.index].second);
   Object object = TRY(parser.object());
+  TRY(count_parts(parser.items()));
   ++cost_.objects;
   object.offset = object.end = 0;
   auto& slot = loaded_[key];
@@ -552,7 +567,9 @@ Result<Bytes> Document::decode(const Object& stream, std::size_t revision, std::
   }
   if (filter->is(Object::Kind::null)) return octets;
   if (!filter->is_name("FlateDecode")) return fail(ErrorKind::unsupported, "a stream filter other than FlateDecode");
-  octets = TRY(inflate_all(octets, limits_.decoded_octets));
+  const std::size_t left = limits_.decoded_in_all - std::min(limits_.decoded_in_all, cost_.decoded_octets);
+  octets = TRY(inflate_all(octets, std::min(limits_.decoded_octets, left)));
+  cost_.decoded_octets += octets.size();
   if (parameters->is(Object::Kind::null)) return octets;
   const std::size_t predictor = integer_or(parameters->find("Predictor"), 1);
   if (predictor == 1) return octets;

@@ -18,7 +18,10 @@ namespace karta::crypto::pdf {
 struct DocumentLimits {
   std::size_t revisions = 10'000;           ///< each is a signature or a save; hundreds are seen
   std::size_t objects = 8'388'607;          ///< ISO 32000-1 annex C
-  std::size_t decoded_octets = 256u << 20;  ///< of one cross-reference or object stream: a bomb is cut off here
+  std::size_t entries = 16'000'000;         ///< of all cross-reference sections together
+  std::size_t decoded_octets = 256u << 20;  ///< of one stream: a bomb is cut off here
+  std::size_t decoded_in_all = 1u << 30;    ///< of all streams together: a thousand small bombs are one
+  std::size_t parts = 8'000'000;            ///< values in all objects read: each takes some 200 octets of memory
 };
 
 /// One save: the first is the document as it was made, each further one an incremental update (§7.5.6).
@@ -33,9 +36,11 @@ struct Revision {
 /// What reading a document has cost so far: each octet and each object should be met once.
 struct ReadingCost {
   std::size_t sections = 0;        ///< cross-reference sections
+  std::size_t entries = 0;         ///< in them
   std::size_t objects = 0;         ///< indirect objects parsed, those in object streams among them
+  std::size_t parts = 0;           ///< values in those objects
   std::size_t octets = 0;          ///< of the file, that parsers walked over: streams' own octets do not count
-  std::size_t decoded_octets = 0;  ///< that came out of object streams and cross-reference streams
+  std::size_t decoded_octets = 0;  ///< that came out of compressed streams
 };
 
 /// Decrypts the streams of one file; see encryption.h.
@@ -104,6 +109,8 @@ class Document {
   Status read_xref_stream(Parser& parser, Section& section) const;
   Result<Object> read_indirect(std::size_t offset, std::optional<Ref> expected, std::optional<std::size_t> revision,
                                Ref* found = nullptr, std::size_t* end = nullptr) const;
+  Status count_parts(std::size_t parts) const;
+  Status count_entries(std::size_t entries) const;
   Result<std::size_t> find_end(const Section& section) const;
   Result<std::vector<Section>> read_chain(std::size_t last, std::optional<std::size_t> known) const;
   Status add_revisions(std::vector<Section> sections);

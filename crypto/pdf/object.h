@@ -98,6 +98,8 @@ class Parser {
       : input_(input), at_(at), limits_(limits) {}
 
   std::size_t at() const { return at_; }
+  /// Objects parsed so far, those within others too.
+  std::size_t items() const { return items_; }
   /// Over blanks and comments.
   void skip_blanks();
   bool done() {
