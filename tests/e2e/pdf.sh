@@ -83,3 +83,26 @@ ends 0 karta verify stamped/note.txt.p7s --content note.txt --anchor "$KARTA_DIR
 says '"level": "CAdES-B-T"'
 run pdfsig -nocert stamped/contract-signed.pdf
 says "Signature is Valid"
+
+step "what is signed is raised, and renewed; what was there stays as it was"
+for ca in root issuing; do
+  run karta ca crl "centre:$ca" --out "$ca.crl" --passphrase-fd 3 3<<<"$passphrase"
+done
+raise() { # KIND LEVEL FILE FOLDER
+  mkdir "$4"
+  run karta-sign "$3" "--$1" ${2:+--level "$2"} --output-dir "$4" --revocation root.crl --revocation issuing.crl \
+    --issuer "$KARTA_DIR/ca/root.crt.pem" --issuer "$KARTA_DIR/ca/issuing.crt.pem" --issuer tsa.crt
+  raised=$(echo "$4"/*.pdf)
+  cmp -n "$(stat -c %s "$3")" "$3" "$raised" || no "the signed octets were changed"
+  run qpdf --check "$raised"
+  run pdfsig -nocert "$raised"
+  says "Signature is Valid"
+  ends 0 karta verify "$raised" --anchor "$KARTA_DIR/ca/root.crt.pem" --anchor tsa.crt \
+    --intermediate "$KARTA_DIR/ca/issuing.crt.pem" --json
+}
+raise raise B-LTA contract-signed.pdf raised
+says '"level": "PAdES-B-LTA"'
+raise renew '' "$raised" renewed
+says '"level": "PAdES-B-LTA"'
+raise raise B-LT stamped/contract-signed.pdf long
+says '"level": "PAdES-B-LT"'
