@@ -35,6 +35,8 @@ struct PrivateKey::Data {
   PkeyPtr pkey;             // null: GOST
   SecretBytes gost_scalar;  // big-endian
   std::optional<PublicKey> public_key;
+  PkeyCtxPtr signing;  // of the last algorithm signed with
+  std::optional<AlgorithmId> signing_with;
 };
 
 namespace {
@@ -415,13 +417,19 @@ Result<Bytes> PrivateKey::sign_digest(AlgorithmId algorithm, ByteView digest) co
     SystemRandom random;
     return gost_sign(gost_group(*public_key().type()), data_->gost_scalar, digest, random.bytes(32));
   }
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, data_->pkey.get(), nullptr));
-  if (context == nullptr || EVP_PKEY_sign_init(context.get()) != 1) return openssl_failed("sign");
-  TRY(set_up(context.get(), row, std::nullopt));
+  // Made once: OpenSSL looks its algorithms up by name for each new context.
+  if (data_->signing_with != algorithm) {
+    PkeyCtxPtr fresh(EVP_PKEY_CTX_new_from_pkey(nullptr, data_->pkey.get(), nullptr));
+    if (fresh == nullptr || EVP_PKEY_sign_init(fresh.get()) != 1) return openssl_failed("sign");
+    TRY(set_up(fresh.get(), row, std::nullopt));
+    data_->signing = std::move(fresh);
+    data_->signing_with = algorithm;
+  }
+  EVP_PKEY_CTX* const context = data_->signing.get();
   std::size_t octets = 0;
-  if (EVP_PKEY_sign(context.get(), nullptr, &octets, digest.data(), digest.size()) != 1) return openssl_failed("sign");
+  if (EVP_PKEY_sign(context, nullptr, &octets, digest.data(), digest.size()) != 1) return openssl_failed("sign");
   Bytes signature(octets);
-  if (EVP_PKEY_sign(context.get(), signature.data(), &octets, digest.data(), digest.size()) != 1) {
+  if (EVP_PKEY_sign(context, signature.data(), &octets, digest.data(), digest.size()) != 1) {
     return openssl_failed("sign");
   }
   signature.resize(octets);

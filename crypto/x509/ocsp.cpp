@@ -69,9 +69,16 @@ Result<CertId> read_cert_id(der::Reader& parent) {
 
 Bytes encode(const CertId& id) {
   // NULL parameters: what every client in the field writes, and some compare octets.
-  const Bytes algorithm = der::sequence({der::oid(row_of(id.hash).oid), der::null()});
-  return der::sequence({algorithm, der::octet_string(id.issuer_name_hash), der::octet_string(id.issuer_key_hash),
-                        make_tlv(der::kInteger, id.serial)});
+  // Made once: an answer is mostly what every answer has.
+  static const auto algorithms = [] {
+    std::array<Bytes, kHashes.size()> out;
+    for (const HashRow& row : kHashes) {
+      out[static_cast<std::size_t>(row.id)] = der::sequence({der::oid(row.oid), der::null()});
+    }
+    return out;
+  }();
+  return der::sequence({algorithms[static_cast<std::size_t>(id.hash)], der::octet_string(id.issuer_name_hash),
+                        der::octet_string(id.issuer_key_hash), make_tlv(der::kInteger, id.serial)});
 }
 
 /// Extensions of a request, an answer or a part of one: the nonce is taken, critical strangers are listed.
@@ -105,7 +112,8 @@ Status read_extensions(ByteView content, Bytes* nonce, std::vector<std::string>&
 }
 
 Bytes nonce_extensions(ByteView nonce) {
-  const Bytes one = der::sequence({der::oid(kNonceOid), der::octet_string(der::octet_string(nonce))});
+  static const Bytes oid = der::oid(kNonceOid);
+  const Bytes one = der::sequence({oid, der::octet_string(der::octet_string(nonce))});
   return der::sequence(one);
 }
 
@@ -425,9 +433,10 @@ Result<Bytes> sign_ocsp(const OcspAnswer& answer, Signer& signer, std::optional<
   const Bytes certificates = make_tlv(der::context(0), der::sequence(signer.certificate_chain().front()));
   const Bytes basic =
       der::sequence({tbs, encode_signature_algorithm(chosen), der::bit_string(signature), certificates});
+  static const Bytes type = der::oid(kBasicOid);
   const std::uint8_t successful = 0;
   return der::sequence({make_tlv(der::kEnumerated, ByteView(&successful, 1)),
-                        make_tlv(der::context(0), der::sequence({der::oid(kBasicOid), der::octet_string(basic)}))});
+                        make_tlv(der::context(0), der::sequence({type, der::octet_string(basic)}))});
 }
 
 OcspResponder::OcspResponder(Certificate issuer, Signer& signer, Lookup lookup, const Clock& clock, Options options)

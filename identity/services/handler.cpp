@@ -19,6 +19,8 @@ class ServiceKeys {
   std::vector<std::optional<ServiceKey>> ocsp;  // one an authority of the configuration
   std::optional<ServiceKey> time_stamp;
   std::shared_ptr<const service::HttpTls> tls;
+  /// Answers are of these keys: they go with them.
+  std::shared_ptr<PreparedAnswers> prepared = std::make_shared<PreparedAnswers>();
 };
 
 Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig& config) {
@@ -154,12 +156,13 @@ struct ListShelf {
 
 class ServiceHandler final : public service::HttpHandler {
  public:
-  ServiceHandler(const ServerConfig& config, const HandlerSurroundings& around)
+  ServiceHandler(const ServerConfig& config, const ServiceKeys& keys, const HandlerSurroundings& around)
       : metrics_allow_(config.metrics_allow),
         has_trust_list_(config.trust_list.has_value()),
         around_(around),
         clock_(around.clock),
-        ocsp_(around.clock),
+        prepared_(keys.prepared),
+        ocsp_(around.clock, *prepared_),
         ocsp_signed_(around.metrics.counter("karta_ocsp_answers_total", "OCSP answers", {{"source", "signed"}})),
         ocsp_prepared_(around.metrics.counter("karta_ocsp_answers_total", "OCSP answers", {{"source", "prepared"}})),
         ocsp_failed_(around.metrics.counter("karta_ocsp_answers_total", "OCSP answers", {{"source", "error"}})),
@@ -362,6 +365,7 @@ class ServiceHandler final : public service::HttpHandler {
   HandlerSurroundings around_;
   const Clock& clock_;
   SystemRandom random_;
+  std::shared_ptr<PreparedAnswers> prepared_;
   OcspService ocsp_;
   std::vector<ListShelf> lists_;
   std::vector<Document> certificates_;  // of the same authorities
@@ -385,7 +389,7 @@ const std::array<ServiceHandler::Route, 7> ServiceHandler::kRoutes = {{
 
 Result<std::unique_ptr<service::HttpHandler>> make_service_handler(const ServerConfig& config, const ServiceKeys& keys,
                                                                    const HandlerSurroundings& around) {
-  auto out = std::make_unique<ServiceHandler>(config, around);
+  auto out = std::make_unique<ServiceHandler>(config, keys, around);
   TRY(out->open(config, keys));
   return std::unique_ptr<service::HttpHandler>(std::move(out));
 }

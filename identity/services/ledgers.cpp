@@ -62,7 +62,8 @@ class FolderLedger final : public crypto::AuthorityLedger {
     if (seen == seen_) return {};
     authority_ = TRY(crypto::Authority::open(folder_));
     seen_ = seen;
-    ++revision_;
+    // The same for every ledger on this journal.
+    revision_ = static_cast<std::uint64_t>(seen.first) * 0x9E3779B97F4A7C15u ^ static_cast<std::uint64_t>(seen.second);
     return {};
   }
 

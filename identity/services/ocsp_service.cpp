@@ -14,8 +14,6 @@ struct OcspService::Authority {
   std::vector<crypto::CertId> ids;  // under every hash, with an empty serial number
   std::optional<crypto::OcspResponder> responder;
   bool told_unknown = false;  // by the lookup of the request in hand
-  std::uint64_t revision = 0;
-  std::size_t prepared = 0;  // entries of prepared_
 
   bool is_of(const crypto::CertId& id) const {
     for (const crypto::CertId& own : ids) {
@@ -27,10 +25,23 @@ struct OcspService::Authority {
   }
 };
 
+std::optional<PreparedAnswers::Answer> PreparedAnswers::find(const std::string& request) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = answers_.find(request);
+  if (found == answers_.end()) return std::nullopt;
+  return found->second;
+}
+
+void PreparedAnswers::put(std::string request, Answer answer) {
+  const std::lock_guard lock(mutex_);
+  if (answers_.size() >= kMost) answers_.clear();
+  answers_.insert_or_assign(std::move(request), std::move(answer));
+}
+
 Status OcspService::add(const crypto::Certificate& certificate, std::unique_ptr<crypto::Signer> signer,
                         std::shared_ptr<crypto::AuthorityLedger> ledger, const OcspConfig& config) {
-  auto one = std::make_shared<Authority>(
-      Authority{certificate, std::move(signer), std::move(ledger), config, {}, {}, false, 0, 0});
+  auto one =
+      std::make_shared<Authority>(Authority{certificate, std::move(signer), std::move(ledger), config, {}, {}, false});
   for (const crypto::HashRow& row : crypto::kHashes) {
     one->ids.push_back(crypto::cert_id_of(ByteView{}, certificate, row.id));
   }
@@ -43,7 +54,7 @@ Status OcspService::add(const crypto::Certificate& certificate, std::unique_ptr<
   crypto::OcspResponder::Options options;
   options.validity = config.validity;
   one->responder.emplace(TRY(crypto::OcspResponder::create(certificate, *one->signer, lookup, *clock_, options)));
-  one->revision = TRY(one->ledger->revision());
+  TRY(one->ledger->revision());  // a ledger that cannot be read is found at the start
   authorities_.push_back(std::move(one));
   return {};
 }
@@ -54,13 +65,11 @@ OcspService::Answer OcspService::answer(ByteView octets) {
   };
   const Time now = clock_->now();
   std::string key(as_text(octets));
-  if (const auto found = prepared_.find(key); found != prepared_.end()) {
-    Authority& authority = *authorities_[found->second.first];
-    const auto revision = authority.ledger->revision();
+  if (auto kept = prepared_->find(key)) {
+    const auto revision = authorities_[kept->authority]->ledger->revision();
     if (!revision) return error(crypto::OcspResponseStatus::try_later);
-    const Prepared& prepared = found->second.second;
-    if (*revision == authority.revision && now < prepared.renew_at) {
-      return {prepared.der, prepared.fields, prepared.etag, true};
+    if (*revision == kept->revision && now < kept->renew_at) {
+      return {std::move(kept->der), std::move(kept->fields), kept->etag, true};
     }
   }
   const auto request = OcspRequest::from_der(octets);
@@ -70,17 +79,10 @@ OcspService::Answer OcspService::answer(ByteView octets) {
     if (!authority.is_of(request->certificates.front())) continue;
     const auto revision = authority.ledger->revision();
     if (!revision) return error(crypto::OcspResponseStatus::try_later);
-    if (*revision != authority.revision || authority.prepared >= kMostPrepared) {
-      std::erase_if(prepared_, [&](const auto& item) { return item.second.first == i; });
-      authority.prepared = 0;
-      authority.revision = *revision;
-    }
     Answer out = sign(authority, *request, octets, now);
     if (out.fields) {
       const Time renew_at = now + std::chrono::duration_cast<std::chrono::seconds>(authority.config.validity) / 2;
-      const auto [place, fresh] =
-          prepared_.insert_or_assign(std::move(key), std::pair(i, Prepared{out.der, out.fields, out.etag, renew_at}));
-      if (fresh) ++authority.prepared;
+      prepared_->put(std::move(key), {out.der, out.fields, out.etag, i, *revision, renew_at});
     }
     return out;
   }

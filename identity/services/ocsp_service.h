@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <unordered_map>
 #include <vector>
 
@@ -15,42 +16,56 @@
 
 namespace karta::identity {
 
+/// The answers made before, shared by all workers: one client meets several of them.
+class PreparedAnswers {
+ public:
+  /// Some kilobyte each.
+  static constexpr std::size_t kMost = 32 * 1024;
+
+  struct Answer {
+    std::shared_ptr<const Bytes> der;
+    /// Cache-Control, ETag, Expires, Last-Modified (RFC 5019 §6.2).
+    std::shared_ptr<const std::string> fields;
+    std::string_view etag;  ///< into fields
+    std::size_t authority = 0;
+    std::uint64_t revision = 0;  ///< of the authority's ledger, asked for before the state was
+    Time renew_at{};
+  };
+  std::optional<Answer> find(const std::string& request) const;
+  /// When there are too many, all go: what is asked for comes back by itself.
+  void put(std::string request, Answer answer);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Answer> answers_;
+};
+
 /// Belongs to one thread.
 class OcspService {
  public:
-  /// Answers kept for one authority; some kilobyte each.
-  static constexpr std::size_t kMostPrepared = 16 * 1024;
+  /// Both must outlive it.
+  OcspService(const Clock& clock, PreparedAnswers& prepared) : clock_(&clock), prepared_(&prepared) {}
 
-  explicit OcspService(const Clock& clock) : clock_(&clock) {}
-
-  /// `signer` is the responder's.
+  /// `signer` is the responder's. Every worker adds the same authorities in the same order.
   Status add(const crypto::Certificate& authority, std::unique_ptr<crypto::Signer> signer,
              std::shared_ptr<crypto::AuthorityLedger> ledger, const OcspConfig& config);
 
   struct Answer {
     std::shared_ptr<const Bytes> der;
-    /// Cache-Control, ETag, Expires, Last-Modified (RFC 5019 §6.2), or none for an answer to one request alone.
-    std::shared_ptr<const std::string> fields;
-    std::string_view etag;  ///< into fields; empty: none
-    bool prepared = false;  ///< was there before
+    std::shared_ptr<const std::string> fields;  ///< null for an answer to one request alone
+    std::string_view etag;                      ///< into fields; empty: none
+    bool prepared = false;                      ///< was there before
   };
   /// Never fails: what cannot be answered is answered with its error status.
   Answer answer(ByteView request);
 
  private:
-  struct Prepared {
-    std::shared_ptr<const Bytes> der;
-    std::shared_ptr<const std::string> fields;
-    std::string_view etag;
-    Time renew_at;
-  };
   struct Authority;
   Answer sign(Authority& authority, const crypto::OcspRequest& request, ByteView octets, Time now);
 
   const Clock* clock_;
+  PreparedAnswers* prepared_;
   std::vector<std::shared_ptr<Authority>> authorities_;
-  /// Which authority's answer stands under a request.
-  std::unordered_map<std::string, std::pair<std::size_t, Prepared>> prepared_;
 };
 
 }  // namespace karta::identity

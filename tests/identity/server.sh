@@ -141,7 +141,7 @@ ends 0 karta verify signed/document.txt.p7s --content document.txt --anchor "$ro
 says '"level": "CAdES-B-LT"'
 sed -i 's/url = .*/ulr = "x"/' config/karta/services.toml
 ends 78 env XDG_CONFIG_HOME="$work/config" karta-sign other.txt --reader "Reader 1" --pin-fd 3 3<<<"$holder_pin1"
-says 'services.toml:3: "time_stamp.url" is missing'
+says 'services.toml:2: "time_stamp.url" is missing'
 
 step "health and metrics"
 run curl -sf "$url/healthz"
