@@ -46,6 +46,7 @@ enum class ChannelCondition : u8 {
 };
 constexpr u8 kOrIssuer = 0x80;  // added to a condition: or the channel of who administers the file
 constexpr u8 kAnyRight = 0xFF;
+constexpr u8 kSectorRights = 16;  // bits there are; no rule asks for "any" of them
 
 struct ChannelRule {
   u8 octet = 0x00;       // condition, perhaps with kOrIssuer
@@ -124,7 +125,7 @@ class SecurityState {
   }
   // An effective right of its sector (health, transit, departments).
   bool has_sector_right(u8 bit) const {
-    return chip_authenticated_ && terminal_ == TerminalType::authentication && bit < 16 &&
+    return chip_authenticated_ && terminal_ == TerminalType::authentication && bit < kSectorRights &&
            (sector_rights_ >> bit & 1U) != 0;
   }
 

@@ -158,6 +158,7 @@ Sw parse_channel_rules(ByteView data, ChannelRules& out) {
     if (object.tag < 0x81 || object.tag > 0x83 || object.value.size() != 2) return Sw::incorrect_data;
     const ChannelRule rule = {.octet = object.value[0], .right = object.value[1]};
     if ((rule.octet & 0x70) != 0) return Sw::incorrect_data;
+    if (rule.condition() == ChannelCondition::sector && rule.right >= kSectorRights) return Sw::incorrect_data;
     switch (rule.condition()) {
       case ChannelCondition::usual:
       case ChannelCondition::free:

@@ -90,6 +90,20 @@ TEST_F(SectorTest, Behaviour25_SectorRightsAreTheAndOfAll) {
   EXPECT_EQ(opened(none, kEveryBit), "");
 }
 
+TEST_F(SectorTest, RulesAskForABitThereIs) {
+  const auto created = [&](const std::string& rule) {
+    Chip chip(96);
+    Card card(chip, kDefaultConfig);
+    EXPECT_TRUE(card.format(EacCard::kSerial) && card.boot(Interface::contact));
+    return send(card, LedgerSample::create("80020004 820101 83020105 8603000000 A1048102" + rule)).sw;
+  };
+  EXPECT_EQ(created("050F"), 0x9000);
+  EXPECT_EQ(created("8500"), 0x9000);
+  EXPECT_EQ(created("0510"), 0x6A80);
+  EXPECT_EQ(created("05FF"), 0x6A80);
+  EXPECT_EQ(created("0600"), 0x6A80);
+}
+
 TEST_F(SectorTest, WithoutAnAnnouncementThereAreNoSectorRights) {
   EacCard card = make(make_chain(kEveryBit, kEveryBit, kEveryBit));
   ASSERT_EQ(card.open_eac(), 0x9000);
