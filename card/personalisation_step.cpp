@@ -8,6 +8,8 @@
 namespace karta::card {
 namespace {
 
+constexpr std::uint8_t kDataCoding = 0x41;
+
 Bytes number16(std::size_t value) {
   Bytes octets;
   append_be16(octets, static_cast<std::uint16_t>(value));
@@ -65,8 +67,13 @@ Bytes access_nibbles(std::uint8_t read_or_use, std::uint8_t update, std::uint8_t
 // identifier, A1 channel rules }.
 CommandApdu create(const FileToCreate& file) {
   Bytes content;
-  if (file.name.empty()) append_tlv(content, 0x80, number16(file.size));
-  append_tlv(content, 0x82, Bytes{file.descriptor});
+  if (file.name.empty() && !file.records) append_tlv(content, 0x80, number16(file.size));
+  if (file.records) {
+    append_tlv(content, 0x82,
+               Bytes{file.descriptor, kDataCoding, 0x00, file.records->octets, 0x00, file.records->count});
+  } else {
+    append_tlv(content, 0x82, Bytes{file.descriptor});
+  }
   append_tlv(content, 0x83, number16(file.id));
   if (!file.name.empty()) append_tlv(content, 0x84, file.name);
   append_tlv(content, 0x85, file.properties);

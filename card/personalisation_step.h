@@ -65,7 +65,13 @@ struct ChannelRules {
   ChannelRule read = {}, update = {};
 };
 
-/// CREATE FILE: `size` in octets, for key files in bits.
+/// A record file's shape (ISO 7816-4 §7.4.5, data object 82 with data coding byte and record size).
+struct RecordsToCreate {
+  std::uint8_t octets = 0;  ///< of a record; of the longest where they differ
+  std::uint8_t count = 0;
+};
+
+/// CREATE FILE: `size` in octets, for key files in bits; of no meaning for record files.
 struct FileToCreate {
   std::uint16_t id = 0;
   std::size_t size = 0;
@@ -75,6 +81,7 @@ struct FileToCreate {
   std::optional<ChannelRules> channel = {};
   std::optional<std::uint8_t> short_id = {};
   Bytes name = {};  ///< DFs
+  std::optional<RecordsToCreate> records = {};
 };
 CommandApdu create(const FileToCreate& file);
 

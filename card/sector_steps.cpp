@@ -125,9 +125,9 @@ CommandApdu create_ledger(const LedgerFile& ledger) {
   append_tlv(content, 0x83, file_reference(ledger.id));
   append_tlv(content, 0x86, access_nibbles(nibble::free, nibble::free, nibble::never, nibble::never));
   append_tlv(content, 0x88, Bytes{static_cast<std::uint8_t>(ledger.short_id << 3)});
-  append(content, make_tlv(0xA1, {make_tlv(0x81, pair_of(channel_rule_of(ledger.read, false))),
-                                  make_tlv(0x82, pair_of(channel_rule_of(ledger.sell, true))),
-                                  make_tlv(0x83, pair_of(channel_rule_of(ledger.debit, false)))}));
+  append(content,
+         make_tlv(0xA1, {make_tlv(0x81, pair_of(ledger.channel.read)), make_tlv(0x82, pair_of(ledger.channel.sell)),
+                         make_tlv(0x83, pair_of(ledger.channel.debit))}));
   Bytes shape = make_tlv(0x80, Bytes{static_cast<std::uint8_t>(ledger.counters)});
   append_tlv(shape, 0x81, Bytes{static_cast<std::uint8_t>(ledger.entry_octets)});
   append_tlv(shape, 0x82, Bytes{static_cast<std::uint8_t>(ledger.entries)});
@@ -209,9 +209,8 @@ std::vector<PersonalisationStep> sector_complete_steps(const CardProfile& profil
     file.id = kEfLedger;
     file.short_id = kLedgerShortId;
     file.entry_octets = HealthEntry::kOctets;
-    file.read = rules.read_entitlements;
-    file.sell = rules.grant;
-    file.debit = rules.redeem;
+    file.channel = {channel_rule_of(rules.read_entitlements, false), channel_rule_of(rules.grant, true),
+                    channel_rule_of(rules.redeem, false)};
     steps.push_back(ledger_step("entitlements", file, health.ledger, data.health.ledger,
                                 Entitlements::octets(health.ledger.counters), data.health.entitlements,
                                 StepPlace::health));
@@ -223,9 +222,8 @@ std::vector<PersonalisationStep> sector_complete_steps(const CardProfile& profil
     file.id = kTransitLedger;
     file.short_id = kTransitLedgerShortId;
     file.entry_octets = TransitEntry::kOctets;
-    file.read = transit.rules.read;
-    file.sell = transit.rules.sell;
-    file.debit = transit.rules.travel;
+    file.channel = {channel_rule_of(transit.rules.read, false), channel_rule_of(transit.rules.sell, true),
+                    channel_rule_of(transit.rules.travel, false)};
     if (transit.card_signed) file.signing_key = kTransitSigningKey;
     steps.push_back(ledger_step("transit", file, transit.ledger, data.transit.ledger,
                                 TransitPass::octets(transit.ledger.counters), data.transit.product,

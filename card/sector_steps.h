@@ -13,6 +13,11 @@ inline constexpr std::uint16_t kDebitKeyFile = 0x00E1, kCreditKeyFile = 0x00E2, 
 /// A rule as CREATE takes it. `writing`: the issuer's session may too.
 ChannelRule channel_rule_of(const AccessRule& rule, bool writing);
 
+/// Who reads a ledger, who writes its product and opens it with the credit key, who opens it with the debit key.
+struct LedgerRules {
+  ChannelRule read = {}, sell = {}, debit = {};
+};
+
 /// A ledger as CREATE takes it.
 struct LedgerFile {
   std::uint16_t id = 0;
@@ -21,7 +26,7 @@ struct LedgerFile {
   Bytes serial;
   std::uint16_t debit_key = kDebitKeyFile, credit_key = kCreditKeyFile;
   std::optional<std::uint16_t> settlement_key, signing_key;
-  AccessRule read, sell, debit;  ///< sell: writes the product and opens with the credit key
+  LedgerRules channel;
 };
 CommandApdu create_ledger(const LedgerFile& ledger);
 /// CREATE of an AES key file and the import of `version || key`; an empty key stands for one of `key_octets` in plans.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "card/domain_keys.h"
 #include "card/identity_application.h"
 #include "card/iso7816.h"
 #include "card/issuer_channel.h"
@@ -153,6 +154,7 @@ class IdentityCard {
   card::CardProfile profile;
   card::CardData data;
   Bytes card_security;
+  Bytes agreement_point;  ///< of the key departments agree on theirs with
 
  private:
   void make(const IdentityCardOptions& options) {
@@ -205,6 +207,7 @@ class IdentityCard {
     ASSERT_TRUE(session) << session.error().message;
     const auto keys = work->prepare(**session);
     ASSERT_TRUE(keys) << keys.error().message;
+    agreement_point = work->journal().points.at(card::kAgreementKeyFile);
     auto infos = work->card_security();
     ASSERT_TRUE(infos) << infos.error().message;
     if (options.infos) options.infos(*infos);

@@ -144,8 +144,7 @@ TEST_F(HostileGate, OldCountersAndGiftsAreRefused) {
   // Nor can it be opened for credit: in plain over the air that ledger does not exist.
   field(card);
   const LedgerInfo info = select();
-  EXPECT_EQ(wire->channel.transmit({0x80, 0x32, 0x02, 0x00, Bytes(16, 1), kShortResponse}).value().status,
-            kSwNotFound);
+  EXPECT_EQ(wire->channel.transmit({0x80, 0x32, 0x02, 0x00, Bytes(16, 1), kShortResponse}).value().status, kSwNotFound);
   // And the terminal's own side does not ask for it.
   auto ledger = LedgerSession::open(wire->channel, keys, info, LedgerKey::debit);
   ASSERT_TRUE(ledger) << ledger.error().message;
