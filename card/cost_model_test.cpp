@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
+
+#include "base/file.h"
 
 namespace karta::card {
 namespace {
@@ -116,6 +119,36 @@ TEST(CostModel, PrintsWhatItUsedWithMarkAndSource) {
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_EQ(lines[0], "dispatch: 2 ms a command [assumed]: the operating system's own work");
   EXPECT_EQ(lines[1], "aes_keys: 9 ms a key [assumed]: JCAlgTest, AES setKey; the others assumed");
+}
+
+std::string number(double value) {
+  std::string text = std::to_string(value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+// The document's tables are the program's.
+TEST(CostModel, IsWhatTheDocumentSays) {
+  std::string table;
+  for (const CostRow& row : cost_rows()) {
+    table += "| " + std::string(row.what) + (row.bits == 0 ? "" : " " + std::to_string(row.bits)) + " | " +
+             std::string(row.unit) + " |";
+    for (const Cost& cost : row.cost) {
+      table += " " + number(cost.milliseconds) + " " + std::string(name_of(cost.mark)).substr(0, 1) + " |";
+    }
+    table += " " + std::string(row.source) + " |\n";
+  }
+  std::string rates;
+  for (const ChannelRow& row : channels()) {
+    rates += "| `" + std::string(row.name) + "` | " + std::string(row.words) + " | " + number(row.octet_us) + " | " +
+             std::to_string(row.block_octets) + ", " + std::to_string(row.overhead_octets) + " | " +
+             number(row.turn_us) + " | " + number(row.activation_ms) + " |\n";
+  }
+  const auto document = read_file(std::filesystem::path(KARTA_SOURCE_DIR) / "docs/cost-model.md", 1 << 20);
+  ASSERT_TRUE(document);
+  EXPECT_NE(as_text(*document).find(table), std::string_view::npos) << table;
+  EXPECT_NE(as_text(*document).find(rates), std::string_view::npos) << rates;
 }
 
 TEST(CostModel, RefusesWhatItDoesNotKnow) {

@@ -101,7 +101,7 @@ Result<TraceEvent> event_in(const Json& object) {
   return out;
 }
 
-Status add_line(std::string_view line, Trace& trace) {
+Status add_line(std::string_view line, SessionTrace& trace) {
   const Json object = Json::parse(line, nullptr, false);
   if (!object.is_object()) return bad("no JSON object");
   if (object.contains("trace")) {  // each run of the simulator begins with one
@@ -124,9 +124,9 @@ Status add_line(std::string_view line, Trace& trace) {
 
 }  // namespace
 
-Result<Trace> Trace::parse(std::string_view text) {
+Result<SessionTrace> SessionTrace::parse(std::string_view text) {
   if (text.size() > kMaxTraceOctets) return fail(ErrorKind::limit, "the trace is too long");
-  Trace trace;
+  SessionTrace trace;
   bool began = false;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');

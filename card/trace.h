@@ -1,4 +1,4 @@
-// Trace: a recorded session with one or more cards, as karta-sim writes it (docs/karta-sim.md, "The record").
+// SessionTrace: a recorded session with one or more cards, as karta-sim writes it (docs/karta-sim.md, "The record").
 //
 // One JSON object a line: exchanges, with what they cost the card where it was recorded, and events between them. The
 // reader knows its limits and takes lines of later versions only where they mean the same.
@@ -49,14 +49,14 @@ struct TraceEvent {
   Bytes atr;         ///< empty where none was recorded
 };
 
-struct Trace {
+struct SessionTrace {
   using Entry = std::variant<TraceExchange, TraceEvent>;
   bool secrets = false;  ///< recorded with its secrets
   std::vector<Entry> entries;
 
   /// Fails with `malformed`, naming the line, on anything that is not as docs/karta-sim.md says, and with `limit`. An
   /// unfinished last line, as a killed simulator leaves it, is left out.
-  static Result<Trace> parse(std::string_view text);
+  static Result<SessionTrace> parse(std::string_view text);
 };
 
 /// The chip, the channel, and where the time of a recorded command goes. Fails as CostModel::command does.

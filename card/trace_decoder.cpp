@@ -143,14 +143,6 @@ bool TraceDecoder::checks(std::size_t key, const crypto::AesBlock& counter, cons
   return equal(ByteView(made).first(kChecksum), checksum);
 }
 
-std::vector<std::size_t> TraceDecoder::ciphers_like(std::size_t mac_key) const {
-  std::vector<std::size_t> out;
-  for (std::size_t i = 0; i < keys_.size(); ++i) {
-    if (keys_[i].size() == keys_[mac_key].size()) out.push_back(i);
-  }
-  return out;
-}
-
 std::optional<Bytes> TraceDecoder::decipher(std::size_t key, const Cryptogram& cryptogram) const {
   if (cryptogram.blocks.empty() || cryptogram.blocks.size() % crypto::kAesBlock != 0) return std::nullopt;
   const crypto::AesBlock iv = crypto::aes_encrypt_block(keys_[key], cryptogram.counter);
@@ -163,6 +155,9 @@ std::optional<Bytes> TraceDecoder::decipher(std::size_t key, const Cryptogram& c
 
 // A wrong key leaves a good padding once in some two hundred times; over a session the right one alone remains.
 void TraceDecoder::narrow(Session& session, std::span<const Cryptogram> cryptograms) const {
+  for (; session.keys_seen < keys_.size(); ++session.keys_seen) {
+    if (keys_[session.keys_seen].size() == keys_[session.mac_key].size()) session.ciphers.push_back(session.keys_seen);
+  }
   std::vector<std::size_t> good;
   for (const std::size_t key : session.ciphers) {
     const auto opens = [&](const Cryptogram& cryptogram) { return decipher(key, cryptogram).has_value(); };
@@ -191,7 +186,6 @@ std::optional<PlainExchange> TraceDecoder::open_secure_messaging(Session& sessio
     session = Session();
     session.kind = Session::Kind::secure_messaging;
     session.mac_key = key;
-    session.ciphers = ciphers_like(key);
   }
   session.counter = counter;
   count(session.counter);  // the answer's
@@ -228,7 +222,6 @@ bool TraceDecoder::begin_scp03(Session& session, const Message& message) const {
     session = Session();
     session.kind = Session::Kind::scp03;
     session.mac_key = key;
-    session.ciphers = ciphers_like(key);
     session.chaining = mac;
     session.mac_octets = octets;
     session.level = message.p1;

@@ -55,6 +55,7 @@ class TraceDecoder {
     enum class Kind : std::uint8_t { none, secure_messaging, scp03 } kind = Kind::none;
     std::size_t mac_key = 0;
     std::vector<std::size_t> ciphers;  // keys that open all there was so far
+    std::size_t keys_seen = 0;         // those that came later are candidates, too
     crypto::AesBlock counter{};        // of secure messaging; of SCP03's encryption
     crypto::AesBlock chaining{};       // SCP03: the last C-MAC
     std::size_t mac_octets = 8;
@@ -77,7 +78,6 @@ class TraceDecoder {
   bool begin_scp03(Session& session, const Message& message) const;
   bool checks(std::size_t key, const crypto::AesBlock& counter, const Message& message, ByteView objects,
               ByteView checksum) const;
-  std::vector<std::size_t> ciphers_like(std::size_t mac_key) const;
   std::optional<Bytes> decipher(std::size_t key, const Cryptogram& cryptogram) const;
   void narrow(Session& session, std::span<const Cryptogram> cryptograms) const;
 

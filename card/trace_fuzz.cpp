@@ -7,13 +7,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace karta::card;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)parse_trace_keys(text);
-  const auto trace = Trace::parse(text);
+  const auto trace = SessionTrace::parse(text);
   if (!trace) return 0;
   CostModel model(chips()[0], channels()[2]);
   TraceDecoder decoder;
   Timeline timeline;
   timeline.budget_ms = 70;
-  for (const Trace::Entry& entry : trace->entries) {
+  for (const SessionTrace::Entry& entry : trace->entries) {
     if (const auto* const event = std::get_if<TraceEvent>(&entry)) {
       decoder.end_session(event->card);
       continue;

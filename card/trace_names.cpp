@@ -19,9 +19,9 @@ struct NameRow {
 constexpr auto kNames = std::to_array<NameRow>({
     {Family::interindustry, 0x04, "DEACTIVATE FILE"},
     {Family::interindustry, 0x20, "VERIFY"},
-    {Family::interindustry, 0x22, "MANAGE SECURITY ENVIRONMENT"},
+    {Family::interindustry, 0x22, "MSE"},
     {Family::interindustry, 0x24, "CHANGE REFERENCE DATA"},
-    {Family::interindustry, 0x2A, "PERFORM SECURITY OPERATION"},
+    {Family::interindustry, 0x2A, "PSO"},
     {Family::interindustry, 0x2C, "RESET RETRY COUNTER"},
     {Family::interindustry, 0x2E, "LOG OUT"},
     {Family::interindustry, 0x44, "ACTIVATE FILE"},

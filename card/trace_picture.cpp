@@ -8,9 +8,9 @@
 namespace karta::card {
 namespace {
 
-constexpr double kWidth = 1200, kMargin = 40, kNames = 330, kSums = 110, kRow = 26, kBar = 16;
+constexpr double kWidth = 1200, kMargin = 40, kNames = 365, kSums = 110, kRow = 26, kBar = 16;
 constexpr double kPlotLeft = kMargin + kNames, kPlotRight = kWidth - kMargin - kSums, kPlot = kPlotRight - kPlotLeft;
-constexpr std::size_t kNoteColumns = 175;  // characters of a footnote's line
+constexpr std::size_t kNoteColumns = 190;  // characters of a footnote's line
 
 struct Share {
   std::string_view name;
@@ -212,7 +212,7 @@ std::string to_svg(const Timeline& timeline) {
       drawing.rectangle(x_of(at), y, std::max(x_of(at + length) - x_of(at), 0.4), kBar, share.colour);
       at += length;
     }
-    drawing.text(kMargin, y + 12.5, shortened(step.name, step.note.empty() ? 50 : 34),
+    drawing.text(kMargin, y + 12.5, shortened(step.name, step.note.empty() ? 50 : 39),
                  step.failed ? kFailedName : kName);
     if (!step.note.empty()) drawing.text(kPlotLeft - 12, y + 12.5, step.note, kNote);
     drawing.text(kWidth - kMargin, y + 12.5, milliseconds(at - begin), kSum);

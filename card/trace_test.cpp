@@ -16,7 +16,7 @@ constexpr std::string_view kBegin = "{\"trace\":\"karta-apdu\",\"version\":1,\"s
 std::string with(std::string_view lines) { return std::string(kBegin) + std::string(lines); }
 
 TEST(TraceParse, ReadsExchangesEventsAndCounts) {
-  const auto trace = Trace::parse(
+  const auto trace = SessionTrace::parse(
       with(R"({"at_us":5,"card":2,"event":"power-on","atr":"3B00"})"
            "\n"
            R"({"at_us":81233,"card":2,"command":"0020000108","hidden_at":5,"hidden_bytes":8,"response":"","sw":"63C2",)"
@@ -45,7 +45,7 @@ TEST(TraceParse, ReadsExchangesEventsAndCounts) {
 
 TEST(TraceParse, LeavesAnUnfinishedLastLineOut) {
   const std::string line = R"({"at_us":1,"card":1,"command":"00B0000000","response":"","sw":"9000"})";
-  const auto trace = Trace::parse(with(line + "\n" + line.substr(0, 30)));
+  const auto trace = SessionTrace::parse(with(line + "\n" + line.substr(0, 30)));
   ASSERT_TRUE(trace);
   EXPECT_EQ(trace->entries.size(), 1u);
 }
@@ -69,18 +69,18 @@ TEST(TraceParse, RefusesWhatIsNoTrace) {
       "{",
   };
   for (const std::string_view line : kBad) {
-    const auto trace = Trace::parse(with(std::string(line) + "\n"));
+    const auto trace = SessionTrace::parse(with(std::string(line) + "\n"));
     ASSERT_FALSE(trace) << line;
     EXPECT_EQ(trace.error().kind, ErrorKind::malformed) << line;
     EXPECT_NE(trace.error().message.find("line 2"), std::string::npos) << trace.error().message;
   }
-  EXPECT_FALSE(Trace::parse(""));
-  EXPECT_FALSE(Trace::parse("{\"at_us\":1}\n"));
-  EXPECT_FALSE(Trace::parse("{\"trace\":\"other\",\"version\":1}\n"));
-  const auto later = Trace::parse("{\"trace\":\"karta-apdu\",\"version\":2}\n");
+  EXPECT_FALSE(SessionTrace::parse(""));
+  EXPECT_FALSE(SessionTrace::parse("{\"at_us\":1}\n"));
+  EXPECT_FALSE(SessionTrace::parse("{\"trace\":\"other\",\"version\":1}\n"));
+  const auto later = SessionTrace::parse("{\"trace\":\"karta-apdu\",\"version\":2}\n");
   ASSERT_FALSE(later);
   EXPECT_EQ(later.error().kind, ErrorKind::unsupported);
-  const auto long_line = Trace::parse(with(std::string(kMaxTraceLine + 1, ' ') + "\n"));
+  const auto long_line = SessionTrace::parse(with(std::string(kMaxTraceLine + 1, ' ') + "\n"));
   ASSERT_FALSE(long_line);
   EXPECT_EQ(long_line.error().kind, ErrorKind::limit);
 }
@@ -104,12 +104,12 @@ TEST(TraceNames, SayWhatIsAsked) {
       {"00B0010000", "READ BINARY from 256"},
       {"00200001", "VERIFY, tries of PIN 01"},
       {"0020000108FFFFFFFFFFFFFFFF", "VERIFY PIN 01"},
-      {"0022C1A40180", "MANAGE SECURITY ENVIRONMENT for PACE"},
+      {"0022C1A40180", "MSE for PACE"},
       {"10860000027C0000", "GENERAL AUTHENTICATE, PACE: nonce"},
       {"10860000047C02810000", "GENERAL AUTHENTICATE, PACE: mapping"},
       {"008600000C7C0A8508000000000000000000", "GENERAL AUTHENTICATE, PACE: token"},
       {"00860000067C0485020401", "GENERAL AUTHENTICATE, key agreement"},
-      {"002A9E9A0101", "PERFORM SECURITY OPERATION: sign"},
+      {"002A9E9A0101", "PSO: sign"},
       {"8032010010"
        "00000000000000000000000000000000"
        "00",

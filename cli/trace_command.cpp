@@ -125,7 +125,7 @@ Result<int> run_trace(const Arguments& given) {
   const card::ChannelRow* const channel = TRY(card::channel_called(given.channel));
   card::CostModel model(*chip, *channel);
   const Bytes text = TRY(read_file(given.file, card::kMaxTraceOctets));
-  const card::Trace trace = TRY(card::Trace::parse(as_text(text)));
+  const card::SessionTrace trace = TRY(card::SessionTrace::parse(as_text(text)));
   card::TraceDecoder decoder;
   if (!given.keys.empty()) {
     const SecretBytes file(TRY(read_file(given.keys, kMaxKeyFile)));
@@ -144,7 +144,7 @@ Result<int> run_trace(const Arguments& given) {
     print(right("at ms", 10) + "  " + padded("command", 52) + right("octets", 13) + "  " + padded("SW", 5) +
           right("channel", 8) + right("chip", 8) + right("memory", 8) + right("in all", 9));
   }
-  for (const card::Trace::Entry& entry : trace.entries) {
+  for (const card::SessionTrace::Entry& entry : trace.entries) {
     if (const auto* const event = std::get_if<card::TraceEvent>(&entry)) {
       if (event->name != "insert") decoder.end_session(event->card);
       if (given.card != 0 && event->card != given.card) continue;
