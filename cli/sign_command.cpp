@@ -337,8 +337,7 @@ Result<Signing> prepare(const Arguments& given) {
     out.level = *level;
     if (*level >= crypto::SignatureLevel::b_t && services.timestamps == nullptr) {
       return fail(ErrorKind::usage, "level " + wanted + " needs a time-stamp service",
-                  "name one: --timestamp-program 'curl -sf -H \"Content-Type: application/timestamp-query\" "
-                  "--data-binary @- URL'");
+                  "name one: --timestamp-url URL");
     }
     if (*level >= crypto::SignatureLevel::b_lt && services.revocation == nullptr) {
       return fail(ErrorKind::usage, "level " + wanted + " needs revocation data", "give CRLs: --revocation FILE");
