@@ -251,3 +251,34 @@ assert answers == 20 * 50, answers
 PY
 wait "$server" || no "the server did not end cleanly"
 server=
+
+step "over TLS, with a time-stamp key in a token"
+run karta ca request --subject "CN=localhost,O=Interop Centre,C=XX" --san dns:localhost --key-type p256 --key-out web.key \
+  --out web.csr --passphrase-fd 3 3<<<"$unit_passphrase"
+run karta ca issue centre:issuing --request web.csr --profile tls-server --out web.only.pem --passphrase-fd 3 3<<<"$passphrase"
+cat web.only.pem "$issuing" >web.pem
+mkdir tokens
+printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$work" >softhsm.conf
+export SOFTHSM2_CONF=$work/softhsm.conf
+run softhsm2-util --init-token --free --label "Test HSM" --pin 1234 --so-pin 5678
+uri="pkcs11:token=Test%20HSM;object=tsa?module-path=$(find /usr/lib -name libsofthsm2.so -print -quit)"
+run karta ca request --subject "CN=Test HSM TSA,O=Interop Centre,C=XX" --key-type p256 --key-out "$uri" --out hsm.csr \
+  --passphrase-fd 3 3<<<1234
+run karta ca issue centre:issuing --request hsm.csr --profile tsa --out hsm.pem --passphrase-fd 3 3<<<"$passphrase"
+printf '1234\n' >pin && chmod 600 pin
+write_config
+sed -i -e "s|^key = \"tsa.key\"|key = \"$uri\"|" -e 's|^certificate = "tsa.pem"|certificate = "hsm.pem"|' identity.toml
+sed -i '/^key = "pkcs11:/,/^policy/ s/^passphrase_file = .*/passphrase_file = "pin"/' identity.toml
+printf '[tls]\nkey = "web.key"\ncertificate = "web.pem"\npassphrase_file = "passphrase"\n' >>identity.toml
+start_server
+secure=https://localhost:$port
+run curl -sf --noproxy '*' --cacert "$root" "$secure/healthz"
+says '"status":"ok"'
+refuse curl -sf --noproxy '*' --cacert "$root" "http://localhost:$port/healthz"
+refuse curl -sf --noproxy '*' --cacert "$root" --tls-max 1.1 "$secure/healthz"
+for _ in 1 2 3 4; do  # both workers, each with a session of its own in the token
+  run curl -sf --noproxy '*' --cacert "$root" -H 'Content-Type: application/timestamp-query' --data-binary @request.tsq \
+    -o answer.tsr "$secure/tsa"
+  run openssl ts -verify -queryfile request.tsq -in answer.tsr -CAfile "$root" -untrusted "$issuing"
+done
+stop_server || no "the server did not end cleanly"
