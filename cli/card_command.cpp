@@ -1,6 +1,8 @@
 // karta card: issue a card, look at it, look after its PINs.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <sstream>
 
 #include "base/file.h"
 #include "base/random.h"
@@ -12,6 +14,7 @@
 #include "cli/operator.h"
 #include "cli/prompt_pins.h"
 #include "crypto/x509/certificate.h"
+#include "issuing/administration.h"
 #include "issuing/station.h"
 
 namespace karta::cli {
@@ -393,6 +396,83 @@ Result<int> run_issue(const IssueArguments& given) {
   return code;
 }
 
+// ---- update --------------------------------------------------------------------------------------------------------
+
+struct UpdateArguments {
+  std::string folder, reader;
+  bool concession = false, insurance = false;
+  std::vector<std::string> grants;
+  SecretOptions secret;
+};
+
+struct Grant {
+  card::Entitlement entitlement;
+  std::uint8_t packages = 0;
+};
+/// MEDICINE:PACKAGE:COUNT or MEDICINE:PACKAGE:COUNT:UNTIL
+Result<Grant> grant_of(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ':');) parts.push_back(part);
+  Grant grant;
+  unsigned packages = 0;
+  const auto number = [](const std::string& digits, auto& value) {
+    const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return fault == std::errc() && end == digits.data() + digits.size();
+  };
+  if (parts.size() < 3 || parts.size() > 4 || !number(parts[1], grant.entitlement.package) ||
+      !number(parts[2], packages) || packages == 0 || packages > 255) {
+    return fail(ErrorKind::usage, "\"" + text + "\" is no grant",
+                "MEDICINE:PACKAGE:COUNT, or :UNTIL behind it: A10BA02:4711:2:2027-06-30");
+  }
+  grant.entitlement.medicine = parts[0];
+  grant.packages = static_cast<std::uint8_t>(packages);
+  if (parts.size() == 4) {
+    const Time until = TRY(parse_time(parts[3]));
+    grant.entitlement.until = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(until));
+  }
+  return grant;
+}
+
+Result<int> run_update(const UpdateArguments& given) {
+  if (!given.concession && !given.insurance && given.grants.empty()) {
+    return fail(ErrorKind::usage, "nothing to update is named", "--concession, --insurance, --grant");
+  }
+  std::vector<Grant> grants;
+  for (const std::string& text : given.grants) grants.push_back(TRY(grant_of(text)));
+  const SystemClock clock;
+  SystemRandom random;
+  auto centre = TRY(issuing::Centre::open(given.folder, clock, random));
+  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  const SecretBytes passphrase = TRY(input->ask({"To administer the card:", "passphrase of the issuing centre", ""}));
+  const SecretBytes master = TRY(centre.unlock_card_master(passphrase));
+  const card::TransactionMasters masters = TRY(centre.unlock_transaction_masters(passphrase));
+  card::PcscOptions options;
+  options.exclusive = true;
+  const auto connection = TRY(connect_card(given.reader, options));
+  const auto alone = TRY(card::Transaction::begin(*connection));
+  card::PlainChannel plain(*connection);
+  auto card = TRY(issuing::administer(centre, master, plain, random));
+  const identity::Purpose purpose{operator_name(), "update a card", "card " + identity::format_id(card.record.id)};
+  const auto holder = TRY(centre.registry().read_citizen(card.record.citizen, purpose));
+  if (given.insurance) {
+    TRY(issuing::update_insurance(card, holder.citizen));
+    say("the insurance record is the registry's");
+  }
+  if (given.concession) {
+    const identity::Date today = std::chrono::floor<std::chrono::days>(clock.now());
+    TRY(issuing::update_concession(card, holder.citizen, masters, today, random));
+    say("the concession is the registry's");
+  }
+  for (const Grant& grant : grants) {
+    const auto receipt =
+        TRY(issuing::grant_entitlement(card, grant.entitlement, grant.packages, masters, clock.now(), random));
+    say(std::to_string(grant.packages) + " of " + grant.entitlement.medicine + " granted, receipt " +
+        std::to_string(receipt.sequence));
+  }
+  return 0;
+}
+
 void add_pin_verb(CLI::App& noun, Run& chosen, const std::string& name, const std::string& description,
                   const std::string& lines, Result<int> (*run)(const PinArguments&)) {
   auto arguments = std::make_shared<PinArguments>();
@@ -423,6 +503,17 @@ void add_card(CLI::App& app, Run& chosen) {
   add_passphrase_options(issuing, issue->secret);
   on_call(issuing, chosen, [issue] { return run_issue(*issue); });
 
+  auto update = std::make_shared<UpdateArguments>();
+  CLI::App& updating =
+      *noun.add_subcommand("update", "Bring an issued card up to date with the registry; grant medicines");
+  updating.add_flag("--concession", update->concession, "the concession, and the pass that goes with it");
+  updating.add_flag("--insurance", update->insurance, "the insurance record");
+  updating.add_option("--grant", update->grants, "MEDICINE:PACKAGE:COUNT[:UNTIL], several");
+  add_reader_option(updating, update->reader);
+  add_centre_option(updating, update->folder);
+  add_passphrase_options(updating, update->secret);
+  on_call(updating, chosen, [update] { return run_update(*update); });
+
   auto reader = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   CLI::App& info = *noun.add_subcommand("info", "What the card is and holds; no PIN needed");
@@ -432,7 +523,7 @@ void add_card(CLI::App& app, Run& chosen) {
 
   auto read = std::make_shared<ReadArguments>();
   CLI::App& reading =
-      *noun.add_subcommand("read", "Certificates from the card, as PEM; with --as, what a terminal of a role gets");
+      *noun.add_subcommand("read", "Certificates from the card, as PEM; with --as, all a terminal of a role gets");
   reading.add_option("what", read->what, "AUT, SIG, QES, ENC or a label (default: all)");
   reading.add_option("--out", read->out, "write to this file, which must not exist");
   add_reader_option(reading, read->reader);

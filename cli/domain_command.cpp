@@ -4,12 +4,14 @@
 //   issuer       karta domain load NAME.offer                              makes the domain, writes NAME.receipt
 //   department   karta domain accept NAME                                  checks the receipt, writes NAME.keys.pem
 //   department   karta domain write NAME --file 0101 CONTENT               from now on alone with the card
+//   department   karta domain apply NAME profile.toml                      all of its application at once
 #include <CLI/CLI.hpp>
 
 #include <filesystem>
 
 #include "base/file.h"
 #include "base/random.h"
+#include "card/domain_profile.h"
 #include "card/iso7816.h"
 #include "card/key_set_file.h"
 #include "card/personalisation_step.h"
@@ -30,7 +32,7 @@ constexpr std::size_t kMostFile = 64 * 1024;
 struct Arguments {
   std::string name, reader, folder, aid, out;
   std::vector<std::string> trust;
-  std::string file, content;
+  std::string file, content, masters;
   unsigned key_bits = 256, key_version = 1;
   bool free_to_read = false;
   SecretOptions secret;
@@ -228,6 +230,57 @@ Result<int> run_write(const Arguments& given) {
   return 0;
 }
 
+Result<int> run_masters(const Arguments& given) {
+  SystemRandom random;
+  const SecretBytes passphrase = TRY(ask_passphrase(given.secret, "A passphrase for the ledger's masters.", true));
+  card::TransactionMasters masters;
+  masters[given.name] = card::generate_ledger_masters(given.key_bits / 8, random);
+  const std::string sealed =
+      TRY(card::seal_transaction_masters(masters, passphrase, crypto::PrivateKey::kIterations, random));
+  const fs::path path = beside(given.name, ".masters.pem");
+  TRY(write_new_file(path, as_bytes(sealed), 0600));
+  say("masters of ledgers \"" + given.name + "\" are in " + path.string());
+  return 0;
+}
+
+/// The keys of this card's ledger, from the department's masters; both files are under one passphrase.
+Result<card::LedgerData> ledger_of(const Arguments& given, const card::DepartmentProfile& profile,
+                                   const SecretBytes& passphrase, RandomSource& random) {
+  if (!profile.ledger) return card::LedgerData{};
+  if (given.masters.empty()) {
+    return fail(ErrorKind::usage, "the profile has a ledger: --masters is required", "karta domain masters makes them");
+  }
+  const Bytes pem = TRY(read_file(given.masters, kMostFile));
+  const card::TransactionMasters masters = TRY(card::open_transaction_masters(as_text(pem), passphrase));
+  const auto found = masters.find(profile.name);
+  if (found == masters.end()) {
+    return fail(ErrorKind::not_found, "\"" + given.masters + "\" holds no masters of \"" + profile.name + "\"");
+  }
+  return card::LedgerData::derive(found->second, random);
+}
+
+Result<int> run_apply(const Arguments& given) {
+  const card::DepartmentProfile profile = TRY(card::read_department_profile(given.content));
+  const Bytes pem = TRY(read_file(beside(given.name, ".keys.pem"), kMostFile));
+  const SecretBytes passphrase = TRY(ask_passphrase(given.secret, "To open the domain's keys:", false));
+  const card::DomainKeyFile file = TRY(card::open_domain_keys(as_text(pem), passphrase));
+  if (profile.aid != file.aid) {
+    return fail(ErrorKind::configuration,
+                "the profile is for domain " + to_hex_upper(profile.aid) + ", the keys for " + to_hex_upper(file.aid));
+  }
+  SystemRandom random;
+  const card::LedgerData ledger = TRY(ledger_of(given, profile, passphrase, random));
+  const auto connection = TRY(connect_card(given.reader));
+  const auto alone = TRY(card::Transaction::begin(*connection));
+  card::PlainChannel plain(*connection);
+  const auto session = TRY(open_domain(plain, file, random));
+  TRY(card::load_department(*session, profile, ledger));
+  say("domain " + to_hex_upper(file.aid) + " on card " + to_hex_upper(file.serial) + " has " +
+      std::to_string(profile.files.size()) + (profile.files.size() == 1 ? " file" : " files") +
+      (profile.ledger ? " and a ledger" : ""));
+  return 0;
+}
+
 Result<int> run_list(const Arguments& given) {
   const SystemClock clock;
   SystemRandom random;
@@ -287,6 +340,19 @@ void add_domain(CLI::App& app, Run& chosen) {
     command->add_option("content", given->content, "the file whose octets go onto the card")->required();
     command->add_option("--file", given->file, "identifier on the card, four hexadecimal digits")->required();
     command->add_flag("--free", given->free_to_read, "anybody may read it, also over contactless");
+  }
+  {
+    const auto [command, given] = verb("masters", "Department: make master keys for its ledgers", run_masters);
+    command->add_option("name", given->name, "the profile's name; writes NAME.masters.pem")->required();
+    command->add_option("--key-bits", given->key_bits, "of the ledgers' AES keys")
+        ->check(CLI::IsMember({128, 256}))
+        ->default_val(128);
+  }
+  {
+    const auto [command, given] = verb("apply", "Department: make all its profile says in its domain", run_apply);
+    command->add_option("name", given->name, "reads NAME.keys.pem")->required();
+    command->add_option("profile", given->content, "the department's profile (TOML)")->required();
+    command->add_option("--masters", given->masters, "NAME.masters.pem, where the profile has a ledger");
   }
   {
     const auto [command, given] = verb("list", "Issuer: the domains on the card", run_list);

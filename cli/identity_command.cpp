@@ -2,44 +2,16 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/file.h"
 #include "base/random.h"
 #include "card/identity_application.h"
-#include "card/terminal_store.h"
-#include "cli/card_session.h"
+#include "cli/console.h"
 #include "cli/json_output.h"
-#include "cli/secret_input.h"
-#include "issuing/centre_config.h"
+#include "cli/sector_output.h"
 
 namespace karta::cli {
 namespace {
 
-constexpr std::size_t kMostCertificateFile = 256 * 1024;
 constexpr std::size_t kNameColumn = 40;
-
-Result<const card::TerminalRole*> role_of(const std::string& name) {
-  if (const card::TerminalRole* const role = card::find_terminal_role(name)) return role;
-  std::string names;
-  for (const card::TerminalRole& role : card::terminal_roles()) {
-    names += (names.empty() ? "" : ", ") + std::string(role.name);
-  }
-  return fail(ErrorKind::usage, "\"" + name + "\" is no role", "roles: " + names);
-}
-
-Result<std::vector<crypto::Certificate>> issuers_of(const IdentityReadArguments& given) {
-  std::vector<std::string> files = given.anchors;
-  if (files.empty()) {
-    const issuing::CentreConfig config = TRY(issuing::load_centre_config(given.centre));
-    files.push_back(config.root.certificate.string());
-  }
-  std::vector<crypto::Certificate> anchors;
-  for (const std::string& file : files) {
-    const Bytes octets = TRY(read_file(file, kMostCertificateFile));
-    crypto::Certificate anchor = TRY(crypto::Certificate::from_file_octets(octets));
-    anchors.push_back(std::move(anchor));
-  }
-  return anchors;
-}
 
 // Born on this day or earlier: `years` are reached today.
 std::chrono::year_month_day born_by(Time now, unsigned years) {
@@ -52,6 +24,7 @@ struct Findings {
   std::vector<card::DataGroupReading> groups;
   std::optional<bool> age_reached, in_community;
   std::optional<Bytes> pseudonym;
+  SectorFindings sectors;
 };
 
 Result<Findings> ask(card::IdentityApplication& identity, const IdentityReadArguments& given,
@@ -61,6 +34,7 @@ Result<Findings> ask(card::IdentityApplication& identity, const IdentityReadArgu
   if (given.age) findings.age_reached = TRY(identity.born_by_announced_date());
   if (!given.community.empty()) findings.in_community = TRY(identity.lives_in_announced_community());
   if (sector) findings.pseudonym = TRY(identity.pseudonym(*sector));
+  findings.sectors = TRY(read_sectors(identity));
   return findings;
 }
 
@@ -105,6 +79,7 @@ void show(const card::TerminalRole& role, const card::CvCertificate& terminal, c
     print(std::string("age       ") + (*findings.age_reached ? "at least " : "under ") + std::to_string(*given.age));
   }
   if (findings.in_community) print(std::string("community ") + (*findings.in_community ? "yes" : "no"));
+  show_sectors(findings.sectors);
   if (findings.pseudonym) print("pseudonym " + to_hex(*findings.pseudonym) + " (" + std::string(role.sector) + ")");
 }
 
@@ -116,6 +91,8 @@ Json json_of(const card::TerminalRole& role, const card::CvCertificate& terminal
   document["terminal"] = terminal.holder();
   document["authority"] = terminal.authority();
   document["rights"] = card::names_of(identity.rights().type, identity.rights().rights);
+  document["sector_rights"] = card::names_of_sector_rights(identity.sector_rights());
+  add_sectors(document, findings.sectors);
   document["document_signer"] = identity.document_signer().subject().to_text();
   document["status_index"] = identity.status_index() ? Json(*identity.status_index()) : Json();
   document["data_groups"] = Json::array();
@@ -137,78 +114,38 @@ Json json_of(const card::TerminalRole& role, const card::CvCertificate& terminal
 }  // namespace
 
 Result<int> run_identity_read(const IdentityReadArguments& given) {
-  const card::TerminalRole& role = *TRY(role_of(given.role));
-  const std::string folder = given.terminals.empty() ? given.centre + "/terminals" : given.terminals;
-  const card::TerminalStore store(folder);
-  // What can be known to fail is known before a secret is asked for.
-  const auto chain = TRY(store.chain(role));
-  const auto issuers = TRY(issuers_of(given));
+  const card::TerminalRole& role = *TRY(terminal_role_named(given.role));
   std::optional<card::SectorKey> sector;
   if (given.pseudonym) {
     if (role.sector.empty()) {
       return fail(ErrorKind::usage, "the role \"" + std::string(role.name) + "\" has no sector to ask pseudonyms for");
     }
-    sector = TRY(store.sector(role.sector));
+    sector = TRY(given.store().sector(role.sector));
   }
-  const SystemClock clock;
   SystemRandom random;
-  card::IdentityRequest request;
-  request.issuers = issuers;
-  request.at = clock.now();
-  if (given.age) request.compare.born_by = born_by(request.at, *given.age);
-  if (!given.community.empty()) request.compare.community = TRY(from_hex(given.community));
-
-  const auto passphrase_input = make_secret_input(given.passphrase_descriptor, given.secret.program);
-  const SecretBytes passphrase = TRY(passphrase_input->ask(
-      {"The key of the terminal \"" + chain.back().holder() + "\".", "passphrase of the terminal's key", "", false}));
-  const card::UnlockedTerminal terminal = TRY(store.unlock(role, passphrase));
-  request.terminal = &terminal.credentials;
-
-  const bool may_can = terminal.credentials.announced().may(card::kRightCanAllowed);
-  request.password =
-      given.with == "pin" || (given.with.empty() && !may_can) ? card::PacePassword::pin : card::PacePassword::can;
-  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
-  const bool pin = request.password == card::PacePassword::pin;
-  const SecretBytes secret =
-      TRY(input->ask({std::string(role.words) + " reads the card.",
-                      pin ? "PIN1 (6 to 8 digits)" : "CAN (6 digits, printed on the card)", "", false}));
-  TRY(card::check_presented_pin(pin ? card::PinKind::pin1 : card::PinKind::can, secret));
-  request.secret = &secret;
-
-  const auto connection = TRY(connect_card(given.reader));
-  const card::Transaction transaction = TRY(card::Transaction::begin(*connection));
-  card::PlainChannel plain(*connection);
-  auto identity = TRY(card::IdentityApplication::open(plain, request, random));
-  const auto asked = ask(identity, given, sector);
-  identity.close();
-  if (!asked) return fail(asked.error());
-  const Findings& findings = *asked;
+  const SystemClock clock;
+  card::AuxiliaryData compare;
+  if (given.age) compare.born_by = born_by(clock.now(), *given.age);
+  if (!given.community.empty()) compare.community = TRY(from_hex(given.community));
+  const auto session = TRY(TerminalSession::open(given, compare, random));
+  const Findings findings = TRY(ask(session->identity(), given, sector));
   if (given.json) {
-    print_json(json_of(role, chain.back(), identity, findings, given, connection->reader_name()));
+    print_json(
+        json_of(role, session->terminal(), session->identity(), findings, given, session->connection().reader_name()));
   } else {
-    show(role, chain.back(), identity, findings, given);
+    show(role, session->terminal(), session->identity(), findings, given);
   }
   return 0;
 }
 
 void add_identity_read_options(CLI::App& command, IdentityReadArguments& arguments) {
   command.add_option("--as", arguments.role, "read the identity application as a terminal of this role");
-  add_centre_option(command, arguments.centre);
-  command.add_option("--terminals", arguments.terminals, "the terminals' folder, instead of the centre's");
-  command.add_option("--anchor", arguments.anchors, "the root of genuine cards, instead of the centre's");
-  command
-      .add_option("--with", arguments.with, "what the holder gives: can or pin (default: the CAN where the role may)")
-      ->check(CLI::IsMember({"can", "pin"}));
+  add_terminal_options(command, arguments);
   command.add_option("--age", arguments.age, "ask whether the holder has reached this age")->check(CLI::Range(1, 150));
   command.add_option("--community", arguments.community,
                      "ask whether the holder lives in this community (hexadecimal)");
   command.add_flag("--pseudonym", arguments.pseudonym, "ask for the pseudonym in the role's sector");
   command.add_flag("--json", arguments.json, "for scripts: karta.card.read/1");
-  add_pin_options(command, arguments.secret, "the CAN or the PIN");
-  command
-      .add_option("--passphrase-fd", arguments.passphrase_descriptor,
-                  "read the passphrase of the terminal's key from this file descriptor, one line")
-      ->type_name("N");
 }
 
 }  // namespace karta::cli

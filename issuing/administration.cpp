@@ -6,6 +6,7 @@
 #include "card/iso7816.h"
 #include "card/issuer_channel.h"
 #include "card/personalisation_step.h"
+#include "issuing/card_content.h"
 
 namespace karta::issuing {
 namespace {
@@ -58,6 +59,69 @@ Status replace_certificate(AdministeredCard& card, card::KeyRole role, ByteView 
   file.rules = present.access;
   TRY(channel.run(card::create(file), "make room for the certificate"));
   return card::update_selected(channel, der);
+}
+
+namespace {
+
+/// The issuer's own number in journal entries of a card.
+constexpr std::size_t kTerminalOctets = 8;
+
+Result<card::MasterTransactionKeys> keys_of(const card::TransactionMasters& masters, std::string_view application,
+                                            RandomSource& random) {
+  const auto found = masters.find(application);
+  if (found == masters.end()) {
+    return fail(ErrorKind::configuration,
+                "the centre has no transaction masters for \"" + std::string(application) + "\"");
+  }
+  card::LedgerMasters copies;
+  for (const auto& [kind, key] : found->second) copies.emplace(kind, key.clone());
+  return card::MasterTransactionKeys(std::move(copies), random);
+}
+
+}  // namespace
+
+Status update_concession(AdministeredCard& card, const identity::Citizen& holder,
+                         const card::TransactionMasters& masters, identity::Date today, RandomSource& random) {
+  if (!card.profile.transit) return fail(ErrorKind::not_found, "cards of this profile have no transit application");
+  auto keys = TRY(keys_of(masters, "transit", random));
+  auto transit = TRY(card::TransitApplication::open(*card.channel));
+  // The issuer's session writes the product and may not read it; what the card opens with the credit key it may.
+  const auto ledger = TRY(transit.open_for_sale(keys));
+  card::TransitPass pass = TRY(card::TransitPass::parse(ledger.state().product, ledger.state().counters.size()));
+  apply_concession(pass, holder, *card.profile.transit, today);
+  return transit.write_pass(pass);
+}
+
+Status update_insurance(AdministeredCard& card, const identity::Citizen& holder) {
+  if (!card.profile.health) return fail(ErrorKind::not_found, "cards of this profile have no health application");
+  const auto record = insurance_of(holder);
+  if (!record) return fail(ErrorKind::not_found, "the registry knows no insurance number of the holder");
+  auto health = TRY(card::HealthApplication::open(*card.channel));
+  return health.write_insurance(*record);
+}
+
+Result<card::LedgerReceipt> grant_entitlement(AdministeredCard& card, const card::Entitlement& entitlement,
+                                              std::uint8_t packages, const card::TransactionMasters& masters, Time now,
+                                              RandomSource& random) {
+  if (!card.profile.health) return fail(ErrorKind::not_found, "cards of this profile have no health application");
+  auto keys = TRY(keys_of(masters, "health", random));
+  auto health = TRY(card::HealthApplication::open(*card.channel));
+  auto ledger = TRY(health.open_for_granting(keys));
+  card::Entitlements all = TRY(card::Entitlements::parse(ledger.state().product, ledger.state().counters.size()));
+  const std::uint8_t slot = TRY(card::slot_for(all, ledger.state().counters, entitlement));
+  if (!(all.slots[slot] == entitlement)) {
+    all.slots[slot] = entitlement;
+    TRY(health.write_entitlements(all));
+    ledger = TRY(health.open_for_granting(keys));  // any other command ends an opening
+  }
+  card::HealthEntry entry;
+  entry.terminal = Bytes(kTerminalOctets, 0x00);
+  entry.number = ledger.state().sequence + 1;
+  entry.moment = card::moment_number(now);
+  const card::LedgerChange change = TRY(card::grant(ledger.state(), slot, packages, entry));
+  auto receipt = TRY(ledger.commit(change));
+  TRY(ledger.ratify());
+  return receipt;
 }
 
 Result<Bytes> load_domain(AdministeredCard& card, ByteView aid, ByteView offer) {
