@@ -165,6 +165,22 @@ Result<NewKey> make_key(const std::string& where, crypto::KeyType type, const st
   return out;
 }
 
+/// A new key of an issuing centre's authority. All its keys are under one passphrase: it must open the old one too.
+Result<NewKey> make_key_of_centre(const fs::path& old_key, crypto::KeyType type, const std::string& whose,
+                                  SecretInput& input) {
+  const Bytes old_pem = TRY(read_file(old_key, kMostKeyFile));
+  const SecretBytes passphrase =
+      TRY(input.ask({"The new key of " + whose + ", under the centre's passphrase.", "passphrase", "", false}));
+  if (const auto opened = crypto::PrivateKey::from_encrypted_pem(as_text(old_pem), passphrase); !opened) {
+    return fail(ErrorKind::wrong_pin, "this is not the centre's passphrase", "all keys of a centre are under one");
+  }
+  NewKey out;
+  crypto::PrivateKey key = TRY(crypto::PrivateKey::generate(type));
+  out.pem = TRY(key.to_encrypted_pem(passphrase));
+  out.signer = std::make_unique<crypto::SoftwareSigner>(std::move(key));
+  return out;
+}
+
 /// The written record of a key ceremony: what was made, by whom, when, and what to compare.
 std::string ceremony_record(const std::string& deed, const crypto::Certificate& certificate, const std::string& key,
                             const std::vector<std::string>& participants,
@@ -383,12 +399,16 @@ Result<int> run_renew(const Arguments& given, bool new_key) {
   const SystemClock clock;
   SystemRandom random;
   Authority authority = TRY(open_authority(given, given.ca));
-  if (given.ca.starts_with(kCentrePrefix)) {
-    return fail(ErrorKind::unsupported, "the issuing centre's own authorities are not renewed in place",
-                "make a new issuing CA (karta ca init --issuer centre:root) and name its files in karta.toml");
-  }
   const crypto::Certificate old = authority.certificate();
   const bool root = old.self_issued();
+  const bool of_centre = given.ca.starts_with(kCentrePrefix);
+  const bool in_token = crypto::is_pkcs11_uri(authority.config().key);
+  if (new_key && in_token != crypto::is_pkcs11_uri(given.key)) {
+    return fail(
+        ErrorKind::usage,
+        in_token ? "the key is in a token: where is the new one to be made?" : "the key is in a file, and stays there",
+        in_token ? "--key pkcs11:token=...;object=ANOTHER-LABEL" : "leave --key out");
+  }
   if (root != given.issuer.empty()) {
     return fail(ErrorKind::usage, root ? "a root has no issuer" : "--issuer is needed: who signs the new certificate");
   }
@@ -403,12 +423,14 @@ Result<int> run_renew(const Arguments& given, bool new_key) {
   const auto old_signer = TRY(open_key(authority, *input));
   NewKey made;
   if (new_key) {
-    const auto type = old.public_key()->type();
-    if (crypto::is_pkcs11_uri(authority.config().key)) {
-      return fail(ErrorKind::unsupported, "a key in a token is not replaced in place",
-                  "make a new authority with karta ca init and another object= label");
+    const auto old_key = TRY(old.public_key());
+    const std::string whose = "\"" + old.subject().display() + "\"";
+    const auto type = old_key.type().value_or(crypto::KeyType::p384);
+    if (of_centre) {
+      made = TRY(make_key_of_centre(authority.key_path(), type, whose, *input));
+    } else {
+      made = TRY(make_key(given.key, type, whose, *input));
     }
-    made = TRY(make_key("", type.value_or(crypto::KeyType::p384), "\"" + old.subject().display() + "\"", *input));
   }
   crypto::Signer& signer = new_key ? *made.signer : *old_signer;
   const crypto::CertificateRequest request = request_for(old.subject(), signer.public_key());
@@ -419,10 +441,11 @@ Result<int> run_renew(const Arguments& given, bool new_key) {
     const auto made_links = TRY(crypto::roll_over_links(profile, old, *old_signer, certificate, signer, clock, random));
     links = {made_links.old_with_new, made_links.new_with_old};
   }
-  TRY(authority.replace(certificate, made.pem, links, clock));
+  const std::string uri = new_key && in_token ? given.key : "";
+  TRY(authority.replace(certificate, {.pem = made.pem, .uri = uri}, links, clock));
   const std::string record = ceremony_record(new_key ? "the key of a CA was rolled over" : "a CA was renewed",
                                              certificate, authority.config().key, given.participants, links);
-  const std::string file = (fs::path(given.ca) / ("ceremony-" + to_hex(certificate.serial()) + ".txt")).string();
+  const std::string file = (authority.folder() / ("ceremony-" + to_hex(certificate.serial()) + ".txt")).string();
   TRY(write_output(file, as_bytes(record)));
   say(std::string(new_key ? "rolled over" : "renewed") + ": valid to " + format_time(certificate.not_after()));
   say("  SHA-256  " + to_hex_upper(certificate.fingerprint(), ":"));
@@ -581,7 +604,7 @@ void add_ca(CLI::App& app, Run& chosen) {
   command->add_option("--subject", init->subject, "its name: \"CN=Test Root,O=Test,C=XX\"")->required();
   command->add_option("--issuer", init->issuer, "the CA that signs it: a folder, or centre:root; none: a root");
   command->add_option("--profile", init->profile, "root-ca, issuing-ca, or a file");
-  command->add_option("--key-type", init->key_type, "p256, p384, p521, rsa-3072, rsa-4096, ed25519")
+  command->add_option("--key-type", init->key_type, "p256, p384, p521, rsa-3072, rsa-4096, ed25519, gost-256-b, gost-512-a, ...")
       ->capture_default_str();
   command->add_option("--key", init->key, "a PKCS #11 URI: the key is made in that token; none: an encrypted file");
   command->add_option("--participant", init->participants, "who is present, for the record; may be repeated");
@@ -635,6 +658,7 @@ void add_ca(CLI::App& app, Run& chosen) {
                                   : Verb([](const Arguments& given) { return run_renew(given, false); }),
                           command);
     add_authority(*command, *renew);
+    if (new_key) command->add_option("--key", renew->key, "where a key in a token gets its successor: a PKCS #11 URI");
     command->add_option("--issuer", renew->issuer, "the CA that signs it; none for a root");
     command->add_option("--profile", renew->profile, "root-ca, issuing-ca, or a file");
     command->add_option("--participant", renew->participants, "who is present, for the record; may be repeated");

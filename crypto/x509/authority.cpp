@@ -494,33 +494,52 @@ Result<OcspState> Authority::state_of(ByteView serial) const {
   return issued_[found->second].state();
 }
 
-Status Authority::replace(const Certificate& certificate, std::string_view key_pem,
-                          const std::vector<Certificate>& links, const Clock& clock) {
+Status Authority::replace(const Certificate& certificate, const NewKey& key, const std::vector<Certificate>& links,
+                          const Clock& clock) {
+  std::error_code error;
+  const fs::path settings = folder_ / "ca.toml";
+  const bool in_token = config_.key.starts_with("pkcs11:");
+  if ((!key.uri.empty() && !fs::exists(settings, error)) || (!key.pem.empty() && in_token)) {
+    return fail(ErrorKind::unsupported, "the key of this authority cannot move between a file and a token");
+  }
   return locked([&]() -> Result<std::vector<std::string>> {
     const fs::path earlier = folder_ / "earlier" / std::to_string(generation_);
     TRY(make_folder(folder_ / "earlier"));
     TRY(make_folder(earlier));
     // Everything new is written beside first; the moves at the end are what can be cut short, and they can be redone by
     // hand: nothing is ever deleted.
-    const fs::path next = folder_ / ("next" + std::to_string(generation_));
-    TRY(make_folder(next));
-    TRY(write_new_file(next / "certificate.pem", as_bytes(certificate.to_pem()), 0644));
-    TRY(write_pem_list(next / "roll-over.pem", links));
-    if (!key_pem.empty()) TRY(write_new_file(next / "key.pem", as_bytes(key_pem), 0600));
-    std::error_code error;
+    struct Piece {
+      fs::path place;
+      Bytes content;
+      mode_t mode;
+    };
+    std::vector<Piece> pieces;
+    pieces.push_back({folder_ / config_.certificate, to_bytes(as_bytes(certificate.to_pem())), 0644});
+    std::string joined;
+    for (const Certificate& one : links) joined += one.to_pem();
+    pieces.push_back({folder_ / "roll-over.pem", to_bytes(as_bytes(joined)), 0644});
+    if (!key.pem.empty()) pieces.push_back({key_path(), to_bytes(as_bytes(key.pem)), 0600});
+    AuthorityConfig changed = config_;
+    if (!key.uri.empty()) {
+      changed.key = key.uri;
+      pieces.push_back({settings, to_bytes(as_bytes(config_text(changed))), 0644});
+    }
+    const auto beside = [&](const fs::path& place) {
+      fs::path out = place;
+      return out += ".next" + std::to_string(generation_);
+    };
+    for (const Piece& one : pieces) TRY(write_new_file(beside(one.place), one.content, one.mode));
     const auto move = [&](const fs::path& from, const fs::path& to) -> Status {
-      if (!fs::exists(from, error)) return {};
       fs::rename(from, to, error);
       if (error) return fail(ErrorKind::io, "cannot move \"" + from.string() + "\": " + error.message());
       return {};
     };
-    for (const char* name : {"certificate.pem", "roll-over.pem", "key.pem"}) {
-      if (!fs::exists(next / name, error)) continue;
-      TRY(move(folder_ / name, earlier / name));
-      TRY(move(next / name, folder_ / name));
+    for (const Piece& one : pieces) {
+      if (fs::exists(one.place, error)) TRY(move(one.place, earlier / one.place.filename()));
+      TRY(move(beside(one.place), one.place));
     }
-    fs::remove(next, error);
     certificate_ = certificate;
+    config_ = std::move(changed);
     const Json line{{"at", format_time(clock.now())}, {"event", "replaced"}, {"generation", generation_ + 1}};
     return std::vector<std::string>{line.dump()};
   });

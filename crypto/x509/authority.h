@@ -77,9 +77,15 @@ class Authority {
   /// Every certificate, in order of issue where that is known.
   Status for_each_issued(const std::function<Status(const IssuedCertificate&)>& use) const;
 
-  /// Puts a new certificate (and key, unless empty) in the place of the present ones, which move to earlier/. `links`
-  /// are certificates that join the generations; they are kept in chain.pem's place as roll-over.pem.
-  Status replace(const Certificate& certificate, std::string_view key_pem, const std::vector<Certificate>& links,
+  /// Puts a new certificate (and key, unless both are empty) in the place of the present ones, which move to earlier/.
+  /// `links` are certificates that join the generations; they are kept in chain.pem's place as roll-over.pem. A key is
+  /// either a file's content or the URI of one in a token, which ca.toml names from then on; an authority without a
+  /// ca.toml of its own (an issuing centre's) takes the former only (unsupported).
+  struct NewKey {
+    std::string_view pem = {};
+    std::string_view uri = {};
+  };
+  Status replace(const Certificate& certificate, const NewKey& key, const std::vector<Certificate>& links,
                  const Clock& clock);
 
  private:

@@ -147,7 +147,7 @@ TEST_F(Authorities, RollOverCarriesTrustAcross) {
   const CertificateRequest request{.subject = old.subject(), .public_key = next.public_key()};
   const Certificate fresh = must(self_signed(built_in("root-ca"), request, next, clock_, random_));
   const RollOverLinks links = must(roll_over_links(built_in("root-ca"), old, signer_, fresh, next, clock_, random_));
-  ASSERT_TRUE(authority.replace(fresh, "new key", {links.old_with_new, links.new_with_old}, clock_));
+  ASSERT_TRUE(authority.replace(fresh, {.pem = "new key"}, {links.old_with_new, links.new_with_old}, clock_));
   EXPECT_EQ(open().certificate(), fresh);
   EXPECT_EQ(as_text(folder_.read("root/earlier/1/key.pem")), "key");
   EXPECT_EQ(as_text(folder_.read("root/key.pem")), "new key");

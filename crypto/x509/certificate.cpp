@@ -8,6 +8,7 @@
 #include "crypto/digest.h"
 #include "crypto/pem.h"
 #include "crypto/x509/extension.h"
+#include "crypto/x509/signed_object.h"
 
 namespace karta::crypto {
 
@@ -365,25 +366,13 @@ Result<Certificate> Certificate::from_der(ByteView der) {
   if (der.size() > kMostOctets) return fail(ErrorKind::limit, "certificate is larger than 256 KiB");
   auto data = std::make_shared<Data>();
   data->der = to_bytes(der);
-  der::Reader outer(data->der);
-  der::Reader reader = TRY_FIELD("certificate", outer.enter(der::kSequence));
-  TRY_FIELD("certificate", outer.finish());
-  const Tlv tbs = TRY_FIELD("tbsCertificate", reader.expect(der::kSequence));
-  data->tbs = tbs.whole;
-  const Tlv algorithm = TRY_FIELD("signatureAlgorithm", reader.expect(der::kSequence));
-  data->signature = TRY_FIELD("signatureValue", reader.bit_string());
-  TRY_FIELD("certificate", reader.finish());
-
-  der::Reader algorithm_reader(algorithm.whole);
-  const auto identifier = TRY_FIELD("signatureAlgorithm", read_algorithm_identifier(algorithm_reader));
-  data->signature_algorithm_oid = identifier.oid;
-  if (const auto known = signature_algorithm_of(identifier.oid, identifier.parameters)) {
-    data->signature_algorithm = known->id;
-    data->pss_salt_octets = known->pss_salt_octets;
-  } else if (known.error().kind != ErrorKind::unsupported) {
-    return in_field("signatureAlgorithm", known.error());
-  }
-  TRY(read_tbs(*data, tbs.value, algorithm.whole));
+  const SignedObject parts = TRY(read_signed_object(data->der, {.whole = "certificate", .body = "tbsCertificate"}));
+  data->tbs = parts.body.whole;
+  data->signature = parts.signature;
+  data->signature_algorithm_oid = parts.algorithm_oid;
+  data->signature_algorithm = parts.known;
+  data->pss_salt_octets = parts.pss_salt_octets;
+  TRY(read_tbs(*data, parts.body.value, parts.algorithm));
   if (auto key = PublicKey::from_spki(data->spki)) {
     data->public_key = std::move(*key);
   } else {

@@ -9,6 +9,7 @@
 #include "crypto/digest.h"
 #include "crypto/pem.h"
 #include "crypto/x509/extension.h"
+#include "crypto/x509/signed_object.h"
 
 namespace karta::crypto {
 
@@ -260,25 +261,13 @@ Result<Crl> Crl::from_der(ByteView der) {
   if (der.size() > kMostOctets) return fail(ErrorKind::limit, "CRL is larger than 64 MiB");
   auto data = std::make_shared<Data>();
   data->der = to_bytes(der);
-  der::Reader outer(data->der);
-  der::Reader reader = TRY_FIELD("CRL", outer.enter(der::kSequence));
-  TRY_FIELD("CRL", outer.finish());
-  const Tlv tbs = TRY_FIELD("tbsCertList", reader.expect(der::kSequence));
-  data->tbs = tbs.whole;
-  const Tlv algorithm = TRY_FIELD("signatureAlgorithm", reader.expect(der::kSequence));
-  data->signature = TRY_FIELD("signatureValue", reader.bit_string());
-  TRY_FIELD("CRL", reader.finish());
-
-  der::Reader algorithm_reader(algorithm.whole);
-  const auto identifier = TRY_FIELD("signatureAlgorithm", read_algorithm_identifier(algorithm_reader));
-  data->signature_algorithm_oid = identifier.oid;
-  if (const auto known = signature_algorithm_of(identifier.oid, identifier.parameters)) {
-    data->signature_algorithm = known->id;
-    data->pss_salt_octets = known->pss_salt_octets;
-  } else if (known.error().kind != ErrorKind::unsupported) {
-    return in_field("signatureAlgorithm", known.error());
-  }
-  TRY(read_tbs(*data, tbs.value, algorithm.whole));
+  const SignedObject parts = TRY(read_signed_object(data->der, {.whole = "CRL", .body = "tbsCertList"}));
+  data->tbs = parts.body.whole;
+  data->signature = parts.signature;
+  data->signature_algorithm_oid = parts.algorithm_oid;
+  data->signature_algorithm = parts.known;
+  data->pss_salt_octets = parts.pss_salt_octets;
+  TRY(read_tbs(*data, parts.body.value, parts.algorithm));
   data->fingerprint = digest(Hash::sha256, data->der);
   return Crl(std::move(data));
 }

@@ -3,6 +3,7 @@
 #include "base/der.h"
 #include "crypto/algorithm_identifier.h"
 #include "crypto/pem.h"
+#include "crypto/x509/signed_object.h"
 
 namespace karta::crypto {
 namespace {
@@ -36,15 +37,8 @@ Status read_extensions(std::vector<GeneralName>& names, ByteView value) {
 // CertificationRequestInfo ::= SEQUENCE { version INTEGER { v1(0) }, subject Name,
 //     subjectPKInfo SubjectPublicKeyInfo, attributes [0] IMPLICIT SET OF Attribute }
 Result<CertificationRequest> read_request(ByteView der) {
-  der::Reader outer(der);
-  der::Reader reader = TRY(outer.enter(der::kSequence));
-  TRY(outer.finish());
-  const Tlv info = TRY(reader.expect(der::kSequence));
-  const auto algorithm = TRY(read_algorithm_identifier(reader));
-  const ByteView signature = TRY(reader.bit_string());
-  TRY(reader.finish());
-
-  der::Reader body(info.value);
+  const SignedObject parts = TRY(read_signed_object(der, {.whole = "request", .body = "certificationRequestInfo"}));
+  der::Reader body(parts.body.value);
   if (TRY(body.small_integer()) != 0) return fail(ErrorKind::unsupported, "a version that is not 1");
   const Tlv subject = TRY(body.expect(der::kSequence));
   const Tlv spki = TRY(body.expect(der::kSequence));
@@ -64,8 +58,9 @@ Result<CertificationRequest> read_request(ByteView der) {
   TRY(body.finish());
   const Name name = TRY(Name::from_der(subject.whole));
   const PublicKey key = TRY(PublicKey::from_spki(spki.whole));
-  const SignatureAlgorithm known = TRY(signature_algorithm_of(algorithm.oid, algorithm.parameters));
-  if (const Status status = key.verify(known.id, info.whole, signature, known.pss_salt_octets); !status) {
+  if (!parts.known) return fail(ErrorKind::unsupported, "signature algorithm " + parts.algorithm_oid);
+  if (const Status status = key.verify(*parts.known, parts.body.whole, parts.signature, parts.pss_salt_octets);
+      !status) {
     return fail(status.error().kind, "its own signature does not verify: who asks does not have the key");
   }
   return CertificationRequest{name, key, std::move(names)};

@@ -211,7 +211,8 @@ for kind in p256 p384 rsa-3072 ed25519; do
   if [ $kind = ed25519 ] || [ $kind = rsa-3072 ]; then
     rm -rf own-profiles
     run "$karta" ca profiles --write own-profiles
-    sed -i '/^key_types/d' own-profiles/root-ca.toml
+    awk '/^key_types/ { skip = 1 } !skip { print } /\]/ { skip = 0 }' own-profiles/root-ca.toml >own.toml
+    mv own.toml own-profiles/root-ca.toml
     profile=own-profiles/root-ca.toml
   fi
   run with 1234 ca init "hsm-$kind" --subject "CN=HSM Root $kind,O=Test,C=XX" --key-type $kind --key "$uri" --profile $profile
@@ -222,5 +223,16 @@ for kind in p256 p384 rsa-3072 ed25519; do
   run with 1234 ca crl "hsm-$kind" --out "hsm-$kind.crl"
   ends 77 with 9999 ca crl "hsm-$kind"
   says "the PIN is wrong"
+  # A key in a token gets its successor in the token: the PIN for the old one, and for the new one.
+  cp "hsm-$kind/certificate.pem" "hsm-$kind.old"
+  ends 64 with 1234 ca roll-over "hsm-$kind" --profile $profile
+  says "in a token"
+  run with 1234$'\n'1234 ca roll-over "hsm-$kind" --profile $profile --key "${uri/object=$kind/object=next-$kind}" --participant "Operator A"
+  grep -q "object=next-$kind" "hsm-$kind/ca.toml" || no "ca.toml names the old key"
+  run with 1234 ca issue "hsm-$kind" --request leaf.csr --profile authentication --out "hsm-$kind-next.pem"
+  run openssl verify -CAfile "hsm-$kind/certificate.pem" "hsm-$kind-next.pem"
+  run openssl verify -CAfile "hsm-$kind.old" -untrusted "hsm-$kind/roll-over.pem" "hsm-$kind-next.pem"
+  run openssl verify -CAfile "hsm-$kind/certificate.pem" -untrusted "hsm-$kind/roll-over.pem" "hsm-$kind.pem"
+  grep -q "Operator A" "hsm-$kind"/ceremony-*.txt || no "the ceremony left no record"
 done
 echo "all steps passed"
