@@ -399,7 +399,7 @@ TEST_P(EveryGostType, SignaturesAreThoseOfBotan) {
   EXPECT_TRUE(ours.public_key() == public_key);
   const Bytes signature = must(ours.sign(algorithm, message));
   // It compares x with r without reducing x by q: right on curves with cofactor 1 only. Of the
-  // others the gost engine is the judge (interop.gost-256-a and its like).
+  // others the gost engine is the judge (tests/interop/gost.sh).
   if (curve.cofactor != 1) return;
   Botan::PK_Verifier verifier(theirs, scheme);
   EXPECT_TRUE(verifier.verify_message(hashed.data(), hashed.size(), signature.data(), signature.size()));

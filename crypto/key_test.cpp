@@ -64,7 +64,7 @@ TEST_P(EveryKeyType, SignsAndVerifiesWithEachOfItsAlgorithms) {
 
 TEST_P(EveryKeyType, PublicKeyIsWhatOpensslReads) {
   const PublicKey key = test_key(GetParam()).public_key();
-  if (key.family() == KeyFamily::gost) return;  // OpenSSL reads those with the gost engine: interop.gost
+  if (key.family() == KeyFamily::gost) return;  // OpenSSL reads those with the gost engine: tests/interop/gost.sh
   const std::uint8_t* at = key.spki().data();
   const PkeyPtr openssl(d2i_PUBKEY(nullptr, &at, static_cast<long>(key.spki().size())));
   ASSERT_NE(openssl, nullptr);
