@@ -96,9 +96,9 @@ Result<Job> check_new_signature(const std::string& file, const Arguments& given,
   Job job;
   job.file = file;
   job.input = file;
-  // Looked into for PDFs only: a pipe can be read once.
-  TRY(crypto::FileContent::open(job.input));  // there, readable, no folder
+  // A pipe is opened once, when it is read: whoever writes into it would find it closed.
   std::error_code ignored;
+  if (!fs::is_fifo(job.input, ignored)) TRY(crypto::FileContent::open(job.input));  // there, readable, no folder
   if (given.format != "cades" && !given.enveloping && fs::is_regular_file(job.input, ignored)) {
     job.pdf = TRY(kind_of_file(job.input)) == crypto::FileKind::pdf;
   }
