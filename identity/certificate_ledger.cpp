@@ -101,15 +101,23 @@ Status CertificateLedger::revoke(ByteView magnitude, CrlReason reason) {
 }
 
 Result<crypto::OcspState> CertificateLedger::state_of(ByteView serial) {
-  service::Database& database = registry_.impl_->database;
+  // One statement: one look at the store, and one moment that all of it is true of.
+  constexpr std::string_view kState =
+      "SELECT (SELECT reason FROM revocations WHERE issuer = $1 AND serial = $2), (SELECT changed_at FROM revocations "
+      "WHERE issuer = $1 AND serial = $2), (SELECT count(*) FROM certificate_by_serial WHERE issuer = $1 AND serial = "
+      "$2), (SELECT count(*) FROM issued_certificates WHERE issuer = $1 AND serial = $2)";
   const Bytes canonical = content_of(serial);
-  crypto::OcspState out;
-  if (const auto found = TRY(find_revocation(database, issuer_, canonical))) return found->as_issued(canonical).state();
-  Statement row = TRY(
-      database.prepare("SELECT 1 FROM certificate_by_serial WHERE issuer = $1 AND serial = $2 UNION ALL SELECT 1 FROM "
-                       "issued_certificates WHERE issuer = $1 AND serial = $2"));
+  Statement row = TRY(registry_.impl_->database.prepare(kState));
   TRY(row.query({issuer_, canonical}));
-  if (TRY(row.next())) out.status = crypto::OcspCertificateStatus::good;
+  if (!TRY(row.next())) return fail(ErrorKind::internal, "the registry does not answer");
+  if (const auto reason = row.integer_or_null(0)) {
+    Revocation found;
+    found.reason = static_cast<CrlReason>(*reason);
+    found.changed_at = from_seconds(row.integer(1));
+    return found.as_issued(canonical).state();
+  }
+  crypto::OcspState out;
+  if (row.integer(2) + row.integer(3) > 0) out.status = crypto::OcspCertificateStatus::good;
   return out;
 }
 

@@ -77,12 +77,17 @@ OcspService::Answer OcspService::answer(ByteView octets) {
   for (std::size_t i = 0; i < authorities_.size(); ++i) {
     Authority& authority = *authorities_[i];
     if (!authority.is_of(request->certificates.front())) continue;
-    const auto revision = authority.ledger->revision();
-    if (!revision) return error(crypto::OcspResponseStatus::try_later);
+    // Before the state is learnt: what changes in between must show.
+    std::uint64_t revision = 0;
+    if (request->nonce.empty()) {
+      const auto found = authority.ledger->revision();
+      if (!found) return error(crypto::OcspResponseStatus::try_later);
+      revision = *found;
+    }
     Answer out = sign(authority, *request, octets, now);
     if (out.fields) {
       const Time renew_at = now + std::chrono::duration_cast<std::chrono::seconds>(authority.config.validity) / 2;
-      prepared_->put(std::move(key), {out.der, out.fields, out.etag, i, *revision, renew_at});
+      prepared_->put(std::move(key), {out.der, out.fields, out.etag, i, revision, renew_at});
     }
     return out;
   }
