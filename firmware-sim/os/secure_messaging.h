@@ -84,8 +84,10 @@ class SecureChannel {
   bool starting_ = false;
 };
 
-// What is added to an answer at most: 87 82 hh ll 01, padding, 99 02 sw sw, 8E 08 mac.
+// What is added to an answer at most: 87 82 hh ll 01, padding, 99 02 sw sw, 8E 08 mac. Padding and the counter's block
+// that stands in front for a moment are no more than that.
 constexpr std::size_t kSealBytes = 5 + kAesBlockBytes + 4 + 10;
+static_assert(2 * kAesBlockBytes <= kSealBytes);
 
 // One more in a counter of 16 octets; false when it was at its end, which it stays at.
 bool advance(u8 (&counter)[kAesBlockBytes]);
