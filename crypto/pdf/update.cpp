@@ -78,11 +78,14 @@ Bytes Update::finish() {
   for (const char* key : {"Root", "Info", "Encrypt"}) {
     if (const Object* const value = last.trailer.find(key)) trailer.set(key, *value);
   }
-  if (const Object* const id = last.trailer.find("ID"); id != nullptr && id->items.size() == 2) {
-    // §14.4: the first part stays, the second changes with the file.
-    const Bytes hash = digest(Hash::sha256, as_bytes(out));
+  if (const Object* const id = last.trailer.find("ID")) {
+    // The key of an encrypted file is made with its first part, whatever shape it has.
     Object changed = *id;
-    changed.items[1] = Object::make_string(as_text(ByteView(hash).first(16)));
+    if (id->items.size() == 2) {
+      // §14.4: the first part stays, the second changes with the file.
+      const Bytes hash = digest(Hash::sha256, as_bytes(out));
+      changed.items[1] = Object::make_string(as_text(ByteView(hash).first(16)));
+    }
     trailer.set("ID", changed);
   }
   trailer.set("Prev", Object::make_integer(static_cast<std::int64_t>(document_.last_section())));
