@@ -23,6 +23,5 @@ inline constexpr std::string_view kRevocationValuesOid = "1.2.840.113549.1.9.16.
 inline constexpr std::string_view kArchiveTimestampV3Oid = "0.4.0.1733.2.4";
 inline constexpr std::string_view kAtsHashIndexV3Oid = "0.4.0.19122.1.5";
 inline constexpr std::string_view kOcspRevocationInfoOid = "1.3.6.1.5.5.7.16.2";  // RFC 5940 §2.1
-inline constexpr std::string_view kRsaEncryptionOid = "1.2.840.113549.1.1.1";
 
 }  // namespace karta::crypto::cms
