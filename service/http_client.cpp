@@ -1,14 +1,14 @@
 #include "service/http_client.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
-#include <mutex>
+
+#include "service/curl_library.h"
 
 namespace karta::service {
 namespace {
@@ -121,49 +121,53 @@ Status check_url(const std::string& url) {
 
 struct HttpClient::Impl {
   HttpClientOptions options;
+  const CurlLibrary* curl = nullptr;  ///< from the first request on
   CURL* handle = nullptr;
   ~Impl() {
-    if (handle != nullptr) curl_easy_cleanup(handle);
+    if (handle != nullptr) curl->easy_cleanup(handle);
+  }
+  Status load() {
+    if (curl == nullptr) curl = TRY(curl_library());
+    return {};
   }
   Result<HttpReply> run(const std::string& url, curl_slist* fields, const ByteView* body);
 };
 
 Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fields, const ByteView* body) {
   TRY(check_url(url));
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  if (handle == nullptr) handle = curl_easy_init();
+  TRY(load());
+  if (handle == nullptr) handle = curl->easy_init();
   if (handle == nullptr) return fail(ErrorKind::internal, "the HTTP client cannot be made");
-  curl_easy_reset(handle);  // connections stay
+  curl->easy_reset(handle);  // connections stay
   Transfer transfer{&options, {}, false, false};
   std::array<char, CURL_ERROR_SIZE> message{};
   const bool encrypted = starts_with_scheme(url, "https://");
-  curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, message.data());
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_PROXY, "");
-  curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, encrypted ? "https" : "http,https");
-  curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(handle, CURLOPT_MAXREDIRS, static_cast<long>(options.redirects));
-  curl_easy_setopt(handle, CURLOPT_POSTREDIR, static_cast<long>(CURL_REDIR_POST_ALL));
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_time.count()));
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT, static_cast<long>(options.total_time.count()));
-  curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.most_octets));
-  curl_easy_setopt(handle, CURLOPT_USERAGENT, "karta");
-  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &take_body);
-  curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
-  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
-  curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
-  if (!options.certificates_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options.certificates_file.c_str());
-  if (fields != nullptr) curl_easy_setopt(handle, CURLOPT_HTTPHEADER, fields);
+  curl->easy_setopt(handle, CURLOPT_URL, url.c_str());
+  curl->easy_setopt(handle, CURLOPT_ERRORBUFFER, message.data());
+  curl->easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl->easy_setopt(handle, CURLOPT_PROXY, "");
+  curl->easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+  curl->easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl->easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, encrypted ? "https" : "http,https");
+  curl->easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
+  curl->easy_setopt(handle, CURLOPT_MAXREDIRS, static_cast<long>(options.redirects));
+  curl->easy_setopt(handle, CURLOPT_POSTREDIR, static_cast<long>(CURL_REDIR_POST_ALL));
+  curl->easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_time.count()));
+  curl->easy_setopt(handle, CURLOPT_TIMEOUT, static_cast<long>(options.total_time.count()));
+  curl->easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.most_octets));
+  curl->easy_setopt(handle, CURLOPT_USERAGENT, "karta");
+  curl->easy_setopt(handle, CURLOPT_WRITEFUNCTION, &take_body);
+  curl->easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
+  curl->easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
+  curl->easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
+  if (!options.certificates_file.empty()) curl->easy_setopt(handle, CURLOPT_CAINFO, options.certificates_file.c_str());
+  if (fields != nullptr) curl->easy_setopt(handle, CURLOPT_HTTPHEADER, fields);
   if (body != nullptr) {
-    curl_easy_setopt(handle, CURLOPT_POST, 1L);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(body->data()));
+    curl->easy_setopt(handle, CURLOPT_POST, 1L);
+    curl->easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
+    curl->easy_setopt(handle, CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(body->data()));
   }
-  const CURLcode code = curl_easy_perform(handle);
+  const CURLcode code = curl->easy_perform(handle);
   if (code != CURLE_OK) {
     if (transfer.private_address) {
       return fail(ErrorKind::not_permitted, "\"" + url + "\" leads to an address that is not public",
@@ -174,14 +178,14 @@ Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fiel
                   "\"" + url + "\": the answer is larger than " + std::to_string(options.most_octets) + " octets");
     }
     if (code == CURLE_TOO_MANY_REDIRECTS) return fail(ErrorKind::limit, "\"" + url + "\": too many redirects");
-    const std::string why = message[0] != 0 ? message.data() : curl_easy_strerror(code);
+    const std::string why = message[0] != 0 ? message.data() : curl->easy_strerror(code);
     return fail(ErrorKind::io, "\"" + url + "\": " + why);
   }
   HttpReply reply;
   long status = 0;
-  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+  curl->easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   const char* type = nullptr;
-  curl_easy_getinfo(handle, CURLINFO_CONTENT_TYPE, &type);
+  curl->easy_getinfo(handle, CURLINFO_CONTENT_TYPE, &type);
   reply.status = static_cast<int>(status);
   if (type != nullptr) reply.media_type = type;
   reply.body = std::move(transfer.body);
@@ -198,11 +202,13 @@ HttpClient::~HttpClient() = default;
 Result<HttpReply> HttpClient::get(const std::string& url) { return impl_->run(url, nullptr, nullptr); }
 
 Result<HttpReply> HttpClient::post(const std::string& url, const std::string& media_type, ByteView body) {
+  TRY(impl_->load());
+  const CurlLibrary& curl = *impl_->curl;
   const std::string type = "Content-Type: " + media_type;
-  curl_slist* fields = curl_slist_append(nullptr, type.c_str());
-  fields = curl_slist_append(fields, "Expect:");  // small bodies: no waiting for "100 Continue"
+  curl_slist* fields = curl.slist_append(nullptr, type.c_str());
+  fields = curl.slist_append(fields, "Expect:");  // small bodies: no waiting for "100 Continue"
   auto reply = impl_->run(url, fields, &body);
-  curl_slist_free_all(fields);
+  curl.slist_free_all(fields);
   return reply;
 }
 
