@@ -40,7 +40,9 @@ const Sample& sample(std::string_view name) {
   } else if (name == "qualified-eidas") {
     subject.add("C", "XX").add("SN", "Sample").add("GN", "Sample").add("CN", "Sample").add("serialNumber", "PNOXX-0");
   } else {
-    subject.add("CN", "Sample " + std::string(name)).add("O", "Test").add("C", "XX");
+    subject.add("CN", "Sample " + std::string(name));
+    // Authorities and agencies have an organization, people and servers need not.
+    if (name == "root-ca" || name == "issuing-ca" || name == "document-signer") subject.add("O", "Test").add("C", "XX");
   }
   CertificateRequest request{.subject = must(subject.build()), .public_key = test_key(KeyType::p256).public_key()};
   if (name == "tls-server") request.subject_alternative_names = {GeneralName::dns("host.example")};
