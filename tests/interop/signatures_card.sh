@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # karta-sign with the keys of an issued card, at every level, beside openssl; the profile of the card is the argument.
 # shellcheck shell=bash disable=SC1091,SC2154
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/issued_lib.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/lib.sh"
+source "$here/issued_lib.sh"
 cd "$work"
 profile=${1:-citizen}
 export KARTA_SERVICES=none # not those of whoever runs this
 
 step "a card of profile $profile, lists of the centre, a time-stamp authority of openssl's"
 make_centre
+[ "$profile" = citizen ] || cp "$here/../../docs/examples/profiles/$profile.toml" "$KARTA_DIR/profiles/card/"
 run "$KARTA_SIM" new "$work/a.card"
 start_cards run "$work/a.card"
 issue "001-001-999 65" "Reader 1" "$profile"
