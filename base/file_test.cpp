@@ -36,5 +36,24 @@ TEST_F(FileTest, ErrorsSayWhich) {
   EXPECT_EQ(write_new_file(folder_ / "no" / "such", as_bytes("x"), 0600).error().kind, ErrorKind::not_found);
 }
 
+TEST_F(FileTest, ANewFileTakesThePlaceOfTheOldOneOrIsGone) {
+  const auto path = folder_ / "c";
+  ASSERT_TRUE(write_new_file(path, as_bytes("old"), 0644));
+  {
+    auto abandoned = NewFile::create(path, 0644);
+    ASSERT_TRUE(abandoned);
+    ASSERT_TRUE(abandoned->write(as_bytes("half")));
+  }
+  EXPECT_EQ(as_text(*read_file(path, 100)), "old");
+  auto file = NewFile::create(path, 0644);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(file->write(as_bytes("bit ")));
+  ASSERT_TRUE(file->write(as_bytes("by bit")));
+  EXPECT_EQ(as_text(*read_file(path, 100)), "old");
+  ASSERT_TRUE(file->commit_over());
+  EXPECT_EQ(as_text(*read_file(path, 100)), "bit by bit");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
 }  // namespace
 }  // namespace karta
