@@ -1,0 +1,85 @@
+# Health and transit behind a real pcscd: what roles read, a security module in the second reader, trips and medicines,
+# a card torn away in mid-commit, updates after issue, a department's application.
+# shellcheck shell=bash disable=SC1091,SC2154
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+make_centre
+run "$KARTA_SIM" new "$work/a.card"
+run "$KARTA_SIM" new "$work/sam.card"
+run "$KARTA_SIM" new "$work/pharmacy.card"
+start_cards run "$work/a.card" "$work/sam.card" "$work/pharmacy.card"
+card="Reader 1" module="Reader 2" pharmacy="Reader 3"
+masters=$KARTA_DIR/keys/transactions.key.pem
+
+step "a citizen's card, a gate's module, a pharmacy's module"
+issue "001-001-999 65" "$card"
+can=$(sed -n 's/^CAN: \([0-9]*\)$/\1/p' "$letter")
+run karta sam make --role gate --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
+run karta sam make --role pharmacy --reader "$pharmacy" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"135724"
+ends 77 karta sam make --role gate --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
+ends 64 karta sam make --role barber --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
+for role in clinic pharmacy counter; do run karta cv issue "$role" --passphrase-fd 3 3<<<"$passphrase"; done
+run karta cv show "$KARTA_DIR/terminals/XXPHARMCY00001.cvcert"
+says "redeem-entitlements"
+
+step "ten trips are sold, one is taken"
+run karta transit sell --kind trips --amount 10 --product 2 --reader "$card" --masters "$masters" --keys-fd 3 --pin-fd 4 \
+  --passphrase-fd 5 3<<<"$passphrase" 4<<<"$can" 5<<<"$passphrase"
+says "has 10"
+tap() { # more options
+  karta transit tap --reader "$card" --sam "$module" --keys-fd 3 --gate 7 --zone 1 --pending "$work/pending" --json "$@" 3<<<"246813"
+}
+run tap --number 1
+says '"decision": "open"' '"settled": false'
+ends 77 karta transit tap --reader "$card" --sam "$module" --keys-fd 3 3<<<"999999"
+ends 69 karta transit tap --reader "$card" --sam "$card" --keys-fd 3 3<<<"246813"
+says "no security module"
+
+step "the card is torn away in mid-commit: nothing is taken twice"
+for command in 2 3 4 5; do
+  tell cut-power 1 command=$command
+  code=0
+  tap --number $((10 + command)) >"$work/out" 2>&1 || code=$?
+  put_back 1
+  run tap --number $((20 + command)) --pass-back 0
+  says '"decision": "open"'
+done
+[ -z "$(ls -A "$work/pending" 2>/dev/null)" ] || no "a commit is still pending though it was settled"
+
+step "a medicine is granted, redeemed once for each package"
+run karta card update --grant A10BA02:4711:2:2099-12-31 --concession --reader "$card" --passphrase-fd 3 3<<<"$passphrase"
+says "granted"
+redeem() {
+  karta health redeem --medicine A10BA02 --reader "$card" --sam "$pharmacy" --keys-fd 3 --pin-fd 4 --passphrase-fd 5 --json "$@" \
+    3<<<"135724" 4<<<"$can" 5<<<"$passphrase"
+}
+run redeem --prescription 77
+says '"left": 1'
+run redeem --number 2
+says '"left": 0'
+ends 77 redeem --number 3
+
+step "each role is shown its own"
+read_as() { # role
+  run karta card read --as "$1" --reader "$card" --pin-fd 3 --passphrase-fd 4 3<<<"$can" 4<<<"$passphrase"
+}
+run karta health emergency --blood-group AB- --allergy 'penicillin;Z88.0' --reader "$card" --pin-fd 3 --passphrase-fd 4 \
+  3<<<"$can" 4<<<"$passphrase"
+read_as clinic
+says "blood group AB-" "penicillin" "A10BA02" "prescription 77" "refused: the role has no right read-transit"
+read_as pharmacy
+says "A10BA02" "refused: the role has no right read-emergency"
+read_as counter
+says "concession" "gate 7" "refused: the role has no right read-emergency" "refused: the role has no right read-entitlements"
+run karta card read --as counter --json --reader "$card" --pin-fd 3 --passphrase-fd 4 3<<<"$can" 4<<<"$passphrase"
+says '"sell-transit"' '"journal"'
+
+step "a department's whole application"
+department="department secret"
+run karta domain offer "$work/library" --aid F04B4152544110 --trust "$KARTA_DIR/ca/root.crt.pem" --reader "$card" --passphrase-fd 3 3<<<"$department"
+run karta domain load "$work/library.offer" --reader "$card" --passphrase-fd 3 3<<<"$passphrase"
+run karta domain accept "$work/library" --passphrase-fd 3 3<<<"$department"
+(cd "$work" && run karta domain masters library --passphrase-fd 3 3<<<"$department")
+profile=$tests/../docs/examples/profiles/library.toml
+ends 64 karta domain apply "$work/library" "$profile" --reader "$card" --passphrase-fd 3 3<<<"$department"
+run karta domain apply "$work/library" "$profile" --masters "$work/library.masters.pem" --reader "$card" --passphrase-fd 3 3<<<"$department"
+says "2 files and a ledger"
