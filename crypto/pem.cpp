@@ -61,7 +61,7 @@ std::size_t sequence_header(ByteView head) {
   if (head.size() < 2 || head[0] != 0x30) return 0;
   if (head[1] <= 0x80) return 2;  // short or indefinite
   const std::size_t octets = head[1] & 0x7F;
-  return octets <= 4 && head.size() >= 2 + octets ? 2 + octets : 0;
+  return octets <= 8 && head.size() >= 2 + octets ? 2 + octets : 0;
 }
 
 struct FileKindRow {

@@ -58,5 +58,11 @@ TEST(Sniff, TellsFilesByTheirFirstOctets) {
   EXPECT_EQ(describe(FileKind::cms_der), "CMS signature");
 }
 
+TEST(Sniff, KnowsASignatureOfMoreThanFourGigabytes) {
+  const Bytes head = {0x30, 0x85, 0x02, 0x54, 0x0B, 0xE4, 0x00, 0x06, 0x09,
+                      0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02};
+  EXPECT_EQ(sniff(head), FileKind::cms_der);
+}
+
 }  // namespace
 }  // namespace karta::crypto
