@@ -8,14 +8,13 @@ endif()
 
 add_library(karta_options INTERFACE)
 target_include_directories(karta_options INTERFACE ${CMAKE_SOURCE_DIR})
-# -pthread for all alike: precompiled headers are shared.
-target_compile_options(karta_options INTERFACE -pthread -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+target_compile_options(karta_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
 if(KARTA_WERROR)
   target_compile_options(karta_options INTERFACE -Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # GCC 12 warns of its own std::string (-Wrestrict: bug 105651; -Wstringop-overread: the same through find()).
-  target_compile_options(karta_options INTERFACE -fpch-preprocess -Wno-restrict -Wno-stringop-overread)
+  # -Wrestrict: GCC 12 warns of its own std::string (GCC bug 105651).
+  target_compile_options(karta_options INTERFACE -fpch-preprocess -Wno-restrict)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   # _FORTIFY_SOURCE needs optimisation; the sanitizer presets bring checks of their own.
@@ -32,31 +31,11 @@ if(KARTA_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
-# Release only: what most files of most rooms read of the standard library, read once. The other presets compile every
-# file with its own includes, so that a missing one is found.
-function(karta_precompile name)
-  if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
-    return()
-  endif()
-  if(NOT TARGET karta_common_headers)
-    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/common_headers.cpp CONTENT "")
-    add_library(karta_common_headers STATIC EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/common_headers.cpp)
-    target_link_libraries(karta_common_headers PRIVATE karta_options tl::expected)
-    target_precompile_headers(karta_common_headers PRIVATE <algorithm> <array> <functional> <map> <memory> <optional> <span> <string>
-      <string_view> <utility> <vector> <tl/expected.hpp>)
-  endif()
-  target_precompile_headers(${name} REUSE_FROM karta_common_headers)
-endfunction()
-
-# karta_library(NAME [OWN_HEADERS] [SOURCES ...] [LINK ...] [PRIVATE_LINK ...])
-# OWN_HEADERS: the room precompiles headers of its own, or none.
+# karta_library(NAME [SOURCES ...] [LINK ...] [PRIVATE_LINK ...])
 function(karta_library name)
-  cmake_parse_arguments(arg "OWN_HEADERS" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC karta_options ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
-  if(NOT arg_OWN_HEADERS)
-    karta_precompile(${name})
-  endif()
 endfunction()
 
 # Where compiling costs more than running: front doors and tests. Optimised enough for the shared precompiled headers.
