@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/tlv.h"
+#include "card/file.h"
 #include "card/iso7816.h"
 #include "card/personalisation_step.h"
 #include "card/pin.h"
@@ -67,6 +68,17 @@ std::uint16_t master_file(std::string_view application, LedgerKey kind) {
   KARTA_CHECK(found != std::end(kApplications));
   const auto number = static_cast<std::uint16_t>(found - std::begin(kApplications) + 1);
   return static_cast<std::uint16_t>(number << 8 | number << 4 | static_cast<std::uint16_t>(kind));
+}
+
+Status check_module_blank(Channel& plain) {
+  // The last step of any card's making puts its MF into operation (ISO 7816-4 §7.4.10).
+  const FileControl master = TRY(select(plain, Path{}));
+  if (!master.operational()) return {};
+  const ResponseApdu module = TRY(plain.transmit(select_application(kSecurityModuleAid, SelectReturn::nothing)));
+  return fail(ErrorKind::card_refused,
+              module.status.ok() ? "the card in the reader is a security module already"
+                                 : "the card in the reader is issued already: it is no blank one",
+              "a security module is made of a blank card: put one in, or name its reader with --reader");
 }
 
 Status make_security_module(Channel& issuer, const ModuleRole& role, const TransactionMasters& masters,

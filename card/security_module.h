@@ -32,6 +32,10 @@ const ModuleRole* find_module_role(std::string_view name);
 /// The file of a master: high octet the application, low octet both.
 std::uint16_t master_file(std::string_view application, LedgerKey kind);
 
+/// Looks whether a module can be made of the card behind `plain`: a blank one. Fails with `card_refused` where it is
+/// closed already, as a module or as somebody's card; nothing on it was touched then.
+Status check_module_blank(Channel& plain);
+
 /// Makes a module of the blank card behind `issuer`, an issuer's session under the card's own keys, and closes it.
 /// `pin`: 6 to 8 digits. Fails with `configuration` where `masters` lack one of the role's.
 Status make_security_module(Channel& issuer, const ModuleRole& role, const TransactionMasters& masters,

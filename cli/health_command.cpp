@@ -5,6 +5,7 @@
 #include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/pending_folder.h"
 #include "cli/sector_output.h"
 #include "cli/terminal_session.h"
 #include "cli/transaction_input.h"
@@ -17,7 +18,7 @@ constexpr std::size_t kTerminalOctets = 8;
 struct Arguments {
   TerminalAccess access;
   TransactionInput keys;
-  std::string medicine, from, until;
+  std::string medicine, from, until, pending;
   std::uint32_t package = 0, prescription = 0, number = 1;
   unsigned packages = 1;
   bool json = false;
@@ -49,31 +50,88 @@ card::HealthEntry entry_of(const Arguments& given, TerminalSession& session, con
   return entry;
 }
 
-void show(const char* deed, const Arguments& given, std::uint32_t left, const card::LedgerReceipt& receipt) {
+/// What was done, now or before: `earlier`: by a commit whose answer had been lost.
+struct Outcome {
+  card::HealthEntry entry;
+  std::string medicine;
+  std::uint32_t left = 0;
+  card::LedgerReceipt receipt;
+  bool earlier = false;
+};
+
+void show(const Arguments& given, const Outcome& outcome) {
+  const char* const deed = outcome.entry.deed == card::HealthEntry::Deed::granted ? "granted" : "redeemed";
   if (given.json) {
     Json document = json_document("karta.health.receipt/1");
     document["deed"] = deed;
-    document["medicine"] = given.medicine;
-    document["packages"] = given.packages;
-    document["left"] = left;
-    document["sequence"] = receipt.sequence;
-    document["settlement_code"] = to_hex(receipt.code);
+    document["settled"] = outcome.earlier;
+    document["medicine"] = outcome.medicine;
+    document["packages"] = outcome.entry.packages;
+    document["left"] = outcome.left;
+    document["sequence"] = outcome.receipt.sequence;
+    document["settlement_code"] = to_hex(outcome.receipt.code);
     print_json(document);
     return;
   }
-  print(std::string(deed) + ": " + std::to_string(given.packages) + " of " + given.medicine + ", " +
-        std::to_string(left) + " left");
-  print("receipt " + std::to_string(receipt.sequence) + ", settlement code " + to_hex(receipt.code));
+  print(std::string(deed) + ": " + std::to_string(outcome.entry.packages) + " of " + outcome.medicine + ", " +
+        std::to_string(outcome.left) + " left" +
+        (outcome.earlier ? "; that was before, when the answer was lost: nothing is changed now" : ""));
+  print("receipt " + std::to_string(outcome.receipt.sequence) + ", settlement code " + to_hex(outcome.receipt.code));
+}
+
+/// What became of the commit that is pending for this ledger: nothing where none is, or the card never wrote it.
+Result<std::optional<Outcome>> settle_pending(const card::LedgerSession& ledger, const PendingFolder& folder) {
+  const auto pending = TRY(folder.find(ledger.info().serial));
+  if (!pending) return std::optional<Outcome>{};
+  const card::LedgerState& state = ledger.state();
+  if (card::settle(*pending, ledger.info(), state) != card::Settlement::written) return std::optional<Outcome>{};
+  const auto all = TRY(card::Entitlements::parse(state.product, state.counters.size()));
+  Outcome outcome;
+  outcome.entry = TRY(card::HealthEntry::parse(state.last_entry));
+  if (outcome.entry.slot >= all.slots.size()) {
+    return fail(ErrorKind::card_unresponsive, "the card's last entry names an entitlement it does not have");
+  }
+  outcome.medicine = all.slots[outcome.entry.slot].medicine;
+  outcome.left = state.counters[outcome.entry.slot];
+  outcome.receipt = {state.sequence, state.last_code, {}};
+  outcome.earlier = true;
+  folder.forget(ledger.info().serial);
+  return std::optional<Outcome>(std::move(outcome));
+}
+
+/// COMMIT and RATIFY.
+Result<Outcome> commit(card::LedgerSession& ledger, const card::LedgerChange& change, const std::string& medicine,
+                       const PendingFolder& folder) {
+  Outcome outcome;
+  outcome.entry = TRY(card::HealthEntry::parse(change.entry));
+  outcome.medicine = medicine;
+  outcome.left = change.counters[outcome.entry.slot];
+  auto receipt = ledger.commit(change, [&](const card::PendingCommit& pending) { return folder.keep(pending); });
+  if (!receipt) {
+    Error error = receipt.error();
+    if (ledger.phase() == card::LedgerPhase::lost) error.hint = folder.hint_of_lost_answer();
+    return fail(std::move(error));
+  }
+  outcome.receipt = std::move(*receipt);
+  // The deed is done; a card that is gone by now is asked for nothing more.
+  if (!ledger.ratify()) say("the card was not told that its receipt arrived");
+  folder.forget(ledger.info().serial);
+  return outcome;
 }
 
 Result<int> run_redeem(Arguments given) {
   given.access.role = "pharmacy";
   SystemRandom random;
   const SystemClock clock;
+  const PendingFolder folder(given.pending);
   const auto keys = TRY(open_transaction_keys(given.keys, "health", random));
   const auto session = TRY(TerminalSession::open(given.access, {}, random));
   auto health = TRY(card::HealthApplication::open(session->identity().channel()));
   auto ledger = TRY(health.open_for_redeeming(*keys.keys));
+  if (const auto earlier = TRY(settle_pending(ledger, folder))) {
+    show(given, *earlier);
+    return 0;
+  }
   const auto slot = card::find_entitlement(ledger.state(), given.medicine, given.package, today(clock));
   if (!slot) {
     return fail(ErrorKind::not_permitted, "the card has no entitlement to " + given.medicine + " with anything left");
@@ -81,9 +139,8 @@ Result<int> run_redeem(Arguments given) {
   const card::LedgerChange change =
       TRY(card::redemption(ledger.state(), *slot, static_cast<std::uint8_t>(given.packages), today(clock),
                            entry_of(given, *session, clock)));
-  const auto receipt = TRY(ledger.commit(change));
-  TRY(ledger.ratify());
-  show("redeemed", given, change.counters[*slot], receipt);
+  const Outcome outcome = TRY(commit(ledger, change, given.medicine, folder));
+  show(given, outcome);
   return 0;
 }
 
@@ -91,12 +148,20 @@ Result<int> run_grant(Arguments given) {
   given.access.role = "clinic";
   SystemRandom random;
   const SystemClock clock;
+  const PendingFolder folder(given.pending);
   card::Entitlement wanted{given.medicine, given.package, {}, {}};
   wanted.from = TRY(day_of(given.from));
   wanted.until = TRY(day_of(given.until));
   const auto keys = TRY(open_transaction_keys(given.keys, "health", random));
   const auto session = TRY(TerminalSession::open(given.access, {}, random));
   auto health = TRY(card::HealthApplication::open(session->identity().channel()));
+  if (const auto pending = TRY(folder.find(health.ledger().serial))) {
+    const auto ledger = TRY(health.open_for_granting(*keys.keys));
+    if (const auto earlier = TRY(settle_pending(ledger, folder))) {
+      show(given, *earlier);
+      return 0;
+    }
+  }
   const auto present = TRY(health.entitlements());
   card::Entitlements product;
   std::vector<std::uint32_t> counters;
@@ -112,9 +177,8 @@ Result<int> run_grant(Arguments given) {
   auto ledger = TRY(health.open_for_granting(*keys.keys));
   const card::LedgerChange change = TRY(
       card::grant(ledger.state(), slot, static_cast<std::uint8_t>(given.packages), entry_of(given, *session, clock)));
-  const auto receipt = TRY(ledger.commit(change));
-  TRY(ledger.ratify());
-  show("granted", given, change.counters[slot], receipt);
+  const Outcome outcome = TRY(commit(ledger, change, given.medicine, folder));
+  show(given, outcome);
   return 0;
 }
 
@@ -173,6 +237,7 @@ void add_health(CLI::App& app, Run& chosen) {
     command.add_option("--packages", given->packages, "how many")->check(CLI::Range(1, 255))->capture_default_str();
     command.add_option("--prescription", given->prescription, "the payer's number of it");
     command.add_option("--number", given->number, "the terminal's own running number")->capture_default_str();
+    command.add_option("--pending", given->pending, kPendingWords);
     command.add_flag("--json", given->json, "for scripts: karta.health.receipt/1");
     on_call(command, chosen, [given, run] { return run(*given); });
     return std::pair(&command, given);

@@ -45,6 +45,7 @@ Result<int> run_make(const Arguments& given) {
   const auto connection = TRY(connect_card(given.reader, options));
   const auto alone = TRY(card::Transaction::begin(*connection));
   card::PlainChannel plain(*connection);
+  TRY(card::check_module_blank(plain));
   const card::CardManagerProfile manager;
   card::IssuerChannelRequest request;
   request.profile = &manager;
@@ -52,7 +53,7 @@ Result<int> run_make(const Arguments& given) {
   request.take_blank = true;
   const auto issuer = TRY(card::open_issuer_channel(plain, request, random));
   TRY(card::make_security_module(*issuer, role, masters, pin));
-  say("card " + to_hex_upper(issuer->greeting().serial) + " is a security module for " + std::string(role.words));
+  say("card " + to_hex_upper(issuer->greeting().serial) + " is a security module now: " + std::string(role.words));
   return 0;
 }
 

@@ -148,6 +148,7 @@ Result<int> run_trace(const Arguments& given) {
     if (const auto* const event = std::get_if<card::TraceEvent>(&entry)) {
       if (event->name != "insert") decoder.end_session(event->card);
       if (given.card != 0 && event->card != given.card) continue;
+      if (number + 1 < given.from || (given.count != 0 && number + 1 >= given.from + given.count)) continue;
       if (!given.json) {
         print(right(fixed(static_cast<double>(event->at_us) / 1000), 10) + "  -- card " + std::to_string(event->card) +
               ": " + event->name + (event->atr.empty() ? "" : "  " + to_hex_upper(event->atr)));

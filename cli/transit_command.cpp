@@ -1,53 +1,17 @@
 // karta transit: a gate and a ticket office: taps with receipts, trips sold.
 #include <CLI/CLI.hpp>
 
-#include <charconv>
-#include <filesystem>
-
-#include "base/file.h"
 #include "card/transit.h"
 #include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/pending_folder.h"
 #include "cli/sector_output.h"
 #include "cli/terminal_session.h"
 #include "cli/transaction_input.h"
 
 namespace karta::cli {
 namespace {
-
-namespace fs = std::filesystem;
-constexpr std::size_t kMostPending = 4096;
-
-// A gate's memory of commits whose answer never came: one file a ledger, written before COMMIT goes out, gone once it
-// is known what became of it.
-class PendingFolder {
- public:
-  explicit PendingFolder(std::string folder) : folder_(std::move(folder)) {}
-  bool named() const { return !folder_.empty(); }
-  fs::path path(ByteView serial) const { return fs::path(folder_) / (to_hex_upper(serial) + ".pending"); }
-  Result<std::optional<card::PendingCommit>> find(ByteView serial) const {
-    if (!named()) return std::optional<card::PendingCommit>{};
-    const auto text = read_file(path(serial), kMostPending);
-    if (!text && text.error().kind == ErrorKind::not_found) return std::optional<card::PendingCommit>{};
-    if (!text) return fail(text.error());
-    return TRY(card::PendingCommit::from_text(as_text(*text)));
-  }
-  Status keep(const card::PendingCommit& pending) const {
-    if (!named()) return {};
-    std::error_code ignored;
-    fs::create_directories(folder_, ignored);
-    fs::remove(path(pending.serial), ignored);  // of a commit that was settled as not written
-    return write_new_file(path(pending.serial), as_bytes(pending.to_text()), 0600);
-  }
-  void forget(ByteView serial) const {
-    std::error_code ignored;
-    if (named()) fs::remove(path(serial), ignored);
-  }
-
- private:
-  std::string folder_;
-};
 
 struct TapArguments {
   std::string reader, pending;
@@ -89,12 +53,11 @@ Result<int> run_tap(const TapArguments& given) {
       given.number, clock.now(), [&](const card::PendingCommit& commit) { return folder.keep(commit); },
       pending ? &*pending : nullptr);
   if (!outcome) {
+    Error error = outcome.error();
     if (tap.session() != nullptr && tap.session()->phase() == card::LedgerPhase::lost) {
-      Error error = outcome.error();
-      error.hint = "it is not known whether the card wrote: let it be tapped again, nothing is taken twice";
-      return fail(std::move(error));
+      error.hint = folder.hint_of_lost_answer();
     }
-    return fail(outcome.error());
+    return fail(std::move(error));
   }
   if (outcome->receipt && !outcome->settled && !given.no_ratify) {
     if (const Status ratified = tap.ratify(); !ratified) say("the card was not told that its receipt arrived");
@@ -191,7 +154,7 @@ void add_transit(CLI::App& app, Run& chosen) {
     tap.add_option("--reduced-fare", given->gate.reduced_fare, "the same with a concession")->capture_default_str();
     tap.add_option("--pass-back", given->gate.pass_back_seconds, "seconds in which the same card is not let in again")
         ->capture_default_str();
-    tap.add_option("--pending", given->pending, "folder that remembers commits whose answer was lost");
+    tap.add_option("--pending", given->pending, kPendingWords);
     tap.add_flag("--no-ratify", given->no_ratify, "leave the card unconfirmed, as a gate in a hurry does");
     tap.add_flag("--json", given->json, "for scripts: karta.transit.tap/1");
     on_call(tap, chosen, [given] { return run_tap(*given); });

@@ -15,7 +15,10 @@ issue "001-001-999 65" "$card"
 can=$(sed -n 's/^CAN: \([0-9]*\)$/\1/p' "$letter")
 run karta sam make --role gate --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
 run karta sam make --role pharmacy --reader "$pharmacy" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"135724"
-ends 77 karta sam make --role gate --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
+ends 69 karta sam make --role gate --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
+says "a security module already" "hint: a security module is made of a blank card"
+ends 69 karta sam make --role gate --reader "$card" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
+says "issued already" "hint: a security module is made of a blank card"
 ends 64 karta sam make --role barber --reader "$module" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"246813"
 for role in clinic pharmacy counter; do run karta cv issue "$role" --passphrase-fd 3 3<<<"$passphrase"; done
 run karta cv show "$KARTA_DIR/terminals/XXPHARMCY00001.cvcert"
@@ -58,6 +61,42 @@ run redeem --number 2
 says '"left": 0'
 ends 77 redeem --number 3
 
+step "the pharmacy's card torn away: whatever was written is settled, and redeemed once"
+run karta card update --grant A10BA02:4711:2:2099-12-31 --reader "$card" --passphrase-fd 3 3<<<"$passphrase"
+# A card that comes anew begins in the same state, and redeeming takes the same commands.
+fresh() {
+  tell remove 1
+  put_back 1
+}
+fresh
+recorded=$(grep -c '"card":1,"command"' "$record")
+run redeem --number 10 --pending "$work/pharmacy"
+says '"left": 1' '"settled": false'
+commit=$(awk -v before="$recorded" '/"card":1,"command"/ { n++ } n > before && /"card":1,"command":"8[0-9A-F]34/ && !at { at = n - before } END { print at }' "$record")
+fresh
+tell cut-power 1 "command=$commit" write=99 # all written, and no answer
+ends 69 redeem --number 11 --pending "$work/pharmacy"
+says "nothing is taken twice"
+[ -n "$(ls -A "$work/pharmacy")" ] || no "nothing is pending though the answer was lost"
+put_back 1
+run redeem --number 12 --pending "$work/pharmacy"
+says '"left": 0' '"settled": true'
+[ -z "$(ls -A "$work/pharmacy")" ] || no "a commit is still pending though it was settled"
+ends 77 redeem --number 13 --pending "$work/pharmacy"
+
+step "an insurance number that came after the card"
+ends 66 karta card update --insurance --reader "$card" --passphrase-fd 3 3<<<"$passphrase"
+says "knows no insurance number"
+# A number of the region 99, which is none; its check digit is right.
+cat >"$work/insured.csv" <<'CSV'
+snils,family,given,patronymic,birth_date,enp,insurer
+001-001-999 65,Образцов,Пример,Тестович,1980-02-29,9900000000000135,Выдуманная страховая
+CSV
+run karta citizen import --update "$work/insured.csv"
+says "1 updated"
+run karta card update --insurance --reader "$card" --passphrase-fd 3 3<<<"$passphrase"
+says "the insurance record is the registry's"
+
 step "each role is shown its own"
 read_as() { # role
   run karta card read --as "$1" --reader "$card" --pin-fd 3 --passphrase-fd 4 3<<<"$can" 4<<<"$passphrase"
@@ -65,7 +104,7 @@ read_as() { # role
 run karta health emergency --blood-group AB- --allergy 'penicillin;Z88.0' --reader "$card" --pin-fd 3 --passphrase-fd 4 \
   3<<<"$can" 4<<<"$passphrase"
 read_as clinic
-says "blood group AB-" "penicillin" "A10BA02" "prescription 77" "refused: the role has no right read-transit"
+says "insurance 9900000000000135, Выдуманная страховая" "blood group AB-" "penicillin" "A10BA02" "prescription 77" "refused: the role has no right read-transit"
 read_as pharmacy
 says "A10BA02" "refused: the role has no right read-emergency"
 read_as counter
