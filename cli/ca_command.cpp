@@ -604,7 +604,9 @@ void add_ca(CLI::App& app, Run& chosen) {
   command->add_option("--subject", init->subject, "its name: \"CN=Test Root,O=Test,C=XX\"")->required();
   command->add_option("--issuer", init->issuer, "the CA that signs it: a folder, or centre:root; none: a root");
   command->add_option("--profile", init->profile, "root-ca, issuing-ca, or a file");
-  command->add_option("--key-type", init->key_type, "p256, p384, p521, rsa-3072, rsa-4096, ed25519, gost-256-b, gost-512-a, ...")
+  command
+      ->add_option("--key-type", init->key_type,
+                   "p256, p384, p521, rsa-3072, rsa-4096, ed25519, gost-256-b, gost-512-a, ...")
       ->capture_default_str();
   command->add_option("--key", init->key, "a PKCS #11 URI: the key is made in that token; none: an encrypted file");
   command->add_option("--participant", init->participants, "who is present, for the record; may be repeated");

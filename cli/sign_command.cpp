@@ -336,8 +336,7 @@ Result<Signing> prepare(const Arguments& given) {
     if (!level) return fail(ErrorKind::usage, "\"" + wanted + "\" is no level: B-B, B-T, B-LT or B-LTA");
     out.level = *level;
     if (*level >= crypto::SignatureLevel::b_t && services.timestamps == nullptr) {
-      return fail(ErrorKind::usage, "level " + wanted + " needs a time-stamp service",
-                  "name one: --timestamp-url URL");
+      return fail(ErrorKind::usage, "level " + wanted + " needs a time-stamp service", "name one: --timestamp-url URL");
     }
     if (*level >= crypto::SignatureLevel::b_lt && services.revocation == nullptr) {
       return fail(ErrorKind::usage, "level " + wanted + " needs revocation data", "give CRLs: --revocation FILE");
