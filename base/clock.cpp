@@ -23,11 +23,25 @@ std::string format_time(Time time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
+  const int year = static_cast<int>(date.year());
+  if (year >= 0 && year <= 9999) {
+    // Nearly always; every signed answer has several.
+    std::string out = "0000-00-00T00:00:00Z";
+    const auto put = [&out](std::size_t last, int value) {
+      for (; value != 0; value /= 10) out[last--] = static_cast<char>('0' + value % 10);
+    };
+    put(3, year);
+    put(6, static_cast<int>(static_cast<unsigned>(date.month())));
+    put(9, static_cast<int>(static_cast<unsigned>(date.day())));
+    put(12, static_cast<int>(clock.hours().count()));
+    put(15, static_cast<int>(clock.minutes().count()));
+    put(18, static_cast<int>(clock.seconds().count()));
+    return out;
+  }
   char out[40];
-  std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()));
+  std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02dZ", year, static_cast<unsigned>(date.month()),
+                static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
   return out;
 }
 

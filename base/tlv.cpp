@@ -114,12 +114,13 @@ Result<std::optional<Tlv>> find_tlv(ByteView input, Tag tag, TlvLimits limits) {
   return std::optional<Tlv>{};
 }
 
-void append_tlv(Bytes& out, Tag tag, ByteView value) {
+namespace {
+
+void append_header(Bytes& out, Tag tag, std::size_t length) {
   for (int shift = 24; shift > 0; shift -= 8) {
     if (tag >> shift != 0) out.push_back(static_cast<std::uint8_t>(tag >> shift));
   }
   out.push_back(static_cast<std::uint8_t>(tag));
-  const std::size_t length = value.size();
   if (length < 0x80) {
     out.push_back(static_cast<std::uint8_t>(length));
   } else {
@@ -128,6 +129,12 @@ void append_tlv(Bytes& out, Tag tag, ByteView value) {
     out.push_back(static_cast<std::uint8_t>(0x80 | octets));
     for (int i = octets - 1; i >= 0; --i) out.push_back(static_cast<std::uint8_t>(length >> (8 * i)));
   }
+}
+
+}  // namespace
+
+void append_tlv(Bytes& out, Tag tag, ByteView value) {
+  append_header(out, tag, value.size());
   append(out, value);
 }
 
@@ -138,6 +145,14 @@ Bytes make_tlv(Tag tag, ByteView value) {
   return out;
 }
 
-Bytes make_tlv(Tag tag, std::initializer_list<ByteView> parts) { return make_tlv(tag, concat(parts)); }
+Bytes make_tlv(Tag tag, std::initializer_list<ByteView> parts) {
+  std::size_t length = 0;
+  for (const ByteView part : parts) length += part.size();
+  Bytes out;
+  out.reserve(length + 8);
+  append_header(out, tag, length);
+  for (const ByteView part : parts) append(out, part);
+  return out;
+}
 
 }  // namespace karta

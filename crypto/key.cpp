@@ -426,8 +426,9 @@ Result<Bytes> PrivateKey::sign_digest(AlgorithmId algorithm, ByteView digest) co
     data_->signing_with = algorithm;
   }
   EVP_PKEY_CTX* const context = data_->signing.get();
-  std::size_t octets = 0;
-  if (EVP_PKEY_sign(context, nullptr, &octets, digest.data(), digest.size()) != 1) return openssl_failed("sign");
+  const int most = EVP_PKEY_get_size(data_->pkey.get());
+  if (most <= 0) return openssl_failed("sign");
+  auto octets = static_cast<std::size_t>(most);
   Bytes signature(octets);
   if (EVP_PKEY_sign(context, signature.data(), &octets, digest.data(), digest.size()) != 1) {
     return openssl_failed("sign");

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <vector>
 
 #include "service/connection.h"
 
@@ -70,7 +71,14 @@ tl::unexpected<Error> failure(sqlite3* database, const char* deed) {
 class SqliteStatement final : public PreparedStatement {
  public:
   SqliteStatement(sqlite3* database, sqlite3_stmt* statement, std::string sql)
-      : database_(database), statement_(statement), sql_(std::move(sql)) {}
+      : database_(database), statement_(statement), sql_(std::move(sql)) {
+    slots_.resize(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_)));
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      const std::string name = "$" + std::to_string(i + 1);
+      slots_[i] = sqlite3_bind_parameter_index(statement_, name.c_str());
+      KARTA_CHECK(slots_[i] != 0);
+    }
+  }
   ~SqliteStatement() override { sqlite3_finalize(statement_); }
 
   const std::string& sql() const { return sql_; }
@@ -82,12 +90,10 @@ class SqliteStatement final : public PreparedStatement {
   Status bind(Parameters parameters) override {
     reset();
     // The SQL must name exactly the values it is given: a slip here would store a datum in the wrong column.
-    KARTA_CHECK(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_)) == parameters.size());
-    int number = 0;
+    KARTA_CHECK(slots_.size() == parameters.size());
+    auto next = slots_.begin();
     for (const Parameter& parameter : parameters) {
-      const std::string name = "$" + std::to_string(++number);
-      const int slot = sqlite3_bind_parameter_index(statement_, name.c_str());
-      KARTA_CHECK(slot != 0);
+      const int slot = *next++;
       int code = SQLITE_OK;
       if (const auto* value = std::get_if<std::int64_t>(&parameter.value())) {
         code = sqlite3_bind_int64(statement_, slot, *value);
@@ -131,6 +137,7 @@ class SqliteStatement final : public PreparedStatement {
   sqlite3* database_;
   sqlite3_stmt* statement_;
   std::string sql_;
+  std::vector<int> slots_;  ///< of $1, $2, ...
   std::int64_t changes_ = 0;
 };
 

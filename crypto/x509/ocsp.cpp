@@ -53,13 +53,44 @@ Result<Bytes> read_serial(der::Reader& reader) {
   return to_bytes(serial);
 }
 
+/// AlgorithmIdentifiers of the hashes, with NULL parameters: what every client in the field writes, and some compare
+/// octets.
+const Bytes& identifier_of(Hash hash) {
+  // Made once: an answer is mostly what every answer has.
+  static const auto kIdentifiers = [] {
+    std::array<Bytes, kHashes.size()> out;
+    for (const HashRow& row : kHashes) {
+      out[static_cast<std::size_t>(row.id)] = der::sequence({der::oid(row.oid), der::null()});
+    }
+    return out;
+  }();
+  return kIdentifiers[static_cast<std::size_t>(hash)];
+}
+
+Result<Hash> read_hash(der::Reader& reader) {
+  der::Reader ahead = reader;
+  const Tlv usual = TRY(ahead.any());
+  for (const HashRow& row : kHashes) {
+    if (!equal(usual.whole, identifier_of(row.id))) continue;
+    reader = ahead;
+    return row.id;
+  }
+  const auto other = TRY(read_algorithm_identifier(reader));
+  return hash_of(other.oid, other.parameters);
+}
+
+/// The nonce's OBJECT IDENTIFIER, whole.
+const Bytes& nonce_oid() {
+  static const Bytes kOid = der::oid(kNonceOid);
+  return kOid;
+}
+
 // CertID ::= SEQUENCE { hashAlgorithm AlgorithmIdentifier, issuerNameHash OCTET STRING, issuerKeyHash OCTET STRING,
 //                       serialNumber INTEGER }
 Result<CertId> read_cert_id(der::Reader& parent) {
   der::Reader reader = TRY(parent.enter(der::kSequence));
-  const auto algorithm = TRY(read_algorithm_identifier(reader));
   CertId out;
-  out.hash = TRY(hash_of(algorithm.oid, algorithm.parameters));
+  out.hash = TRY(read_hash(reader));
   out.issuer_name_hash = to_bytes(TRY(reader.octet_string()));
   out.issuer_key_hash = to_bytes(TRY(reader.octet_string()));
   out.serial = TRY(read_serial(reader));
@@ -68,16 +99,7 @@ Result<CertId> read_cert_id(der::Reader& parent) {
 }
 
 Bytes encode(const CertId& id) {
-  // NULL parameters: what every client in the field writes, and some compare octets.
-  // Made once: an answer is mostly what every answer has.
-  static const auto algorithms = [] {
-    std::array<Bytes, kHashes.size()> out;
-    for (const HashRow& row : kHashes) {
-      out[static_cast<std::size_t>(row.id)] = der::sequence({der::oid(row.oid), der::null()});
-    }
-    return out;
-  }();
-  return der::sequence({algorithms[static_cast<std::size_t>(id.hash)], der::octet_string(id.issuer_name_hash),
+  return der::sequence({identifier_of(id.hash), der::octet_string(id.issuer_name_hash),
                         der::octet_string(id.issuer_key_hash), make_tlv(der::kInteger, id.serial)});
 }
 
@@ -91,12 +113,14 @@ Status read_extensions(ByteView content, Bytes* nonce, std::vector<std::string>&
   while (!list.done()) {
     if (++count > kMost) return fail(ErrorKind::limit, "OCSP: too many extensions");
     der::Reader one = TRY(list.enter(der::kSequence));
-    const std::string oid = der::oid_to_text(TRY(one.oid()));
+    const ByteView oid = TRY(one.oid());
+    constexpr std::size_t kHeaderOctets = 2;
+    const bool is_nonce = equal(oid, ByteView(nonce_oid()).subspan(kHeaderOctets));
     bool critical = false;
     if (const auto flag = TRY(one.next_if(der::kBoolean))) critical = TRY(der::Reader(flag->whole).boolean());
     const ByteView value = TRY(one.octet_string());
     TRY(one.finish());
-    if (oid == kNonceOid && nonce != nullptr) {
+    if (is_nonce && nonce != nullptr) {
       der::Reader inner(value);
       const auto wrapped = inner.octet_string();
       // Old clients put the nonce's octets straight into the extension.
@@ -105,15 +129,14 @@ Status read_extensions(ByteView content, Bytes* nonce, std::vector<std::string>&
         return fail(ErrorKind::malformed, "OCSP: a nonce of " + std::to_string(nonce->size()) + " octets");
       }
     } else if (critical) {
-      unknown_critical.push_back(oid);
+      unknown_critical.push_back(der::oid_to_text(oid));
     }
   }
   return {};
 }
 
 Bytes nonce_extensions(ByteView nonce) {
-  static const Bytes oid = der::oid(kNonceOid);
-  const Bytes one = der::sequence({oid, der::octet_string(der::octet_string(nonce))});
+  const Bytes one = der::sequence({nonce_oid(), der::octet_string(der::octet_string(nonce))});
   return der::sequence(one);
 }
 
@@ -418,29 +441,54 @@ Bytes encode(const OcspSingleResponse& single) {
 
 }  // namespace
 
-Result<Bytes> sign_ocsp(const OcspAnswer& answer, Signer& signer, std::optional<AlgorithmId> algorithm) {
+struct OcspConstants {
+  AlgorithmId algorithm;
+  Bytes responder_id, signature_algorithm, certificates;
+};
+
+namespace {
+
+Result<OcspConstants> constants_of(const Signer& signer, std::optional<AlgorithmId> algorithm) {
   if (signer.certificate_chain().empty()) return fail(ErrorKind::usage, "an OCSP responder needs a certificate");
   const auto& offered = signer.algorithms();
   if (offered.empty()) return fail(ErrorKind::not_permitted, "the responder's key has no algorithm to sign with");
   const AlgorithmId chosen = algorithm.value_or(offered.front());
+  const Bytes key_hash = digest(Hash::sha1, signer.public_key().key_octets());
+  return OcspConstants{chosen, make_tlv(der::context(2), der::octet_string(key_hash)),
+                       encode_signature_algorithm(chosen),
+                       make_tlv(der::context(0), der::sequence(signer.certificate_chain().front()))};
+}
+
+Result<Bytes> sign_with(const OcspConstants& constants, const OcspAnswer& answer, Signer& signer) {
   Bytes list;
   for (const OcspSingleResponse& single : answer.singles) append(list, encode(single));
-  const Bytes key_hash = digest(Hash::sha1, signer.public_key().key_octets());
   const Bytes extensions = answer.nonce.empty() ? Bytes{} : make_tlv(der::context(1), nonce_extensions(answer.nonce));
-  const Bytes tbs = der::sequence({make_tlv(der::context(2), der::octet_string(key_hash)),
-                                   der::generalized_time(answer.produced_at), der::sequence(list), extensions});
-  const Bytes signature = TRY(signer.sign_message(chosen, tbs));
-  const Bytes certificates = make_tlv(der::context(0), der::sequence(signer.certificate_chain().front()));
+  const Bytes tbs = der::sequence(
+      {constants.responder_id, der::generalized_time(answer.produced_at), der::sequence(list), extensions});
+  const Bytes signature = TRY(signer.sign_message(constants.algorithm, tbs));
   const Bytes basic =
-      der::sequence({tbs, encode_signature_algorithm(chosen), der::bit_string(signature), certificates});
+      der::sequence({tbs, constants.signature_algorithm, der::bit_string(signature), constants.certificates});
   static const Bytes type = der::oid(kBasicOid);
   const std::uint8_t successful = 0;
   return der::sequence({make_tlv(der::kEnumerated, ByteView(&successful, 1)),
                         make_tlv(der::context(0), der::sequence({type, der::octet_string(basic)}))});
 }
 
-OcspResponder::OcspResponder(Certificate issuer, Signer& signer, Lookup lookup, const Clock& clock, Options options)
-    : issuer_(std::move(issuer)), signer_(&signer), lookup_(std::move(lookup)), clock_(&clock), options_(options) {
+}  // namespace
+
+Result<Bytes> sign_ocsp(const OcspAnswer& answer, Signer& signer, std::optional<AlgorithmId> algorithm) {
+  const OcspConstants constants = TRY(constants_of(signer, algorithm));
+  return sign_with(constants, answer, signer);
+}
+
+OcspResponder::OcspResponder(Certificate issuer, Signer& signer, std::shared_ptr<const OcspConstants> constants,
+                             Lookup lookup, const Clock& clock, Options options)
+    : issuer_(std::move(issuer)),
+      signer_(&signer),
+      constants_(std::move(constants)),
+      lookup_(std::move(lookup)),
+      clock_(&clock),
+      options_(options) {
   for (const HashRow& row : kHashes) own_.push_back(cert_id_of(ByteView{}, issuer_, row.id));
 }
 
@@ -462,7 +510,8 @@ Result<OcspResponder> OcspResponder::create(Certificate issuer, Signer& signer, 
                   "a responder's certificate is issued by that CA itself, with OCSPSigning (RFC 6960 §4.2.2.2)");
     }
   }
-  return OcspResponder(std::move(issuer), signer, std::move(lookup), clock, options);
+  auto constants = std::make_shared<const OcspConstants>(TRY(constants_of(signer, options.algorithm)));
+  return OcspResponder(std::move(issuer), signer, std::move(constants), std::move(lookup), clock, options);
 }
 
 Result<OcspSingleResponse> OcspResponder::single(const CertId& id) const {
@@ -495,7 +544,7 @@ Bytes OcspResponder::answer(const OcspRequest& request) {
   }
   // RFC 6960 §2.3: not an authority on any of them.
   if (!any_own) return ocsp_error(OcspResponseStatus::unauthorized);
-  auto whole = sign_ocsp(out, *signer_, options_.algorithm);
+  auto whole = sign_with(*constants_, out, *signer_);
   return whole ? std::move(*whole) : ocsp_error(OcspResponseStatus::internal_error);
 }
 
@@ -503,7 +552,7 @@ Result<Bytes> OcspResponder::pre_produce(ByteView serial) {
   OcspAnswer out;
   out.produced_at = clock_->now();
   out.singles.push_back(TRY(single(cert_id_of(serial, issuer_))));
-  return sign_ocsp(out, *signer_, options_.algorithm);
+  return sign_with(*constants_, out, *signer_);
 }
 
 }  // namespace karta::crypto

@@ -129,6 +129,9 @@ struct OcspAnswer {
 /// is not verified again: an answer that is wrong is refused by whoever reads it, and answers are many.
 Result<Bytes> sign_ocsp(const OcspAnswer& answer, Signer& signer, std::optional<AlgorithmId> algorithm = {});
 
+/// What every answer of one signer has alike.
+struct OcspConstants;
+
 /// OcspResponder turns requests into answers for the certificates of one CA.
 ///
 /// Used by one thread at a time, as its signer is; the function that knows the states may be anything.
@@ -156,11 +159,13 @@ class OcspResponder {
   Result<Bytes> pre_produce(ByteView serial);
 
  private:
-  OcspResponder(Certificate issuer, Signer& signer, Lookup lookup, const Clock& clock, Options options);
+  OcspResponder(Certificate issuer, Signer& signer, std::shared_ptr<const OcspConstants> constants, Lookup lookup,
+                const Clock& clock, Options options);
   Result<OcspSingleResponse> single(const CertId& id) const;
 
   Certificate issuer_;
   Signer* signer_;
+  std::shared_ptr<const OcspConstants> constants_;
   Lookup lookup_;
   const Clock* clock_;
   Options options_;

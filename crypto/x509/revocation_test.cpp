@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/der.h"
+#include "crypto/algorithm_identifier.h"
 #include "crypto/testing.h"
 #include "crypto/x509/path.h"
 
@@ -344,6 +345,12 @@ TEST_F(Revocation, RequestsGoThereAndBack) {
   const OcspRequest back = must(OcspRequest::from_der(request.to_der()));
   EXPECT_EQ(back.certificates, request.certificates);
   EXPECT_EQ(back.nonce, request.nonce);
+  // RFC 5754 §2: some leave the parameters of the hash out.
+  const CertId& id = request.certificates.back();
+  const Bytes bare = der::sequence({encode_digest_algorithm(id.hash), der::octet_string(id.issuer_name_hash),
+                                    der::octet_string(id.issuer_key_hash), make_tlv(der::kInteger, id.serial)});
+  const Bytes without = der::sequence(der::sequence(der::sequence(der::sequence(bare))));
+  EXPECT_EQ(must(OcspRequest::from_der(without)).certificates.front(), id);
   request.certificates.resize(OcspRequest::kMostAsked + 1, request.certificates.front());
   EXPECT_EQ(OcspRequest::from_der(request.to_der()).error().kind, ErrorKind::limit);
 }
