@@ -216,6 +216,10 @@ TEST_F(Levels, OfPdfAreNamedForWhatTheyProve) {
     EXPECT_EQ(report.signatures.front().level, "PAdES-" + std::string(name_of(level))) << words(report);
     EXPECT_EQ(report.signatures.size(), level == SignatureLevel::b_lta ? 2u : 1u);
     EXPECT_EQ(report.integrity(), Integrity::intact);
+    for (const SignatureReport& one : report.signatures) {
+      EXPECT_EQ(one.algorithm, one.role == SignatureRole::timestamp ? "ecdsa-sha384" : "ecdsa-sha256") << one.level;
+      EXPECT_EQ(one.digest, "sha256") << one.level;
+    }
   }
 }
 

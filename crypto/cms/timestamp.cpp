@@ -326,6 +326,13 @@ Result<TimeStampToken> TimeStampToken::from_der(ByteView octets) {
 const Bytes& TimeStampToken::der() const { return data_->der; }
 const TimeStampInfo& TimeStampToken::info() const { return data_->info; }
 const std::vector<Certificate>& TimeStampToken::certificates() const { return data_->certificates; }
+std::string TimeStampToken::signature_algorithm() const {
+  const CmsSigner& signer = data_->signed_data.signers.front();
+  if (const auto hash = hash_of(signer.digest_algorithm.oid, signer.digest_algorithm.parameters)) {
+    if (const auto known = algorithm_of(signer, *hash)) return std::string(row_of(known->id).name);
+  }
+  return signer.signature_algorithm.oid;
+}
 
 Result<Certificate> verify_token_signature(const TimeStampToken& token, const std::vector<Certificate>& more) {
   const CmsSigner& signer = token.data_->signed_data.signers.front();

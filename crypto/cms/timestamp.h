@@ -64,6 +64,8 @@ class TimeStampToken {
   const TimeStampInfo& info() const;
   /// Certificates inside, those that parse.
   const std::vector<Certificate>& certificates() const;
+  /// What the token is signed with: the name of the row, or the OID where there is none.
+  std::string signature_algorithm() const;
 
   struct Data;
 

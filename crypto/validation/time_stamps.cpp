@@ -295,6 +295,7 @@ SignatureReport verify_document_timestamp(ByteView octets, const DigestOf& diges
   }
   const Hash hash = token->info().imprint.hash;
   out.digest = row_of(hash).name;
+  out.algorithm = token->signature_algorithm();
   out.claimed_signing_time = token->info().time;
   const auto stamped = digest_of(hash);
   if (!stamped || token->info().imprint.digest != *stamped) {
