@@ -23,8 +23,11 @@ HealthReading<EmergencyData> read_emergency(HealthApplication& health, SectorRig
 }
 
 Result<ClinicVisit> visit_clinic(Channel& below, const IdentityRequest& request, RandomSource& random) {
-  ClinicVisit visit{TRY(IdentityApplication::open(below, request, random)), {}, {}};
-  auto health = TRY(HealthApplication::open(visit.identity.channel()));
+  IdentityRequest health_first = request;
+  health_first.select_later = true;
+  auto identity = TRY(IdentityApplication::open(below, health_first, random));
+  ClinicVisit visit{std::move(identity), {}, {}};
+  auto health = TRY(HealthApplication::open_records(visit.identity.channel()));
   visit.insurance = read_insurance(health, visit.identity.sector_rights());
   visit.emergency = read_emergency(health, visit.identity.sector_rights());
   return visit;

@@ -20,8 +20,8 @@ struct ClinicVisit {
   HealthReading<EmergencyData> emergency;
 };
 
-/// Opens as IdentityApplication::open does, and costs three commands more: SELECT of the health application and one for
-/// each record there is a right to. `below` must outlive the visit.
+/// Opens as IdentityApplication::open does, and costs two commands more: SELECT of the health application in place of
+/// the identity application's, and one for each record there is a right to. `below` must outlive the visit.
 Result<ClinicVisit> visit_clinic(Channel& below, const IdentityRequest& request, RandomSource& random);
 
 /// A record of an application that is open, as a reading: refused without the right, denied, absent.

@@ -84,7 +84,11 @@ TEST(CostModel, AddsUpByHand) {
   const auto time = model.command(21, 52, &counts);
   ASSERT_TRUE(time);
   EXPECT_NEAR(time->chip, 1 + 3 * 1.53 + 7 * 0.023 + 2 * 6.1 + 0.73 + 2 * 1.43 + 2 * 0.9 + 30, 1e-9);
-  EXPECT_NEAR(time->memory, 6.6, 1e-9);
+  EXPECT_NEAR(time->memory, 3.3, 1e-9) << "the erase is in the write";
+  counts.nvm_erases = 3;
+  const auto erasing = model.command(21, 52, &counts);
+  ASSERT_TRUE(erasing);
+  EXPECT_NEAR(erasing->memory, 3.3 + 2 * 3.3, 1e-9);
   EXPECT_NEAR(time->waiting, 100, 1e-9);
   EXPECT_NEAR(time->terminal, 1, 1e-9);
   EXPECT_NEAR(time->channel, ((21 + 52 + 6) * 21.2 + 2 * 91) / 1000, 1e-9);

@@ -265,6 +265,11 @@ Result<HealthApplication> HealthApplication::open(Channel& channel) {
   return HealthApplication(channel, std::move(*info));
 }
 
+Result<HealthApplication> HealthApplication::open_records(Channel& channel) {
+  TRY(channel.run(select_application(kHealthAid, SelectReturn::nothing), "select the health application"));
+  return HealthApplication(channel, LedgerInfo{});
+}
+
 Result<InsuranceRecord> HealthApplication::insurance() {
   const Bytes file =
       TRY(channel_->run(read_binary_short_id(kInsuranceShortId, kShortResponse), "read the insurance record"));

@@ -103,6 +103,9 @@ class HealthApplication {
  public:
   /// SELECT with FCI, over the contacts, or inside a channel that a terminal with rights opened. One command.
   static Result<HealthApplication> open(Channel& channel);
+  /// The same for who reads and writes records only: SELECT without FCI, so that ledger() and what works on it are
+  /// empty.
+  static Result<HealthApplication> open_records(Channel& channel);
 
   /// One command each; fail with `not_permitted` without the right.
   Result<InsuranceRecord> insurance();

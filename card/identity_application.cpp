@@ -48,8 +48,16 @@ Result<IdentityApplication> IdentityApplication::open(Channel& below, const Iden
   TRY(check_same_protocols(access, security.infos));
   const ChipAuthenticationChoice choice = TRY(choose_chip_authentication(security.infos));
   TRY(authenticate_chip(*channel, choice, ephemeral));
-  TRY(channel->run(select_application(kIdentityAid, SelectReturn::nothing), "select the identity application"));
-  return IdentityApplication(std::move(channel), announced, sector_rights, std::move(security), request.compare);
+  IdentityApplication identity(std::move(channel), announced, sector_rights, std::move(security), request.compare);
+  if (!request.select_later) TRY(identity.select());
+  return identity;
+}
+
+Status IdentityApplication::select() {
+  if (selected_) return {};
+  TRY(channel_->run(select_application(kIdentityAid, SelectReturn::nothing), "select the identity application"));
+  selected_ = true;
+  return {};
 }
 
 Result<DataGroupReading> IdentityApplication::read(unsigned number) {
@@ -62,6 +70,7 @@ Result<DataGroupReading> IdentityApplication::read(unsigned number) {
     return reading;
   }
   const std::string what = "data group " + std::to_string(number);
+  TRY(select());
   const auto file = read_whole_file(*channel_, static_cast<std::uint8_t>(number), kMostDataGroupOctets, what);
   if (!file) {
     if (file.error().kind == ErrorKind::not_found) return reading;
@@ -94,6 +103,7 @@ Result<std::vector<DataGroupReading>> IdentityApplication::read_all() {
 Result<bool> IdentityApplication::compare(std::string_view oid, bool announced, const char* what) {
   if (!announced)
     return fail(ErrorKind::usage, std::string(what) + " was not announced when the terminal authenticated");
+  TRY(select());
   const ResponseApdu answer = TRY(channel_->transmit({0x80, 0x20, 0x80, 0x00, der::oid(oid)}));
   if (answer.status.ok()) return true;
   if (answer.status == kSwNotSame) return false;
@@ -115,6 +125,7 @@ Result<Bytes> IdentityApplication::pseudonym(const SectorKey& sector) {
     if (info.suite != sector.suite) continue;
     // The key for authorised terminals where the role has the right, else the open one.
     if (info.authorised_only != rights_.may(kRightRestrictedId)) continue;
+    TRY(select());
     return restricted_identifier(*channel_, info, sector);
   }
   return fail(ErrorKind::unsupported, "the card has no restricted identification for this sector and role");
@@ -127,6 +138,7 @@ Status IdentityApplication::write(unsigned number, const DataGroupValue& value) 
   }
   Bytes content = TRY(encode_data_group(*row, value, {}));
   const std::string what = "data group " + std::to_string(number);
+  TRY(select());
   const Bytes answer =
       TRY(channel_->run(select_file(data_group_file(number), SelectReturn::control_parameters), "select " + what));
   const FileControl file = TRY(FileControl::parse(answer));

@@ -31,6 +31,8 @@ struct IdentityRequest {
   /// Whose cards are genuine: roots of document signers.
   std::vector<crypto::Certificate> issuers = {};
   Time at{};
+  /// The session is for another application first: this one is selected when something of it is asked for.
+  bool select_later = false;
 };
 
 /// Why a data group is or is not there.
@@ -53,8 +55,9 @@ struct DataGroupReading {
 class IdentityApplication {
  public:
   /// PACE, terminal authentication, passive authentication, chip authentication, in this order; then the application is
-  /// selected. `below` must outlive it. Fails as each step does; a card whose signed protocols differ from those it
-  /// announced, or that is not signed by one of request.issuers, is `card_insecure` or `untrusted`.
+  /// selected, unless the request says later. `below` must outlive it. Fails as each step does; a card whose signed
+  /// protocols differ from those it announced, or that is not signed by one of request.issuers, is `card_insecure` or
+  /// `untrusted`.
   static Result<IdentityApplication> open(Channel& below, const IdentityRequest& request, RandomSource& random);
 
   /// What the chain of certificates and the announcement left of the rights.
@@ -97,12 +100,14 @@ class IdentityApplication {
         security_(std::move(security)),
         compare_(std::move(compare)) {}
   Result<bool> compare(std::string_view oid, bool announced, const char* what);
+  Status select();
 
   std::unique_ptr<SecureMessagingChannel> channel_;
   Chat rights_;
   SectorRights sector_rights_;
   CardSecurity security_;
   AuxiliaryData compare_;
+  bool selected_ = false;
 };
 
 }  // namespace karta::card

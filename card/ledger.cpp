@@ -223,24 +223,34 @@ Status LedgerSession::ratify() {
   return {};
 }
 
+std::optional<std::size_t> LedgerLayout::counters_in(std::size_t octets) const {
+  if (octets < product_head) return std::nullopt;
+  const std::size_t slot = product_slot + 4, count = (octets - product_head) / slot;
+  if (count == 0 || count > kMostLedgerCounters || octets != product_head + count * slot) return std::nullopt;
+  return count;
+}
+
 // 00 88 00 00 nonce
-Result<LedgerStatement> sign_statement(Channel& channel, const LedgerInfo& info, ByteView nonce,
+Result<LedgerStatement> sign_statement(Channel& channel, ByteView serial, const LedgerLayout& layout, ByteView nonce,
                                        std::size_t coordinate_octets) {
+  constexpr std::size_t kTail = 4 + 2;  // sequence, product version
   const Bytes answer =
       TRY(channel.run({0x00, 0x88, 0x00, 0x00, to_bytes(nonce), kShortResponse}, "have the card sign its ledger"));
-  const std::size_t counters = info.shape.counter_octets();
-  if (answer.size() != info.product_octets + counters + 4 + 2 + 2 * coordinate_octets) {
+  const std::size_t around = kTail + 2 * coordinate_octets;
+  const auto count = answer.size() < around ? std::nullopt : layout.counters_in(answer.size() - around);
+  if (!count) {
     return fail(ErrorKind::card_unresponsive, "a statement of " + std::to_string(answer.size()) + " octets");
   }
+  const std::size_t counters = *count * 4, product = layout.product_head + *count * layout.product_slot;
   Cursor cursor(answer);
   LedgerStatement statement;
-  const ByteView said = TRY(cursor.take(info.product_octets + counters + 6));
-  statement.product = to_bytes(said.first(info.product_octets));
-  statement.counters = counters_of(said.subspan(info.product_octets, counters));
-  statement.sequence = load_be32(said.subspan(info.product_octets + counters));
+  const ByteView said = TRY(cursor.take(product + counters + kTail));
+  statement.product = to_bytes(said.first(product));
+  statement.counters = counters_of(said.subspan(product, counters));
+  statement.sequence = load_be32(said.subspan(product + counters));
   statement.product_version = load_be16(said.last(2));
   statement.signature = to_bytes(cursor.rest());
-  statement.signed_octets = concat({kStatement, nonce, info.serial, said});
+  statement.signed_octets = concat({kStatement, nonce, serial, said});
   return statement;
 }
 
@@ -248,15 +258,15 @@ Result<LedgerStatement> sign_statement(Channel& channel, const LedgerInfo& info,
 Result<LedgerContent> read_ledger(Channel& channel, std::uint8_t short_id, const LedgerLayout& layout) {
   constexpr std::size_t kSequenceOctets = 4;
   const Bytes content = TRY(channel.run(read_binary_short_id(short_id, kShortResponse), "read the ledger"));
-  const std::size_t head = layout.product_head + kSequenceOctets, slot = layout.product_slot + 4;
-  const std::size_t counters = content.size() < head ? 0 : (content.size() - head) / slot;
-  if (counters == 0 || counters > kMostLedgerCounters || content.size() != head + counters * slot) {
+  const auto count =
+      content.size() < kSequenceOctets ? std::nullopt : layout.counters_in(content.size() - kSequenceOctets);
+  if (!count) {
     return fail(ErrorKind::card_unresponsive, "a ledger of " + std::to_string(content.size()) + " octets");
   }
   LedgerContent ledger;
   const ByteView view(content);
-  ledger.product = to_bytes(view.first(layout.product_head + counters * layout.product_slot));
-  ledger.counters = counters_of(view.subspan(ledger.product.size(), counters * 4));
+  ledger.product = to_bytes(view.first(layout.product_head + *count * layout.product_slot));
+  ledger.counters = counters_of(view.subspan(ledger.product.size(), *count * 4));
   ledger.sequence = load_be32(view.last(kSequenceOctets));
   const auto short_reference = static_cast<std::uint8_t>(short_id << 3 | 0x05);
   const ResponseApdu records = TRY(channel.transmit({0x00, 0xB2, 0x01, short_reference, {}, kExtendedResponse}));

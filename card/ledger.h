@@ -124,6 +124,14 @@ class LedgerSession {
   Bytes ratification_;
 };
 
+/// How an application lays out its ledger: so many octets of product, and so many more for each counter.
+struct LedgerLayout {
+  std::size_t product_head = 0, product_slot = 0, entry_octets = 0;
+
+  /// How many counters a ledger has whose products and counters are so many octets; nothing where none has.
+  std::optional<std::size_t> counters_in(std::size_t octets) const;
+};
+
 /// The card-signed form: what the card says, and its signature.
 struct LedgerStatement {
   Bytes product;
@@ -133,8 +141,9 @@ struct LedgerStatement {
   Bytes signed_octets;  ///< "KTXP" || nonce || serial || product || counters || sequence || product version
   Bytes signature;      ///< r || s
 };
+
 /// INTERNAL AUTHENTICATE: one command; the signature is not checked here. `coordinate_octets` of the card's curve.
-Result<LedgerStatement> sign_statement(Channel& channel, const LedgerInfo& info, ByteView nonce,
+Result<LedgerStatement> sign_statement(Channel& channel, ByteView serial, const LedgerLayout& layout, ByteView nonce,
                                        std::size_t coordinate_octets = 32);
 
 /// READ BINARY of a selected ledger, where a rule lets: product, counters, sequence.
@@ -143,10 +152,6 @@ struct LedgerContent {
   std::vector<std::uint32_t> counters;
   std::uint32_t sequence = 0;
   std::vector<Bytes> journal;  ///< the newest first
-};
-/// How an application lays out its ledger: so many octets of product, and so many more for each counter.
-struct LedgerLayout {
-  std::size_t product_head = 0, product_slot = 0, entry_octets = 0;
 };
 /// By short identifier in the current DF; two commands (READ BINARY, READ RECORD).
 Result<LedgerContent> read_ledger(Channel& channel, std::uint8_t short_id, const LedgerLayout& layout);

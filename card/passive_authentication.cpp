@@ -34,6 +34,7 @@ Result<Bytes> sign_card_security(const SecurityInfos& infos, crypto::Signer& doc
   options.signing_time = at;
   options.content_type = std::string(kSecurityObjectOid);
   options.include_chain = false;
+  options.least_attributes = true;  // TR-03110 asks for no more, and every octet is read at every session
   return crypto::sign_cms(document_signer, source, options);
 }
 

@@ -12,6 +12,7 @@
 namespace karta::card {
 namespace {
 
+constexpr std::string_view kSubject = "transit ";
 constexpr std::uint8_t kLayout = 1, kReduced = 0x01;
 constexpr std::string_view kKinds[] = {"none", "period", "trips", "purse"};
 constexpr std::string_view kReasons[] = {"open", "no-product", "not-valid", "wrong-zone", "used-up", "pass-back"};
@@ -238,29 +239,43 @@ Status Tap::ratify() {
   return session_->ratify();
 }
 
+namespace {
+
+Result<Bytes> serial_in(std::string_view subject) {
+  if (subject.starts_with(kSubject)) {
+    const auto serial = from_hex(subject.substr(kSubject.size()));
+    // Written as we write it, so that one ledger has one name.
+    if (serial && serial->size() == kLedgerSerialOctets && transit_subject(*serial) == subject) return *serial;
+  }
+  return fail(ErrorKind::untrusted,
+              "the certificate of the transit key is for something else: \"" + std::string(subject) + "\"");
+}
+
+}  // namespace
+
 Result<SignedTapOutcome> run_signed_tap(Channel& channel, const std::vector<crypto::Certificate>& anchors,
                                         const Gate& gate, Time now, RandomSource& random) {
-  const LedgerInfo info = TRY(select_ledger(channel, kTransitAid));
+  // Without FCI: the certificate names the ledger, and the statement's length its shape.
+  TRY(channel.run(select_application(kTransitAid, SelectReturn::nothing), "select the transit application"));
   const Bytes der = TRY(read_whole_file(channel, kTransitCertificateShortId, kMostCertificateOctets,
                                         "the certificate of the card's transit key"));
   auto certificate = TRY(crypto::Certificate::from_der(der));
   const auto path = crypto::verify_path(certificate, {}, anchors, now, crypto::Purpose::any);
   if (!path.ok()) return fail(ErrorKind::untrusted, "the certificate of the card's transit key: " + path.reason);
-  // The certificate is for this ledger, not for another card's.
-  if (certificate.subject().display() != transit_subject(info.serial)) {
-    return fail(ErrorKind::untrusted, "the certificate of the transit key names another ledger");
-  }
+  // The same authority certifies citizens: the name says that this key is a ledger's, and which one's.
+  const Bytes serial = TRY(serial_in(certificate.subject().display()));
   const crypto::PublicKey key = TRY(certificate.public_key());
   if (key.family() != crypto::KeyFamily::ec) return fail(ErrorKind::unsupported, "a transit key on no curve");
   const std::size_t coordinate = (key.bits() + 7u) / 8u;
-  LedgerStatement statement = TRY(sign_statement(channel, info, random.bytes(kTransactionNonceOctets), coordinate));
+  LedgerStatement statement =
+      TRY(sign_statement(channel, serial, kLayoutOfLedger, random.bytes(kTransactionNonceOctets), coordinate));
   const Bytes signature = TRY(crypto::encode_ecdsa_signature(statement.signature));
   TRY(key.verify(crypto::AlgorithmId::ecdsa_sha256, statement.signed_octets, signature));
-  const TapReason reason = TRY(decide_signed_tap(statement, info.shape.counters, gate, now));
+  const TapReason reason = TRY(decide_signed_tap(statement, statement.counters.size(), gate, now));
   return SignedTapOutcome{reason, std::move(statement), std::move(certificate)};
 }
 
-std::string transit_subject(ByteView serial) { return "transit " + to_hex_upper(serial); }
+std::string transit_subject(ByteView serial) { return std::string(kSubject) + to_hex_upper(serial); }
 
 Result<LedgerChange> sale(const LedgerState& state, std::uint8_t slot, std::uint32_t amount, TransitEntry entry) {
   if (slot >= state.counters.size()) return fail(ErrorKind::usage, "the card has no such product");

@@ -68,10 +68,12 @@ Result<CmsSigning> CmsSigning::prepare(Signer& signer, CmsSignOptions options) {
   const Bytes content_type_content =
       TRY(der::oid_from_text(content_type.empty() ? cms::kDataOid : std::string_view(content_type)));
   out.content_type_oid_ = der::oid(ByteView(content_type_content));
-  out.fixed_attributes_ = {
-      attribute(cms::kSigningCertificateV2Oid, signing_certificate_v2(certificate, out.hash())),
-      attribute(cms::kAlgorithmProtectionOid, algorithm_protection(out.digest_algorithm_, out.signature_algorithm_)),
-  };
+  if (!out.options_.least_attributes) {
+    out.fixed_attributes_ = {
+        attribute(cms::kSigningCertificateV2Oid, signing_certificate_v2(certificate, out.hash())),
+        attribute(cms::kAlgorithmProtectionOid, algorithm_protection(out.digest_algorithm_, out.signature_algorithm_)),
+    };
+  }
   if (!out.options_.counter_signature) {
     out.fixed_attributes_.push_back(attribute(cms::kContentTypeOid, out.content_type_oid_));
   }

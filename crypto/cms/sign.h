@@ -23,15 +23,17 @@ struct CmsSignOptions {
   std::optional<AlgorithmId> algorithm = {};  ///< absent: the signer's first one
   bool counter_signature = false;             ///< no content-type attribute (RFC 5652 §11.4)
   bool include_chain = true;                  ///< all of the signer's chain; false: its own certificate only
+  /// Only the signed attributes that RFC 5652 §5.3 demands, and the time: no CAdES, for where each octet takes time.
+  bool least_attributes = false;
   std::size_t most_enveloped_octets = std::size_t{1} << 30;
 };
 
 /// CmsSigning: one signer under one set of options, with what all its signatures share made once.
 ///
 /// Signed attributes: contentType, messageDigest, signingTime, signingCertificateV2 with issuerSerial,
-/// cmsAlgorithmProtection (RFC 6211); sorted as DER asks. A signature by a device is verified before it is returned, so
-/// that a card's fault is found here; what a key in this process computed is taken as it is. Used by one thread at a
-/// time.
+/// cmsAlgorithmProtection (RFC 6211), the last two not with least_attributes; sorted as DER asks. A signature by a
+/// device is verified before it is returned, so that a card's fault is found here; what a key in this process computed
+/// is taken as it is. Used by one thread at a time.
 class CmsSigning {
  public:
   /// The signer must have a certificate, of its own key, and outlive this. Fails with not_found, usage, not_permitted.

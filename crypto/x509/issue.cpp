@@ -31,8 +31,10 @@ Bytes encode_extensions(const CertificateProfile& profile, const CertificateRequ
     for (const std::string& oid : profile.extended_key_usage) append(content, der::oid(std::string_view(oid)));
     append(list, encode_extension("2.5.29.37", profile.extended_key_usage_critical, der::sequence(content)));
   }
-  append(list, encode_extension("2.5.29.14", false, der::octet_string(request.public_key.key_id())));
-  if (issuer != nullptr && !issuer->subject_key_id().empty()) {
+  if (profile.key_identifiers) {
+    append(list, encode_extension("2.5.29.14", false, der::octet_string(request.public_key.key_id())));
+  }
+  if (profile.key_identifiers && issuer != nullptr && !issuer->subject_key_id().empty()) {
     append(list, encode_extension("2.5.29.35", false,
                                   der::sequence(make_tlv(der::context_primitive(0), issuer->subject_key_id()))));
   }

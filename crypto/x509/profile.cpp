@@ -359,6 +359,8 @@ Result<CertificateProfile> read_profile(Section& top) {
     append(freshest, der::sequence(encode_distribution_point_name(url)));
   }
   if (!freshest.empty()) add_extension(profile, "2.5.29.46", false, der::sequence(freshest));
+  const auto key_identifiers = TRY(top.flag("key_identifiers"));
+  profile.key_identifiers = key_identifiers.value_or(true);
   if (TRY(top.flag("ocsp_no_check")).value_or(false)) {
     add_extension(profile, "1.3.6.1.5.5.7.48.1.5", false, der::null());
   }

@@ -14,6 +14,7 @@
 //   critical = ["extKeyUsage"]                 # which of extKeyUsage and certificatePolicies are critical
 //   freshest_crl_urls = [...]                  # where delta CRLs are
 //   cps_url = "https://..."                    # qualifier of every policy
+//   key_identifiers = false                   # default true; a card that has to be read fast does without
 //   ocsp_no_check = true                       # an OCSP responder's certificate that is not checked itself
 //   policy_mappings = ["1.2.3=1.2.4"]          # CAs only, as the three below
 //   require_explicit_policy = 0   inhibit_policy_mapping = 0   inhibit_any_policy = 0
@@ -78,6 +79,7 @@ struct CertificateProfile {
   /// Extensions the profile gives word by word: constraints, mappings, statements; in the order of the comment above.
   std::vector<Extension> extensions;
   StatusIndexRule status_index = StatusIndexRule::none;
+  bool key_identifiers = true;                ///< subject's and authority's; without: paths go by names alone
   bool subject_restricted = false;            ///< there is a [subject] table
   std::vector<std::string> subject_required;  ///< names or OIDs of rows of find_name_attribute
   std::vector<std::string> subject_optional;

@@ -75,7 +75,7 @@ inline Session signed_tap(IdentityCard& card) {
   Session out{"signed-tap", "Card-signed tap", 60, {}};
   const card::Gate gate{.terminal = 7, .zone = 1, .fare = 50, .reduced_fare = 25, .pass_back_seconds = 0};
   out.trace = recorded(card, [&](card::Channel& channel) {
-    const auto outcome = card::run_signed_tap(channel, {card.centre.centre.ca}, gate, card.centre.now, card.random);
+    const auto outcome = card::run_signed_tap(channel, {card.centre.issuing}, gate, card.centre.now, card.random);
     ASSERT_TRUE(outcome) << outcome.error().message;
     ASSERT_EQ(outcome->reason, card::TapReason::open);
   });

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/file.h"
 #include "card/domain_keys.h"
 #include "card/identity_application.h"
 #include "card/iso7816.h"
@@ -28,7 +29,8 @@ constexpr std::string_view kCan = "314159", kPin = "135790", kTransportPin = "11
 /// What stays the same for all cards of a test program: made once, keys take their time.
 struct CentreForTerminals {
   crypto::testing::TestCentre centre;
-  crypto::SoftwareSigner document_signer;
+  crypto::SoftwareSigner document_signer, issuing_signer;
+  crypto::Certificate issuing;  ///< issues transit keys, with a key as issuing CAs have it by default
   crypto::testing::TemporaryFolder folder;
   card::TerminalStore store;
   SecretBytes passphrase = secret("for tests only");
@@ -36,19 +38,33 @@ struct CentreForTerminals {
 
   static card::CvIssueOptions quick() { return {.key = crypto::KeyType::p256, .days = 0, .key_file_iterations = 1000}; }
 
+  /// By the profile that centres begin with.
+  static crypto::Certificate certified(const std::string& profile,
+                                       const std::vector<std::pair<std::string, std::string>>& name,
+                                       const crypto::PublicKey& key, const crypto::Certificate& issuer,
+                                       crypto::Signer& signer, std::optional<std::uint64_t> status_index = {}) {
+    using crypto::testing::must;
+    const std::string path = std::string(KARTA_SOURCE_DIR) + "/issuing/profiles/" + profile + ".toml";
+    const Bytes text = must(read_file(path, 65536));
+    crypto::NameBuilder subject;
+    for (const auto& [attribute, value] : name) subject.add(attribute, value);
+    crypto::CertificateRequest request{.subject = must(subject.build()), .public_key = key};
+    request.status_index = status_index;
+    const FixedClock clock(crypto::testing::test_time());
+    SystemRandom random;
+    return must(crypto::issue_certificate(must(crypto::CertificateProfile::from_toml(as_text(text), path)), request,
+                                          issuer, signer, clock, random));
+  }
+
   CentreForTerminals()
       : document_signer(crypto::testing::copy_of(crypto::testing::test_key(crypto::KeyType::p256))),
+        issuing_signer(crypto::testing::must(crypto::PrivateKey::generate(crypto::KeyType::p256))),
+        issuing(certified("issuing", {{"C", "XX"}, {"O", "Test Authority"}, {"CN", "Test Authority Issuing CA"}},
+                          issuing_signer.public_key(), centre.root, centre.root_signer)),
         store(folder.path() / "terminals") {
-    const std::string profile = R"(
-schema = "karta.certificate-profile/1"
-name = "document-signer"
-validity_days = 1095
-key_usage = ["digitalSignature"]
-extended_key_usage = [")" + std::string(card::kDocumentSigningOid) +
-                                R"("]
-status_index = "optional"
-)";
-    const crypto::Certificate certificate = centre.issue(document_signer.public_key(), profile);
+    const crypto::Certificate certificate =
+        certified("document-signer", {{"C", "XX"}, {"O", "Test Authority"}, {"CN", "Test Authority Documents"}},
+                  document_signer.public_key(), centre.ca, centre.ca_signer);
     document_signer.set_certificate_chain({certificate.der(), centre.ca.der()});
     const card::CvDate today = card::cv_date_of(now);
     EXPECT_TRUE(store.create("XX", quick(), passphrase, today));
@@ -221,23 +237,10 @@ class IdentityCard {
       const auto key =
           crypto::PublicKey::from_point(crypto::KeyType::p256, work->journal().points.at(card::kTransitSigningKey));
       ASSERT_TRUE(key) << key.error().message;
-      const FixedClock clock(centre.now);
-      auto subject = crypto::NameBuilder().add("CN", card::transit_subject(data.transit.ledger.serial)).build();
-      const auto rules = crypto::CertificateProfile::from_toml(R"(
-schema = "karta.certificate-profile/1"
-name = "card-transit"
-validity_days = 1826
-key_usage = ["digitalSignature"]
-status_index = "required"
-)",
-                                                               "card-transit.toml");
-      ASSERT_TRUE(subject && rules);
-      crypto::CertificateRequest request{std::move(*subject), *key, {}, {}, {}, {}, {}};
-      request.status_index = 4711;
-      const auto made =
-          crypto::issue_certificate(*rules, request, centre.centre.ca, centre.centre.ca_signer, clock, random);
-      ASSERT_TRUE(made) << made.error().message;
-      certificates.transit = made->der();
+      certificates.transit = centre
+                                 .certified("card-transit", {{"CN", card::transit_subject(data.transit.ledger.serial)}},
+                                            *key, centre.issuing, centre.issuing_signer, 4711)
+                                 .der();
     }
     const Status done = work->complete(**session, certificates);
     ASSERT_TRUE(done) << done.error().message;

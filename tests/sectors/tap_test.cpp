@@ -264,7 +264,7 @@ TEST(SignedTap, IsCheckedByWhoHasOnlyTheRoot) {
   card.put(os::Interface::contactless);
   Wire wire(card.sim);
   const Gate gate{.terminal = 7, .zone = 1};
-  const std::vector<crypto::Certificate> anchors = {card.centre.centre.ca};
+  const std::vector<crypto::Certificate> anchors = {card.centre.issuing};
   const auto outcome = run_signed_tap(wire.channel, anchors, gate, kNow, card.random);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(outcome->reason, TapReason::open);
@@ -295,7 +295,8 @@ TEST(SignedTap, IsCheckedByWhoHasOnlyTheRoot) {
   Wire theirs(other.sim);
   const Bytes certificate = wire.last(0xB0).answer;
   theirs.from_card = [&](ByteView command, Bytes answer) { return is(command, 0xB0) ? certificate : answer; };
-  EXPECT_EQ(run_signed_tap(theirs.channel, anchors, gate, kNow, card.random).error().kind, ErrorKind::untrusted);
+  EXPECT_EQ(run_signed_tap(theirs.channel, anchors, gate, kNow, card.random).error().kind,
+            ErrorKind::invalid_signature);
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ class VisitTest : public ::testing::Test {
   std::uint32_t number = 0;
 };
 
-TEST_F(VisitTest, AClinicReadsInsuranceAndEmergencyDataInThreeCommandsMore) {
+TEST_F(VisitTest, AClinicReadsInsuranceAndEmergencyDataInTwoCommandsMore) {
   const auto before = card.sim.count();
   auto clinic = visit("clinic");
   ASSERT_TRUE(clinic) << clinic.error().message;
@@ -84,7 +84,7 @@ TEST_F(VisitTest, AClinicReadsInsuranceAndEmergencyDataInThreeCommandsMore) {
   EXPECT_EQ(clinic->emergency.record->contacts[0].name, "Sample Contact");
   const std::size_t room = clinic->identity.channel().limits().response_data;
   const std::uint64_t opening = 16 + card.card_security.size() / room + 1;
-  EXPECT_EQ(spent.commands, opening + 3);
+  EXPECT_EQ(spent.commands, opening + 2);
 }
 
 TEST_F(VisitTest, RolesGetTheirOwn) {
