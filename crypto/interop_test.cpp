@@ -180,10 +180,18 @@ TEST_P(Interop, WeVerifyWhatOpensslSigns) {
 }
 
 TEST_P(Interop, SeveralSignersAreReportedOneByOne) {
-  ASSERT_EQ(run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.pem "
-                "-subj /CN=Stranger -days 30")
-                .status,
-            0);
+  // A certificate of its own making, valid at test_time().
+  folder_.write("stranger.cnf",
+                std::string_view("[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\n"
+                                 "policy=p\n[p]\ncommonName=supplied\n"));
+  folder_.write("index.txt", std::string_view());
+  folder_.write("serial", std::string_view("01\n"));
+  const Ran stranger =
+      run("openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.csr "
+          "-subj /CN=Stranger && openssl ca -batch -selfsign -config stranger.cnf -keyfile other.key -in other.csr -md "
+          "sha256 "
+          "-startdate 20260101000000Z -enddate 20261231000000Z -notext -out other.pem");
+  ASSERT_EQ(stranger.status, 0) << stranger.output;
   const Ran ran =
       run("openssl cms -sign -binary -in content -signer cert.pem -inkey key.pem -signer other.pem -inkey other.key "
           "-certfile ca.pem -outform DER -out signature");

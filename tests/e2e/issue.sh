@@ -107,7 +107,7 @@ step "many files, one PIN; the qualified key asks for each; nothing is overwritt
 for n in 1 2 3; do echo "text $n" >"$work/file$n"; done
 run karta-sign "$work"/file[123] --reader "Reader 1" --pin-fd 3 3<<<"$holder_pin1"
 ends 73 karta-sign "$work/file1" --reader "Reader 1" --pin-fd 3 3<<<"$holder_pin1"
-says "never overwrites"
+says "nothing is overwritten"
 run karta-sign "$work"/file[123] --key qualified --enveloping --json --reader "Reader 1" --pin-fd 3 \
   3<<<"$holder_pin2"$'\n'"$holder_pin2"$'\n'"$holder_pin2"
 says '"schema": "karta.sign/1"'
