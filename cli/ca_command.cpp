@@ -10,6 +10,7 @@
 #include "cli/json_output.h"
 #include "cli/operator.h"
 #include "cli/secret_input.h"
+#include "cli/signing_key.h"
 #include "crypto/cms/timestamp.h"
 #include "crypto/digest.h"
 #include "crypto/pem.h"
@@ -108,32 +109,11 @@ Result<Authority> open_authority(const Arguments& given, const std::string& name
   return Authority::open(folder, std::move(config), std::move(ledger));
 }
 
-/// The key in a file or an HSM, with its passphrase or PIN asked for.
-Result<std::unique_ptr<crypto::Signer>> open_key(const std::string& key, const std::string& whose,
-                                                 std::vector<Bytes> chain, SecretInput& input) {
-  if (crypto::is_pkcs11_uri(key)) {
-    const crypto::Pkcs11Uri uri = TRY(crypto::Pkcs11Uri::parse(key));
-    const SecretBytes pin =
-        TRY(input.ask({"The key of " + whose + " is in a PKCS #11 token.", "token PIN", "", false}));
-    std::unique_ptr<crypto::Signer> out = TRY(crypto::Pkcs11Signer::open(uri, pin, std::move(chain)));
-    return out;
-  }
-  const Bytes pem = TRY(read_file(key, kMostKeyFile));
-  const SecretBytes passphrase = TRY(input.ask({"The key of " + whose + " is encrypted.", "passphrase", "", false}));
-  auto opened = crypto::PrivateKey::from_encrypted_pem(as_text(pem), passphrase);
-  if (!opened && opened.error().kind == ErrorKind::wrong_pin) {
-    return fail(ErrorKind::wrong_pin, "the passphrase does not open \"" + key + "\"", "tries are not counted");
-  }
-  crypto::PrivateKey private_key = TRY(std::move(opened));
-  std::unique_ptr<crypto::Signer> out =
-      std::make_unique<crypto::SoftwareSigner>(std::move(private_key), std::move(chain));
-  return out;
-}
-
 Result<std::unique_ptr<crypto::Signer>> open_key(const Authority& authority, SecretInput& input) {
   const std::string key =
       crypto::is_pkcs11_uri(authority.config().key) ? authority.config().key : authority.key_path().string();
-  auto signer = TRY(open_key(key, "\"" + authority.certificate().subject().display() + "\"", authority.chain(), input));
+  auto signer =
+      TRY(open_signer(key, "\"" + authority.certificate().subject().display() + "\"", authority.chain(), input));
   if (!equal(signer->public_key().spki(), authority.certificate().spki())) {
     return fail(ErrorKind::configuration, "the key is not that of the authority's certificate");
   }
@@ -273,7 +253,7 @@ Result<int> run_request(const Arguments& given) {
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   std::unique_ptr<crypto::Signer> signer;
   if (!given.key.empty()) {
-    signer = TRY(open_key(given.key, "the request", {}, *input));
+    signer = TRY(open_signer(given.key, "the request", {}, *input));
   } else {
     NewKey made = TRY(make_key(given.key_out, type, "the request", *input));
     if (!made.pem.empty()) TRY(write_output(given.key_out, as_bytes(made.pem), 0600));
@@ -460,7 +440,7 @@ Result<std::unique_ptr<crypto::Signer>> open_service_key(const Arguments& given,
   for (const crypto::Certificate& one : TRY(crypto::Certificate::many_from_file_octets(octets))) {
     chain.push_back(one.der());
   }
-  return open_key(given.key, "the service", std::move(chain), input);
+  return open_signer(given.key, "the service", std::move(chain), input);
 }
 
 Result<int> run_ocsp(const Arguments& given) {
