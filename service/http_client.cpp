@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -65,12 +66,51 @@ bool is_public(const sockaddr* address) {
            ((octets[2] == 0x0D && octets[3] == 0xB8) || (octets[2] == 0 && octets[3] == 0)));
 }
 
+constexpr std::size_t kMostReplyFields = 200;
+constexpr std::size_t kMostReplyFieldOctets = 64 * 1024;
+
 struct Transfer {
   const HttpClientOptions* options;
-  Bytes body;
+  Bytes body = {};
+  std::vector<HttpHeader> fields = {};
+  std::size_t field_octets = 0;
   bool too_large = false;
   bool private_address = false;
 };
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+/// One line of a reply's head; of several replies (100 Continue, redirects) the last one's fields stay.
+std::size_t take_field(char* data, std::size_t one, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::string_view line(data, one * count);
+  if (line.starts_with("HTTP/")) {
+    transfer.fields.clear();
+    transfer.field_octets = 0;
+    return line.size();
+  }
+  transfer.field_octets += line.size();
+  if (transfer.field_octets > kMostReplyFieldOctets || transfer.fields.size() >= kMostReplyFields) {
+    transfer.too_large = true;
+    return 0;
+  }
+  const std::size_t colon = line.find(':');
+  if (colon != std::string_view::npos && colon > 0) {
+    transfer.fields.push_back({std::string(line.substr(0, colon)), std::string(trimmed(line.substr(colon + 1)))});
+  }
+  return line.size();
+}
 
 std::size_t take_body(char* data, std::size_t one, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
@@ -95,8 +135,7 @@ curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
 bool starts_with_scheme(const std::string& url, std::string_view scheme) {
   if (url.size() < scheme.size()) return false;
   for (std::size_t i = 0; i < scheme.size(); ++i) {
-    const char c = url[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != scheme[i]) return false;
+    if (lower(url[i]) != scheme[i]) return false;
   }
   return true;
 }
@@ -117,7 +156,53 @@ Status check_url(const std::string& url) {
   return {};
 }
 
+/// RFC 9110 §5.1, §5.5: a token, and no line ends in the value.
+Status check_field(const HttpHeader& field) {
+  constexpr std::string_view kTokenSigns = "!#$%&'*+-.^_`|~";
+  const bool token = !field.name.empty() && std::all_of(field.name.begin(), field.name.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || kTokenSigns.find(c) != std::string::npos;
+  });
+  const bool value = std::none_of(field.value.begin(), field.value.end(),
+                                  [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7F; });
+  if (!token || !value) return fail(ErrorKind::usage, "\"" + field.name.substr(0, 100) + "\" is no field of a request");
+  return {};
+}
+
+curl_blob blob_of(ByteView octets) {
+  // Not copied, above all not the key: the octets live as long as the client.
+  return {const_cast<std::uint8_t*>(octets.data()), octets.size(), CURL_BLOB_NOCOPY};
+}
+
+ErrorKind kind_of(CURLcode code) {
+  switch (code) {
+    case CURLE_SSL_CERTPROBLEM:
+      return ErrorKind::configuration;
+    case CURLE_PEER_FAILED_VERIFICATION:  // the server's certificate
+    case CURLE_SSL_CLIENTCERT:            // the server wants another of ours, or any
+      return ErrorKind::untrusted;
+    default:
+      return ErrorKind::io;
+  }
+}
+
 }  // namespace
+
+std::string_view HttpReply::field(std::string_view name) const {
+  for (const HttpHeader& one : fields) {
+    if (same_name(one.name, name)) return one.value;
+  }
+  return {};
+}
+
+std::chrono::seconds HttpReply::retry_after(std::chrono::seconds otherwise) const {
+  constexpr long kMostSeconds = 24 * 60 * 60;
+  const std::string_view text = field("Retry-After");
+  if (text.empty() || text.size() > 6 || text.find_first_not_of("0123456789") != std::string_view::npos) {
+    return otherwise;
+  }
+  const long seconds = std::stol(std::string(text));
+  return seconds <= kMostSeconds ? std::chrono::seconds(seconds) : otherwise;
+}
 
 struct HttpClient::Impl {
   HttpClientOptions options;
@@ -130,16 +215,46 @@ struct HttpClient::Impl {
     if (curl == nullptr) curl = TRY(curl_library());
     return {};
   }
-  Result<HttpReply> run(const std::string& url, curl_slist* fields, const ByteView* body);
+  Result<HttpReply> run(const char* method, const std::string& url, const std::vector<HttpHeader>& fields,
+                        const std::string* media_type = nullptr, ByteView body = {});
+  Result<HttpReply> perform(const char* method, const std::string& url, curl_slist* fields, const ByteView* body);
+  void identify(const HttpIdentity& identity);
 };
 
-Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fields, const ByteView* body) {
+Result<HttpReply> HttpClient::Impl::run(const char* method, const std::string& url,
+                                        const std::vector<HttpHeader>& fields, const std::string* media_type,
+                                        ByteView body) {
   TRY(check_url(url));
+  for (const HttpHeader& one : fields) TRY(check_field(one));
   TRY(load());
+  curl_slist* list = nullptr;
+  const auto add = [&](const std::string& line) { list = curl->slist_append(list, line.c_str()); };
+  if (media_type != nullptr) {
+    add("Content-Type: " + *media_type);
+    add("Expect:");  // small bodies: no waiting for "100 Continue"
+  }
+  // libcurl takes "Name:" for "leave this field out" and "Name;" for an empty value.
+  for (const HttpHeader& one : fields) add(one.value.empty() ? one.name + ";" : one.name + ": " + one.value);
+  auto reply = perform(method, url, list, media_type != nullptr ? &body : nullptr);
+  curl->slist_free_all(list);
+  return reply;
+}
+
+void HttpClient::Impl::identify(const HttpIdentity& identity) {
+  curl_blob certificates = blob_of(as_bytes(identity.certificates_pem));
+  curl_blob key = blob_of(identity.private_key.expose_secret());
+  curl->easy_setopt(handle, CURLOPT_SSLCERT_BLOB, &certificates);
+  curl->easy_setopt(handle, CURLOPT_SSLCERTTYPE, "PEM");
+  curl->easy_setopt(handle, CURLOPT_SSLKEY_BLOB, &key);
+  curl->easy_setopt(handle, CURLOPT_SSLKEYTYPE, "DER");
+}
+
+Result<HttpReply> HttpClient::Impl::perform(const char* method, const std::string& url, curl_slist* fields,
+                                            const ByteView* body) {
   if (handle == nullptr) handle = curl->easy_init();
   if (handle == nullptr) return fail(ErrorKind::internal, "the HTTP client cannot be made");
   curl->easy_reset(handle);  // connections stay
-  Transfer transfer{&options, {}, false, false};
+  Transfer transfer{.options = &options};
   std::array<char, CURL_ERROR_SIZE> message{};
   const bool encrypted = starts_with_scheme(url, "https://");
   curl->easy_setopt(handle, CURLOPT_URL, url.c_str());
@@ -149,7 +264,7 @@ Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fiel
   curl->easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl->easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   curl->easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, encrypted ? "https" : "http,https");
-  curl->easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
+  curl->easy_setopt(handle, CURLOPT_FOLLOWLOCATION, options.identity ? 0L : 1L);
   curl->easy_setopt(handle, CURLOPT_MAXREDIRS, static_cast<long>(options.redirects));
   curl->easy_setopt(handle, CURLOPT_POSTREDIR, static_cast<long>(CURL_REDIR_POST_ALL));
   curl->easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_time.count()));
@@ -160,7 +275,17 @@ Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fiel
   curl->easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
   curl->easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   curl->easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
+  curl->easy_setopt(handle, CURLOPT_HEADERFUNCTION, &take_field);
+  curl->easy_setopt(handle, CURLOPT_HEADERDATA, &transfer);
+  curl->easy_setopt(handle, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!options.certificates_file.empty()) curl->easy_setopt(handle, CURLOPT_CAINFO, options.certificates_file.c_str());
+  if (!options.certificates_pem.empty()) {
+    curl_blob roots = blob_of(as_bytes(options.certificates_pem));
+    curl->easy_setopt(handle, CURLOPT_CAINFO_BLOB, &roots);
+    curl->easy_setopt(handle, CURLOPT_CAPATH, nullptr);  // these alone
+  }
+  if (options.identity) identify(*options.identity);
+  curl->easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method);
   if (fields != nullptr) curl->easy_setopt(handle, CURLOPT_HTTPHEADER, fields);
   if (body != nullptr) {
     curl->easy_setopt(handle, CURLOPT_POST, 1L);
@@ -179,7 +304,7 @@ Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fiel
     }
     if (code == CURLE_TOO_MANY_REDIRECTS) return fail(ErrorKind::limit, "\"" + url + "\": too many redirects");
     const std::string why = message[0] != 0 ? message.data() : curl->easy_strerror(code);
-    return fail(ErrorKind::io, "\"" + url + "\": " + why);
+    return fail(kind_of(code), "\"" + url + "\": " + why);
   }
   HttpReply reply;
   long status = 0;
@@ -188,6 +313,7 @@ Result<HttpReply> HttpClient::Impl::run(const std::string& url, curl_slist* fiel
   curl->easy_getinfo(handle, CURLINFO_CONTENT_TYPE, &type);
   reply.status = static_cast<int>(status);
   if (type != nullptr) reply.media_type = type;
+  reply.fields = std::move(transfer.fields);
   reply.body = std::move(transfer.body);
   return reply;
 }
@@ -199,17 +325,22 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
 
-Result<HttpReply> HttpClient::get(const std::string& url) { return impl_->run(url, nullptr, nullptr); }
+Result<HttpReply> HttpClient::get(const std::string& url, const std::vector<HttpHeader>& fields) {
+  return impl_->run("GET", url, fields);
+}
 
-Result<HttpReply> HttpClient::post(const std::string& url, const std::string& media_type, ByteView body) {
-  TRY(impl_->load());
-  const CurlLibrary& curl = *impl_->curl;
-  const std::string type = "Content-Type: " + media_type;
-  curl_slist* fields = curl.slist_append(nullptr, type.c_str());
-  fields = curl.slist_append(fields, "Expect:");  // small bodies: no waiting for "100 Continue"
-  auto reply = impl_->run(url, fields, &body);
-  curl.slist_free_all(fields);
-  return reply;
+Result<HttpReply> HttpClient::post(const std::string& url, const std::string& media_type, ByteView body,
+                                   const std::vector<HttpHeader>& fields) {
+  return impl_->run("POST", url, fields, &media_type, body);
+}
+
+Result<HttpReply> HttpClient::put(const std::string& url, const std::string& media_type, ByteView body,
+                                  const std::vector<HttpHeader>& fields) {
+  return impl_->run("PUT", url, fields, &media_type, body);
+}
+
+Result<HttpReply> HttpClient::del(const std::string& url, const std::vector<HttpHeader>& fields) {
+  return impl_->run("DELETE", url, fields);
 }
 
 }  // namespace karta::service

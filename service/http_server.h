@@ -3,7 +3,8 @@
 //
 // A server has workers. A worker is one thread with its own event loop, its own connections and its own handler: what a
 // handler owns (a database connection, a key, a cache) needs no lock. A handler runs on its worker's loop and holds up
-// the other connections of that worker while it does: it must be short (no network, no waiting).
+// the other connections of that worker while it does: it must be short (no network, no waiting). What takes longer is
+// answered later (later_response.h), what has no end is streamed (response_stream.h).
 //
 // Overload: beyond the limits a client gets 503 (or, beyond its own rate, 429) with Retry-After and is closed; requests
 // wait in the kernel's socket buffers, never in a queue of ours. A connection that dawdles over a request, or over
@@ -39,19 +40,39 @@ struct HttpLimits {
   std::chrono::seconds answer_time{20};   ///< for the client to take an answer
   std::chrono::seconds idle_time{60};     ///< between requests
   std::chrono::seconds stop_time{10};     ///< for requests in flight when the server stops
+  std::size_t later_responses = 256;      ///< open at once, in all; beyond: 503
+  std::chrono::seconds later_time{120};   ///< until a later response; beyond: 504
+  std::size_t streams = 64;               ///< open at once, in all; beyond: 503
+};
+
+enum class ClientCertificates : std::uint8_t {
+  none,      ///< not asked for
+  optional,  ///< asked for; a client without one is served, one with a wrong one is not
+  required,  ///< the handshake fails without a good one
 };
 
 struct HttpTls {
   std::string certificates_pem;  ///< the server's, then those above it
   SecretBytes private_key;       ///< PKCS #8 PrivateKeyInfo in the clear, DER
+  ClientCertificates client_certificates = ClientCertificates::none;
+  /// PEM: who may have issued clients' certificates. Each certificate here is a trust anchor, an issuing CA without its
+  /// root too. A client's certificate must allow clientAuth where it limits its uses.
+  std::string client_roots_pem = {};
 };
 
 struct HttpServerOptions {
-  /// "192.0.2.1:80", "[::1]:8080", "0.0.0.0:80"; port 0: any free one; "unix:/run/x/socket" for a local socket.
+  /// "192.0.2.1:80", "[::1]:8080", "0.0.0.0:80"; port 0: any free one; "unix:/run/x/socket" for a local socket;
+  /// "systemd:NAME" for the sockets systemd opened under that name (FileDescriptorName=), "fd:3" for one that was
+  /// inherited by number. Inherited sockets stay open in this process when the server stops: who connects meanwhile is
+  /// served by the next.
   std::vector<std::string> listen;
   std::size_t workers = 1;
   HttpLimits limits = {};
   std::shared_ptr<const HttpTls> tls = {};  ///< null: no TLS. Local sockets never have it.
+  unsigned local_socket_mode = 0;  ///< permissions of the files of "unix:" sockets; 0: as the umask leaves them
+  /// Told of TLS handshakes that failed: the client's address and why ("certificate has expired"). On a worker's
+  /// thread: short.
+  std::function<void(std::string_view peer, std::string_view reason)> on_failed_handshake = {};
 };
 
 /// What the server counted since it began.
@@ -63,6 +84,9 @@ struct HttpCounts {
   std::uint64_t limited_requests = 0;  ///< beyond an address's rate
   std::uint64_t bad_requests = 0;      ///< broken or too large
   std::uint64_t timed_out = 0;         ///< connections closed for being slow
+  std::uint64_t failed_handshakes = 0;
+  std::uint64_t open_later = 0;    ///< later responses not given yet, at present
+  std::uint64_t open_streams = 0;  ///< at present
 };
 
 class HttpServer {
@@ -82,7 +106,8 @@ class HttpServer {
   const std::vector<std::string>& addresses() const;
   /// New handlers take over between two requests; the old ones go. Nothing changes if the factory fails.
   Status replace_handlers(const HandlerFactory& make_handler);
-  /// Takes no more connections, answers what has arrived, closes; returns when that is done, or limits.stop_time over.
+  /// Takes no more connections, answers what has arrived (later responses too), ends streams, closes; returns when
+  /// that is done, or limits.stop_time over. Whoever would answer after that finds the client gone.
   void stop();
   HttpCounts counts() const;
 
