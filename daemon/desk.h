@@ -1,0 +1,66 @@
+// ReaderDesk: one reader and the card in it, as a mode works with them. It lives on the reader's own thread: nothing
+// here is called from another one.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "card/channel.h"
+#include "daemon/services.h"
+#include "daemon/timeline.h"
+
+namespace karta::daemon {
+
+/// The card for the length of one verb: connected, other programs kept away, every command timed. Members refer to each
+/// other: held by pointer.
+class CardUse {
+ public:
+  CardUse(const CardUse&) = delete;
+  CardUse& operator=(const CardUse&) = delete;
+
+  /// Plain commands; secure channels are opened over it.
+  card::Channel& channel() { return channel_; }
+  TimedConnection& connection() { return timed_; }
+  Timeline& timeline() { return timed_.timeline(); }
+
+ private:
+  friend class ReaderDesk;
+  CardUse(card::CardConnection& connection, TimedConnection::SteadyClock::time_point deadline)
+      : timed_(connection, deadline), channel_(timed_) {}
+
+  TimedConnection timed_;
+  std::optional<card::Transaction> transaction_;
+  card::PlainChannel channel_;
+};
+
+class ReaderDesk {
+ public:
+  ReaderDesk(std::string reader, ReaderConfig config, const Services& services, card::ReaderList& readers);
+  ~ReaderDesk();
+  ReaderDesk(const ReaderDesk&) = delete;
+  ReaderDesk& operator=(const ReaderDesk&) = delete;
+
+  const std::string& reader() const { return reader_; }
+  const ReaderConfig& config() const { return config_; }
+  const Services& services() const { return services_; }
+
+  /// The card in the reader. The connection is kept between verbs as long as the card stays; what a verb before has
+  /// selected or opened on it is gone (it is reset where it may have left something). Fails with no_card, no_reader,
+  /// card_busy (another program), card_unresponsive (mute, or not in time), no_pcscd.
+  Result<std::unique_ptr<CardUse>> use_card();
+  /// Forgets the connection: after a card was removed, or answered garbage.
+  void drop_card();
+
+  /// An event "progress": {reader, verb, step}; for desks that show what is going on.
+  void progress(std::string_view verb, std::string_view step);
+
+ private:
+  std::string reader_;
+  ReaderConfig config_;
+  const Services& services_;
+  card::ReaderList& readers_;
+  std::unique_ptr<card::CardConnection> connection_;
+  bool used_ = false;  // since it was connected or reset
+};
+
+}  // namespace karta::daemon

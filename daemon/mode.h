@@ -1,0 +1,85 @@
+// Mode: a kind of place the daemon stands in: clinic, pharmacy, transit, counter. A mode brings routes of the API and
+// what is done when a card comes.
+//
+// A route is answered either at a card, on the reader's own thread, or here, on the HTTP server's thread, which must be
+// quick. The daemon has checked before that the caller may, that the body is a JSON object, and that what changes a
+// card bears an Idempotency-Key: a request whose answer is known already never reaches the mode.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/desk.h"
+#include "daemon/json.h"
+#include "service/http_message.h"
+
+namespace karta::daemon {
+
+struct Route {
+  service::HttpMethod method = service::HttpMethod::get;
+  std::string_view path;  ///< "/v1/visits/{id}": one segment may be a parameter
+  std::string_view verb;  ///< what a caller must be allowed: "visit"
+  bool at_card = false;   ///< on a reader's thread, with the card in it
+  bool once = false;      ///< changes a card: an Idempotency-Key is required, a repetition gets the first answer
+};
+
+/// A call of a route.
+struct Call {
+  const Route* route = nullptr;
+  Json body;                ///< an object; empty for methods without a body
+  std::string id = {};      ///< the path's parameter
+  std::string query = {};   ///< as it came
+  std::string caller = {};  ///< name in the configuration
+  std::string key = {};     ///< the Idempotency-Key, with the caller's name in front; empty: none
+  /// The daemon was killed, or a card lost, while this very call was at work before: look what became of it.
+  bool again = false;
+};
+
+/// What a call is answered with. Errors become problem documents (RFC 9457).
+struct Reply {
+  Json body = {};  ///< an object beginning with "schema"; sent where `octets` is empty
+  int status = 200;
+  std::string location = {};         ///< for 201
+  Bytes octets = {};                 ///< instead of JSON
+  std::string_view media_type = {};  ///< of `octets`; of static storage
+  /// On the reader's thread, after the answer is on its way: what may take its time (a portrait). At a card only.
+  std::function<void()> afterwards = {};
+};
+
+class Mode {
+ public:
+  virtual ~Mode() = default;
+  virtual std::string_view name() const = 0;
+  virtual std::span<const Route> routes() const = 0;
+
+  /// A route with at_card, on the desk's thread. Errors drop the connection where the card is to blame.
+  virtual Result<Reply> run(const Call& call, ReaderDesk& desk) = 0;
+  /// Any other route, on a thread of the HTTP server; several at once.
+  virtual Result<Reply> answer(const Call& call) = 0;
+
+  /// A card came into, or left, a reader of this mode. On the desk's thread.
+  virtual void card_in(ReaderDesk& desk) { (void)desk; }
+  virtual void card_out(ReaderDesk& desk) { (void)desk; }
+  /// The reader is served from now on, or no longer.
+  virtual void reader_in(ReaderDesk& desk) { (void)desk; }
+  virtual void reader_out(ReaderDesk& desk) { (void)desk; }
+
+  /// What GET /v1/status says of the mode; an object. On any thread.
+  virtual Json status() const { return Json::object(); }
+  /// Every second or so, on a thread of the daemon's: what is old is thrown away.
+  virtual void tick() {}
+};
+
+/// A mode the daemon knows. `read` takes the mode's own table, [name] of the configuration, and fails as everything in
+/// it does, with line and key.
+struct ModeRow {
+  std::string_view name;
+  Result<ModePlan> (*read)(service::ConfigTable& table);
+};
+
+}  // namespace karta::daemon
