@@ -25,7 +25,7 @@ constexpr std::uint16_t kEfAodf = 0x4401, kEfPrkdf = 0x4402, kEfCdf = 0x4403, kE
 // Objects of PUT DATA: docs/card-commands.md.
 constexpr std::uint16_t kObjectCardInfo = 0x01A0, kObjectFileList = 0x01A1, kObjectPin = 0x0100,
                         kObjectSharedPuk = 0x010F, kObjectWipe = 0x01E0;
-constexpr std::uint8_t kPinIsTransport = 0x01, kPinHasSharedPuk = 0x02;
+constexpr std::uint8_t kPinIsTransport = 0x01, kPinHasSharedPuk = 0x02, kPinIssuerResets = 0x04;
 
 // 7F49 { 86 point } or { 81 modulus, 82 exponent }
 std::size_t public_key_answer_octets(const CardKeyType& type) {
@@ -47,7 +47,38 @@ std::uint32_t usage_of(const KeyProfile& key) {
 
 Bytes auth_id_of(std::uint8_t reference) { return {reference}; }
 
+// PUT DATA 01 0n: PIN (8, FF-padded) PUK (8, not used) tries, tries of the PUK, flags.
+CommandApdu put_transport_pin(const PinProfile& pin, const SecretBytes& field) {
+  const std::uint8_t reset = pin.issuer_reset ? kPinIssuerResets : 0;
+  Bytes body = concat({field.expose_secret(), Bytes(8, 0xFF),
+                       Bytes{static_cast<std::uint8_t>(pin.tries), 0x00,
+                             static_cast<std::uint8_t>(kPinIsTransport | kPinHasSharedPuk | reset)}});
+  CommandApdu command = put_data(static_cast<std::uint16_t>(kObjectPin + pin.reference), body, true);
+  wipe(body);
+  return command;
+}
+
 }  // namespace
+
+Status reset_transport_pin(Channel& issuer, const PinProfile& pin, const SecretBytes& value) {
+  const std::string name(name_of(pin.kind));
+  if (!pin.issuer_reset) {
+    return fail(ErrorKind::not_permitted, name + " of this card is unblocked with its PUK alone",
+                "karta card unblock takes the PUK; where that is lost too, a new card");
+  }
+  if (value.size() != pin.transport_digits) {
+    return fail(ErrorKind::usage, "a transport PIN has " + std::to_string(pin.transport_digits) + " digits");
+  }
+  const SecretBytes field = pin_field(value);
+  const ResponseApdu answer = TRY(issuer.transmit(put_transport_pin(pin, field)));
+  if (answer.status.ok()) return {};
+  // 6985: the card was made before its profile said so.
+  if (answer.status.value == 0x6985) {
+    return fail(ErrorKind::not_permitted, "this card was made with a " + name + " that its PUK alone unblocks",
+                "karta card unblock takes the PUK; where that is lost too, a new card");
+  }
+  return fail(error_of(answer.status, "set a new transport " + name));
+}
 
 // CardSecrets ------------------------------------------------------------------------------------
 
@@ -212,18 +243,13 @@ struct Personalisation::State {
       wipe(body);
       steps.push_back(std::move(step));
     }
-    // 01 0n: PIN (8, FF-padded) PUK (8, not used) tries, tries of the PUK, flags.
     for (const PinProfile& pin : profile.pins) {
       SecretBytes field(8);
       if (with_secrets) field = pin_field(data.secrets.transport_pins.at(pin.kind));
-      Bytes body = concat({field.expose_secret(), Bytes(8, 0xFF),
-                           Bytes{static_cast<std::uint8_t>(pin.tries), 0x00, kPinIsTransport | kPinHasSharedPuk}});
       Step step;
       step.words = "set transport " + std::string(name_of(pin.kind)) + " (" + std::to_string(pin.transport_digits) +
                    " digits, " + std::to_string(pin.tries) + " tries)";
-      step.commands.push_back(
-          {put_data(static_cast<std::uint16_t>(kObjectPin + pin.reference), body, true), 0, {}, {}});
-      wipe(body);
+      step.commands.push_back({put_transport_pin(pin, field), 0, {}, {}});
       steps.push_back(std::move(step));
     }
     for (const KeyProfile& key : profile.keys) {

@@ -163,6 +163,11 @@ class Personalisation {
   std::unique_ptr<State> state_;
 };
 
+/// Puts a new transport PIN, with all tries, in the place of what an issued card has: for holders who know neither PIN
+/// nor PUK. `issuer` is the issuer's session; `value` has pin.transport_digits. Fails with `not_permitted` where
+/// profile or card leave the PIN to its PUK.
+Status reset_transport_pin(Channel& issuer, const PinProfile& pin, const SecretBytes& value);
+
 /// Wipes the e-signature application of a blank card (PUT DATA 01E0), e.g. after a plan given up half-way.
 /// An issued card refuses.
 Status erase_blank_card(Channel& channel);

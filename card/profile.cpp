@@ -62,6 +62,10 @@ Result<PinProfile> read_pin(TomlTable& table) {
   pin.transport_digits = static_cast<unsigned>(
       TRY(table.number("transport_digits", rules.transport_digits, rules.transport_digits, rules.transport_digits)));
   pin.tries = static_cast<unsigned>(TRY(table.number("tries", rules.tries, 1, 15)));
+  pin.issuer_reset = TRY(table.boolean("issuer_reset", false));
+  if (pin.issuer_reset && pin.kind == PinKind::pin2) {
+    return table.wrong_key("issuer_reset", "is not for PIN2: a qualified key is its holder's alone");
+  }
   TRY(table.finish());
   return pin;
 }

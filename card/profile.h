@@ -32,6 +32,7 @@ struct PinProfile {
   unsigned min_digits = 6, max_digits = 8;
   unsigned transport_digits = 5;
   unsigned tries = 3;
+  bool issuer_reset = false;  ///< the issuer's session may set a new transport PIN; never of a qualified key's PIN
 };
 
 struct KeyProfile {

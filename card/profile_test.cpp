@@ -19,6 +19,8 @@ TEST(CitizenProfile, IsWhatTheCardIsMeantToBe) {
   EXPECT_EQ(profile->key(KeyRole::encryption)->purpose, key_purpose::agree);
   EXPECT_EQ(profile->pin(PinKind::pin1)->transport_digits, 5u);
   EXPECT_EQ(profile->puk_digits, 10u);
+  EXPECT_TRUE(profile->pin(PinKind::pin1)->issuer_reset);
+  EXPECT_FALSE(profile->pin(PinKind::pin2)->issuer_reset);
   // Short file identifiers: all files of the application differ in their low five bits.
   std::vector<bool> used(32, false);
   const auto take = [&](std::uint16_t file) {
@@ -55,27 +57,28 @@ TEST_P(FaultyProfile, IsRefusedWithLineAndKey) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, FaultyProfile,
-    ::testing::Values(Fault{"UnknownKey", "label = \"AUT\"", "lable = \"AUT\"", "unknown key \"lable\" in [[key]]"},
-                      Fault{"UnknownRootKey", "manufacturer = ", "maker = ", "unknown key \"maker\""},
-                      Fault{"NotToml", "[[key]]", "[[key]", "mine.toml:"},
-                      Fault{"WrongType", "type = \"p256\"", "type = \"p257\"", "p384"},
-                      Fault{"WrongRole", "role = \"AUT\"", "role = \"AUTH\"", "AUT, SIG, QES or ENC"},
-                      Fault{"QualifiedUnderPin1", "pin = \"PIN2\"", "pin = \"PIN1\"", "under PIN2"},
-                      Fault{"QualifiedOnce", "pin_each_time = true", "pin_each_time = false", "each time"},
-                      Fault{"TwoPurposes", "purpose = [\"agree\"]", "purpose = [\"sign\", \"agree\"]", "two keys"},
-                      Fault{"EcDeciphers", "purpose = [\"agree\"]", "purpose = [\"decipher\"]", "sign or agree"},
-                      Fault{"EncSigns", "purpose = [\"agree\"]", "purpose = [\"sign\"]", "ENC"},
-                      Fault{"ShortPins", "min_digits = 6", "min_digits = 4", "6 to 8"},
-                      Fault{"NumberAsText", "tries = 3", "tries = \"3\"", "number"},
-                      Fault{"NoSchema", "schema = \"karta.card-profile/1\"", "", "\"schema\" is missing"},
-                      Fault{"OtherSchema", "karta.card-profile/1", "karta.card-profile/2", "schema"},
-                      Fault{"BadAid", "A000000063504B43532D3135", "A0", "aid"},
-                      Fault{"NoESign", "A000000063504B43532D3135", "A000000063504B43532D3136", "e-signature AID"},
-                      Fault{"SameRoleTwice", "role = \"SIG\"\nlabel = \"SIG\"", "role = \"AUT\"\nlabel = \"AUT\"",
-                            "two [[key]]s"},
-                      Fault{"LabelOfAnotherRole", "label = \"QES\"", "label = \"SIG\"", "begin with the role"},
-                      Fault{"LongLabel", "label = \"KARTA\"                 #",
-                            "label = \"KARTA KARTA KARTA KARTA KARTA KARTA\" #", "32"}),
+    ::testing::Values(
+        Fault{"UnknownKey", "label = \"AUT\"", "lable = \"AUT\"", "unknown key \"lable\" in [[key]]"},
+        Fault{"IssuerResetsPin2", "label = \"PIN2\"", "label = \"PIN2\"\nissuer_reset = true", "is not for PIN2"},
+        Fault{"UnknownRootKey", "manufacturer = ", "maker = ", "unknown key \"maker\""},
+        Fault{"NotToml", "[[key]]", "[[key]", "mine.toml:"},
+        Fault{"WrongType", "type = \"p256\"", "type = \"p257\"", "p384"},
+        Fault{"WrongRole", "role = \"AUT\"", "role = \"AUTH\"", "AUT, SIG, QES or ENC"},
+        Fault{"QualifiedUnderPin1", "pin = \"PIN2\"", "pin = \"PIN1\"", "under PIN2"},
+        Fault{"QualifiedOnce", "pin_each_time = true", "pin_each_time = false", "each time"},
+        Fault{"TwoPurposes", "purpose = [\"agree\"]", "purpose = [\"sign\", \"agree\"]", "two keys"},
+        Fault{"EcDeciphers", "purpose = [\"agree\"]", "purpose = [\"decipher\"]", "sign or agree"},
+        Fault{"EncSigns", "purpose = [\"agree\"]", "purpose = [\"sign\"]", "ENC"},
+        Fault{"ShortPins", "min_digits = 6", "min_digits = 4", "6 to 8"},
+        Fault{"NumberAsText", "tries = 3", "tries = \"3\"", "number"},
+        Fault{"NoSchema", "schema = \"karta.card-profile/1\"", "", "\"schema\" is missing"},
+        Fault{"OtherSchema", "karta.card-profile/1", "karta.card-profile/2", "schema"},
+        Fault{"BadAid", "A000000063504B43532D3135", "A0", "aid"},
+        Fault{"NoESign", "A000000063504B43532D3135", "A000000063504B43532D3136", "e-signature AID"},
+        Fault{"SameRoleTwice", "role = \"SIG\"\nlabel = \"SIG\"", "role = \"AUT\"\nlabel = \"AUT\"", "two [[key]]s"},
+        Fault{"LabelOfAnotherRole", "label = \"QES\"", "label = \"SIG\"", "begin with the role"},
+        Fault{"LongLabel", "label = \"KARTA\"                 #", "label = \"KARTA KARTA KARTA KARTA KARTA KARTA\" #",
+              "32"}),
     [](const auto& fault) { return fault.param.name; });
 
 TEST(CitizenProfile, MissingFileIsTold) {

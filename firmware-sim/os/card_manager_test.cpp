@@ -129,6 +129,48 @@ TEST_F(CardManagerTest, IsSelectedByItsNameItsBeginningAndNoName) {
   expect(create("82013883025016 8408A000000151000000 8603000FFF 85020000 8A0100"), 0x6A8A);
 }
 
+// A PIN made with option 04 gets a new transport value from the issuer's session, as it was made otherwise; a qualified
+// key's PIN, and a card whose PIN lacks the option, never.
+TEST_F(CardManagerTest, TheIssuerResetsOnlyWhatWasMadeForIt) {
+  {
+    auto host = session(initial_keys(), 0x33);
+    ASSERT_EQ(host->exchange(*card, host->put_key(0, 2, issuer_keys)).sw, 0x9000);
+  }
+  select_esign();
+  put_pin(1, "11111", "", 3, 0, 0x07);
+  put_pin(2, "22222", "", 3, 0, 0x03);
+  EXPECT_EQ(run(hex("00DA010F0B") + text("1234567890") + Memory{10}).sw, 0x9000);
+  expect(std::string("004404000C") + kEsignAid, 0x9000);
+  const auto object = [&](const char* reference, const char* value, u8 tries, u8 options) {
+    return std::string("00DA01") + reference + "13" + to_hex(pin(value)) + "FFFFFFFFFFFFFFFF" +
+           to_hex(Memory{tries, 0, options});
+  };
+  // Activated, not issued, and in plain.
+  expect(object("01", "33333", 3, 0x07), 0x6985);
+  expect("0044000002 3F00", 0x9000);
+  restart();
+  select_esign();
+  EXPECT_EQ(change(1, "11111", "123789"), 0x9000);
+  for (int i = 0; i < 3; ++i) EXPECT_NE(verify(1, "999999"), 0x9000);
+  EXPECT_EQ(verify(1, "123789"), 0x6983);
+  // Outside the issuer's session.
+  expect(object("01", "33333", 3, 0x07), 0x6982);
+  {
+    auto host = session(issuer_keys, 0x33);
+    EXPECT_EQ(secured(*host, object("02", "33333", 3, 0x03)), 0x6985);
+    EXPECT_EQ(secured(*host, object("02", "33333", 3, 0x07)), 0x6985) << "nor by adding the option";
+    EXPECT_EQ(secured(*host, object("01", "33333", 3, 0x03)), 0x6985) << "nor by taking it away";
+    EXPECT_EQ(secured(*host, object("01", "333333", 3, 0x06)), 0x6985)
+        << "a PIN of the issuer's that is none of transport";
+    EXPECT_EQ(secured(*host, object("01", "33333", 3, 0x07)), 0x9000);
+  }
+  select_esign();
+  EXPECT_EQ(verify(1, "33333"), 0x6984) << "good for being changed only";
+  EXPECT_EQ(change(1, "33333", "246813"), 0x9000);
+  EXPECT_EQ(verify(1, "246813"), 0x9000);
+  EXPECT_EQ(change(2, "22222", "135792"), 0x9000) << "PIN 2 is as it was";
+}
+
 TEST_F(CardManagerTest, ShowsWhatItIs) {
   EXPECT_EQ(to_hex(run("80CA006600").data),
             "6631732F06072A864886FC6B01600C060A2A864886FC6B02020301"

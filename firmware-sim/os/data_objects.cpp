@@ -14,10 +14,12 @@ constexpr u8 kMaxTries = 15;  // 63Cx has room for no more
 constexpr std::size_t kTransportDigits = 5;
 
 // PUT DATA 01 01..0E: PIN (8, FF-padded), PUK (8, FF-padded), tries, tries of the PUK, then MyEID's reserved 00, where
-// bit 1 marks a transport PIN (5 digits) and bit 2 has the PIN unblocked by the shared PUK, the PUK field being FF.
+// bit 1 marks a transport PIN (5 digits), bit 2 has the PIN unblocked by the shared PUK, the PUK field being FF, and
+// bit 3 lets the issuer's session put a transport PIN in its place for good.
 constexpr std::size_t kPinObjectBytes = 19;
 constexpr u8 kObjectTransport = 0x01;
 constexpr u8 kObjectSharedPuk = 0x02;
+constexpr u8 kObjectIssuerResets = 0x04;
 
 // A fresh piece of the card's description: GET DATA `p1 p2` in one row.
 struct DataObject {
@@ -126,6 +128,21 @@ Sw store_secret(System& card, u8 index, const Secret& secret) {
   return transaction.commit();
 }
 
+// A PIN in use that was made so takes a new transport value from the issuer's session, with all its tries; nothing else
+// about it changes. Without the mark only its PUK unblocks it: a qualified key stays its holder's alone.
+Sw reset_by_issuer(System& card, u8 reference, u8 index, Secret& secret, u8 flags, ByteView pin) {
+  const u8 kept = static_cast<u8>((secret.flags & ~Secret::kDeactivated) | Secret::kTransport);
+  if (!card.administers(kIssuer) || (secret.flags & Secret::kIssuerResets) == 0 || flags != kept) {
+    return Sw::conditions_not_satisfied;
+  }
+  secret.flags = static_cast<u8>(secret.flags | Secret::kTransport);
+  secret.tries = secret.max_tries;
+  wipe(secret.value);
+  copy(secret.value, pin);
+  card.security.revoke(reference);
+  return store_secret(card, index, secret);
+}
+
 Sw put_pin(System& card, u8 reference, ByteView data) {
   u8 index = 0;
   KARTA_OS_TRY(reference_index(card, reference, index));
@@ -137,7 +154,8 @@ Sw put_pin(System& card, u8 reference, ByteView data) {
   const u8 options = data[18];
   const bool transport = (options & kObjectTransport) != 0;
   const bool shared_puk = (options & kObjectSharedPuk) != 0;
-  if ((options & ~(kObjectTransport | kObjectSharedPuk)) != 0) return Sw::incorrect_data;
+  const bool issuer_resets = (options & kObjectIssuerResets) != 0;
+  if ((options & ~(kObjectTransport | kObjectSharedPuk | kObjectIssuerResets)) != 0) return Sw::incorrect_data;
   if (tries == 0 || tries > kMaxTries) return Sw::incorrect_data;
   if (transport ? !digits(pin.first(kTransportDigits)) || !all(pin.subspan(kTransportDigits), 0xFF)
                 : !valid_pin(pin, false)) {
@@ -149,9 +167,12 @@ Sw put_pin(System& card, u8 reference, ByteView data) {
 
   Secret secret;
   KARTA_OS_TRY(card.secrets.load(index, secret));
+  const u8 flags =
+      static_cast<u8>(Secret::kSet | (transport ? Secret::kTransport : 0) | (shared_puk ? Secret::kHasSharedPuk : 0) |
+                      (issuer_resets ? Secret::kIssuerResets : 0));
+  if (card.activated && secret.is_set()) return reset_by_issuer(card, reference, index, secret, flags, pin);
   KARTA_OS_TRY(require_new_secret(card, secret));
-  secret.flags =
-      static_cast<u8>(Secret::kSet | (transport ? Secret::kTransport : 0) | (shared_puk ? Secret::kHasSharedPuk : 0));
+  secret.flags = flags;
   secret.tries = secret.max_tries = tries;
   secret.puk_tries = secret.max_puk_tries = shared_puk ? 0 : puk_tries;
   wipe(secret.value);

@@ -25,6 +25,7 @@ struct Secret {
   static constexpr u8 kTransport = 0x02;     // good for nothing but being changed
   static constexpr u8 kHasSharedPuk = 0x04;  // unblocked by the shared PUK
   static constexpr u8 kDeactivated = 0x08;   // by a terminal with the right to manage PINs
+  static constexpr u8 kIssuerResets = 0x10;  // the issuer's session may give it a new transport value
 
   u8 flags = 0;
   u8 tries = 0;
