@@ -101,20 +101,21 @@ TEST(Health, EntitlementsOctetByOctet) {
 
 TEST(Transit, PassAndEntryOctetByOctet) {
   TransitPass pass;
+  pass.status_index = 0x0102030405;
   pass.concession = 8;
   pass.concession_until = year(2026) / 11 / 22;
   pass.products.push_back({ProductKind::period, 0x0006, year(2000) / 1 / 2, {}});
   pass.products.push_back({ProductKind::none, 0, {}, {}});
   const auto octets = pass.encode();
   ASSERT_TRUE(octets);
-  EXPECT_EQ(to_hex_upper(*octets), "0108265E01000600010000" + std::string(14, '0'));
+  EXPECT_EQ(to_hex_upper(*octets), "01010203040508265E01000600010000" + std::string(14, '0'));
   EXPECT_EQ(TransitPass::parse(*octets, 2).value(), pass);
   EXPECT_FALSE(TransitPass::parse(*octets, 1));
   Bytes broken = *octets;
-  broken[4] = 4;
+  broken[9] = 4;
   EXPECT_FALSE(TransitPass::parse(broken, 2));
   broken = *octets;
-  broken[13] = 1;
+  broken[18] = 1;
   EXPECT_FALSE(TransitPass::parse(broken, 2)) << "an empty product with zones";
   TransitEntry entry;
   entry.event = TransitEntry::Event::entry;
@@ -124,8 +125,13 @@ TEST(Transit, PassAndEntryOctetByOctet) {
   entry.slot = 1;
   entry.zone = 2;
   entry.reduced = true;
-  EXPECT_EQ(to_hex_upper(entry.encode()), "01000000070000000800000009010201");
+  entry.concession_day = 3;
+  entry.concession_month = 4;
+  entry.spent_day = 0x050607;
+  EXPECT_EQ(to_hex_upper(entry.encode()), "0100000007000000080000000921010304050607");
   EXPECT_EQ(TransitEntry::parse(entry.encode()).value(), entry);
+  pass.status_index = kMostStatusIndex + 1;
+  EXPECT_FALSE(pass.encode());
 }
 
 TEST(SectorRights, TheTablesRolesAndTheExtension) {

@@ -8,7 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView input(data + 1, size - 1);
   switch (data[0] % 5) {
     case 0: {
-      const std::size_t products = input.size() / TransitPass::kProductOctets;
+      if (input.size() < TransitPass::kHeadOctets) break;
+      const std::size_t products = (input.size() - TransitPass::kHeadOctets) / TransitPass::kProductOctets;
       if (products == 0 || products > kMostLedgerCounters) break;
       if (const auto pass = TransitPass::parse(input, products)) {
         const auto again = pass->encode();

@@ -82,7 +82,10 @@ Json json_of(const card::TransitEntry& entry) {
           {"at", format_time(card::time_of_moment(entry.moment))},
           {"product", entry.slot + 1},
           {"zone", entry.zone},
-          {"reduced", entry.reduced}};
+          {"reduced", entry.reduced},
+          {"concession_day", entry.concession_day},
+          {"concession_month", entry.concession_month},
+          {"spent_day", entry.spent_day}};
 }
 
 void show_sectors(const SectorFindings& findings) {

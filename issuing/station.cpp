@@ -192,11 +192,15 @@ Result<Bytes> certify_transit_key(Centre& centre, crypto::Signer& ca, const card
 
 /// What the health and transit applications begin with.
 Status add_sectors(card::CardData& data, const card::CardProfile& profile, const identity::Citizen& citizen,
-                   identity::Date day) {
+                   std::uint64_t status_index, identity::Date day) {
   if (profile.health) {
     if (const auto insurance = insurance_of(citizen)) data.health.insurance = TRY(insurance->encode());
   }
-  if (profile.transit) data.transit.product = TRY(transit_pass_of(citizen, *profile.transit, day).encode());
+  if (profile.transit) {
+    card::TransitPass pass = transit_pass_of(citizen, *profile.transit, day);
+    pass.status_index = status_index;
+    data.transit.product = TRY(pass.encode());
+  }
   return {};
 }
 
@@ -424,7 +428,7 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
     data.trust_anchor = TRY(centre.terminal_trust_anchor());
     data.date = card::cv_date_of(clock.now());
   }
-  TRY(add_sectors(data, profile, holder.citizen, day_of(clock.now())));
+  TRY(add_sectors(data, profile, holder.citizen, order.status_index, day_of(clock.now())));
   if (profile.health) data.health.ledger = TRY(ledger_of(issuing.transactions, kHealthMasters, random));
   if (profile.transit) data.transit.ledger = TRY(ledger_of(issuing.transactions, kTransitMasters, random));
   auto work = TRY(card::Personalisation::make(profile, data));
@@ -451,7 +455,7 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
                                 work.journal().points.at(card::kAgreementKeyFile), order, serial, clock, random));
   if (profile.identity) {
     const card::SecurityInfos infos = TRY(work.card_security());
-    certified.for_card.card_security = TRY(card::sign_card_security(infos, *issuing.document_signer, clock.now()));
+    certified.for_card.card_security = TRY(card::sign_card_security(infos, *issuing.document_signer));
   }
   if (profile.transit && profile.transit->card_signed) {
     certified.for_card.transit =
@@ -479,7 +483,7 @@ Result<card::PersonalisationPlan> plan_issue(const Centre& centre, std::string_v
     data.comparison = comparison_data_of(sample, day);
   }
   const identity::Citizen sample = sample_citizen();
-  TRY(add_sectors(data, profile, sample, sample.birth_date));
+  TRY(add_sectors(data, profile, sample, 0, sample.birth_date));
   const auto work = TRY(card::Personalisation::make(profile, data));
   return work.plan(limits);
 }

@@ -75,6 +75,7 @@ inline void add_sectors(card::CardData& data, const card::CardProfile& profile, 
   }
   if (profile.transit) {
     TransitPass pass;
+    pass.status_index = 4711;
     pass.concession = 1;
     pass.products.push_back({ProductKind::period, 0x0006, {}, std::chrono::year(2031) / 1 / 1});
     pass.products.push_back({ProductKind::trips, 0xFFFF, {}, {}});

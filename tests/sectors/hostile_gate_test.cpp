@@ -97,7 +97,7 @@ TEST_F(HostileGate, CommandsOutOfOrderAreRefused) {
   LedgerCryptogram session = session_for(info);
   const Bytes answer = open(session);
   ASSERT_TRUE(session.check(info.shape, answer));
-  const Bytes change = concat({Bytes(8, 0), Bytes(16, 7)});
+  const Bytes change = concat({Bytes(8, 0), Bytes(TransitEntry::kOctets, 7)});
   const Bytes mac = session.authorise(change).value();
   ASSERT_TRUE(wire->channel.transmit(select_master_file(SelectReturn::nothing)).value().status.ok());
   select();
@@ -114,7 +114,7 @@ TEST_F(HostileGate, ACommitForAnotherCardIsRefused) {
   LedgerCryptogram honest = session_for(theirs);
   const Bytes answer = open(honest);
   ASSERT_TRUE(honest.check(theirs.shape, answer));
-  const Bytes change = concat({Bytes(8, 0), Bytes(16, 7)});
+  const Bytes change = concat({Bytes(8, 0), Bytes(TransitEntry::kOctets, 7)});
   const Bytes mac = honest.authorise(change).value();
   field(card);
   const LedgerInfo ours = select();
@@ -135,7 +135,7 @@ TEST_F(HostileGate, OldCountersAndGiftsAreRefused) {
     ASSERT_TRUE(session.check(info.shape, answer));
     Bytes change(4, 0);
     append_be32(change, wanted);
-    append(change, Bytes(16, 7));
+    append(change, Bytes(TransitEntry::kOctets, 7));
     const Bytes mac = session.authorise(change).value();
     EXPECT_EQ(wire->channel.transmit({0x80, 0x34, 0x00, 0x00, concat({change, mac}), kShortResponse}).value().status,
               kSwConditions);
@@ -148,12 +148,12 @@ TEST_F(HostileGate, OldCountersAndGiftsAreRefused) {
   // And the terminal's own side does not ask for it.
   auto ledger = LedgerSession::open(wire->channel, keys, info, LedgerKey::debit);
   ASSERT_TRUE(ledger) << ledger.error().message;
-  EXPECT_EQ(ledger->commit({{0, 1}, Bytes(16, 7)}).error().kind, ErrorKind::usage);
+  EXPECT_EQ(ledger->commit({{0, 1}, Bytes(TransitEntry::kOctets, 7)}).error().kind, ErrorKind::usage);
 }
 
 TEST_F(HostileGate, EveryOctetOfACommitCounts) {
   tap_once(1);
-  for (std::size_t at = 5; at < 5 + 8 + 16 + 8; ++at) {
+  for (std::size_t at = 5; at < 5 + 8 + TransitEntry::kOctets + 8; ++at) {
     field(card);
     wire->to_card = [&](ByteView command) {
       Bytes reaches = to_bytes(command);

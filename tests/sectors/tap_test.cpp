@@ -258,6 +258,107 @@ TEST(TapDecision, AConcessionRidesForLess) {
   EXPECT_EQ(decide_tap(state, gate, 1, *parse_time("2027-07-01"))->reason, TapReason::used_up);
 }
 
+// The newest entry carries what the day and the month have had: quotas, caps, exits, all by what OPEN shows.
+class TapSums : public ::testing::Test {
+ protected:
+  TapSums() { state.last_entry = Bytes(TransitEntry::kOctets, 0); }
+  void carry(const TransitPass& pass, std::vector<std::uint32_t> counters) {
+    state.product = crypto::testing::must(pass.encode());
+    state.counters = std::move(counters);
+  }
+  /// A tap whose change becomes the card's state where it opens.
+  TapReason tap(const Gate& at, std::string_view time) {
+    const auto decision = decide_tap(state, at, ++number, parse_time(time).value());
+    EXPECT_TRUE(decision) << decision.error().message;
+    if (!decision) return TapReason::no_product;
+    if (decision->reason == TapReason::open) {
+      state.counters = decision->change.counters;
+      state.last_entry = decision->change.entry;
+    }
+    return decision->reason;
+  }
+  LedgerState state;
+  std::uint32_t number = 0;
+};
+
+TEST_F(TapSums, AConcessionHasItsRidesADayAndAMonth) {
+  TransitPass pass;
+  pass.concession = 6;
+  pass.products = {{ProductKind::period, 0xFFFF, {}, {}}, {ProductKind::purse, 0xFFFF, {}, {}}};
+  carry(pass, {0, 60});
+  Gate gate{.terminal = 1, .zone = 0, .fare = 50, .reduced_fare = 20};
+  gate.concessions[6] = {true, 2, 3};
+  EXPECT_EQ(tap(gate, "2027-06-01T08:00:00Z"), TapReason::open);
+  EXPECT_EQ(tap(gate, "2027-06-01T09:00:00Z"), TapReason::open);
+  EXPECT_EQ(state.counters[1], 60u);
+  EXPECT_EQ(tap(gate, "2027-06-01T10:00:00Z"), TapReason::open) << "off the purse, at the full fare";
+  EXPECT_EQ(state.counters[1], 10u);
+  EXPECT_EQ(tap(gate, "2027-06-01T11:00:00Z"), TapReason::quota);
+  EXPECT_EQ(tap(gate, "2027-06-02T08:00:00Z"), TapReason::open) << "a new day";
+  EXPECT_EQ(tap(gate, "2027-06-03T08:00:00Z"), TapReason::quota) << "three a month";
+  EXPECT_EQ(tap(gate, "2027-07-01T08:00:00Z"), TapReason::open);
+  EXPECT_EQ(tap(gate, "2027-07-01T08:10:00Z"), TapReason::open);
+  EXPECT_EQ(tap(gate, "2027-06-30T08:10:00Z"), TapReason::quota) << "a clock set back gives nothing";
+  gate.concessions[6].honoured = false;
+  EXPECT_EQ(tap(gate, "2027-09-01T08:00:00Z"), TapReason::used_up)
+      << "no ground here: ten are left for a fare of fifty";
+}
+
+TEST_F(TapSums, ADayHasItsCapAndBeginsWhenServiceDoes) {
+  TransitPass pass;
+  pass.products = {{ProductKind::purse, 0xFFFF, {}, {}}};
+  carry(pass, {1000});
+  Gate gate{.terminal = 1, .zone = 0, .fare = 50, .reduced_fare = 20};
+  gate.day_cap = {120, 60};
+  gate.day_offset_seconds = (3 - 4) * 3600;  // three hours ahead of UTC, service from four in the morning
+  for (const std::uint32_t left : {950u, 900u, 880u, 880u}) {
+    EXPECT_EQ(tap(gate, "2027-06-01T20:00:00Z"), TapReason::open);
+    EXPECT_EQ(state.counters[0], left);
+  }
+  // A sale keeps the sums.
+  TransitEntry entry;
+  entry.moment = moment_number(*parse_time("2027-06-01T21:00:00Z"));
+  const auto sold = sale(state, 0, 20, entry, gate.day_offset_seconds);
+  ASSERT_TRUE(sold);
+  state.counters = sold->counters;
+  state.last_entry = sold->entry;
+  EXPECT_EQ(tap(gate, "2027-06-02T00:59:00Z"), TapReason::open);
+  EXPECT_EQ(state.counters[0], 900u) << "before four in the morning it is still the day before";
+  EXPECT_EQ(tap(gate, "2027-06-02T01:00:00Z"), TapReason::open);
+  EXPECT_EQ(state.counters[0], 850u);
+}
+
+TEST_F(TapSums, AnExitTakesWhatTheWayCostsMore) {
+  TransitPass pass;
+  pass.products = {{ProductKind::purse, 0xFFFF, {}, {}}};
+  carry(pass, {100});
+  const Gate in{.terminal = 1, .zone = 2, .fare = 40, .reduced_fare = 20};
+  Gate out{.terminal = 9, .zone = 5, .event = TransitEntry::Event::exit};
+  out.supplements[2] = {35, 15};
+  EXPECT_EQ(tap(out, "2027-06-01T08:00:00Z"), TapReason::no_entry);
+  EXPECT_EQ(tap(in, "2027-06-01T08:00:00Z"), TapReason::open);
+  EXPECT_EQ(tap(out, "2027-06-01T08:30:00Z"), TapReason::open);
+  EXPECT_EQ(state.counters[0], 25u);
+  EXPECT_EQ(TransitEntry::parse(state.last_entry)->spent_day, 75u);
+  EXPECT_EQ(tap(out, "2027-06-01T08:31:00Z"), TapReason::no_entry) << "out is out";
+}
+
+TEST_F(TapTest, AStoppedCardIsRefusedBeforeAnythingIsTaken) {
+  buy_trips(1);
+  at_gate();
+  Tap tap(wire->channel, keys, far_gate);
+  std::uint64_t asked = 0;
+  const auto outcome = tap.run(1, kNow, {}, nullptr, [&](std::uint64_t index) {
+    asked = index;
+    return TapReason::stopped;
+  });
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->reason, TapReason::stopped);
+  EXPECT_EQ(asked, 4711u);
+  EXPECT_FALSE(outcome->receipt);
+  EXPECT_EQ(wire->exchanges.size(), 2u);
+}
+
 // No secret in the gate, no write on the card.
 TEST(SignedTap, IsCheckedByWhoHasOnlyTheRoot) {
   IdentityCard card({.card_signed = true});
@@ -269,9 +370,11 @@ TEST(SignedTap, IsCheckedByWhoHasOnlyTheRoot) {
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(outcome->reason, TapReason::open);
   EXPECT_EQ(outcome->certificate.status_index(), 4711u);
+  EXPECT_EQ(outcome->status_index, 4711u);
+  EXPECT_EQ(outcome->serial, card.data.transit.ledger.serial);
   EXPECT_EQ(wire.exchanges.size(), 3u) << "SELECT, READ BINARY, INTERNAL AUTHENTICATE";
   // A day added to the pass, a trip to the counter: anything changed breaks the signature.
-  for (const std::size_t at : {1u, 10u, 18u, 25u}) {
+  for (const std::size_t at : {1u, 10u, 23u, 30u}) {
     card.put(os::Interface::contactless);
     Wire forging(card.sim);
     forging.from_card = [&](ByteView command, Bytes answer) {
