@@ -255,6 +255,31 @@ Result<HealthEntry> HealthEntry::parse(ByteView octets) {
 
 // HealthApplication ------------------------------------------------------------------------------
 
+namespace {
+
+// The most that secure messaging gives back in one block of 256 octets, the largest of ISO 14443-4: 224 with the
+// padding, 18 octets of data objects, the status word, the block's own three. Most people's emergency data are no
+// longer; room behind them is not read.
+constexpr std::size_t kFirstRead = 223;
+
+// Of the data object that `file` begins with, its header included; nothing where no header is there (X.690 §8.1.3).
+std::optional<std::size_t> object_octets(ByteView file) {
+  Cursor cursor(file);
+  const auto tag = cursor.u8(), length = cursor.u8();
+  if (!tag || !length || *tag == 0) return std::nullopt;
+  if (*length < 0x80) return cursor.offset() + *length;
+  std::size_t value = 0;
+  if (*length != 0x81 && *length != 0x82) return std::nullopt;
+  for (unsigned octets = *length & 0x7F; octets != 0; --octets) {
+    const auto next = cursor.u8();
+    if (!next) return std::nullopt;
+    value = value << 8 | *next;
+  }
+  return cursor.offset() + value;
+}
+
+}  // namespace
+
 Result<HealthApplication> HealthApplication::open(Channel& channel) {
   const Bytes fci =
       TRY(channel.run({0x00, 0xA4, 0x04, 0x00, to_bytes(kHealthAid), kShortResponse}, "select the health application"));
@@ -277,15 +302,13 @@ Result<InsuranceRecord> HealthApplication::insurance() {
 }
 
 Result<EmergencyData> HealthApplication::emergency() {
-  const std::size_t most = channel_->limits().extended() ? kMostRecordOctets : kShortResponse;
-  Bytes file = TRY(channel_->run(read_binary_short_id(kEmergencyShortId, most), "read emergency data"));
-  // Cards with short answers only: the rest, while there is more than one answer held.
-  while (file.size() % kShortResponse == 0 && !file.empty() && file.size() < kMostRecordOctets &&
-         most == kShortResponse) {
-    const ResponseApdu more = TRY(channel_->transmit(read_binary(file.size(), kShortResponse)));
-    if (!more.status.ok() && !more.status.warning()) break;
-    if (more.data.empty()) break;
-    append(file, more.data);
+  Bytes file = TRY(channel_->run(read_binary_short_id(kEmergencyShortId, kFirstRead), "read emergency data"));
+  const std::size_t whole = std::min(object_octets(file).value_or(0), kMostRecordOctets);
+  while (file.size() < whole) {
+    const std::size_t step = std::min(whole - file.size(), channel_->limits().response_data);
+    const Bytes more = TRY(channel_->run(read_binary(file.size(), step), "read emergency data"));
+    if (more.empty()) break;
+    append(file, more);
   }
   return EmergencyData::parse(file);
 }

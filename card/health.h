@@ -107,7 +107,8 @@ class HealthApplication {
   /// empty.
   static Result<HealthApplication> open_records(Channel& channel);
 
-  /// One command each; fail with `not_permitted` without the right.
+  /// One command each, a second one for emergency data of more than 223 octets; fail with `not_permitted` without the
+  /// right.
   Result<InsuranceRecord> insurance();
   Result<EmergencyData> emergency();
   Status write_insurance(const InsuranceRecord& record);

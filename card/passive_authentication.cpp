@@ -18,7 +18,7 @@ bool is_document_signer(const crypto::Certificate& certificate) {
 
 }  // namespace
 
-Result<Bytes> sign_card_security(const SecurityInfos& infos, crypto::Signer& document_signer, Time at) {
+Result<Bytes> sign_card_security(const SecurityInfos& infos, crypto::Signer& document_signer) {
   if (document_signer.certificate_chain().empty()) {
     return fail(ErrorKind::not_found, "the document signer has no certificate");
   }
@@ -31,10 +31,11 @@ Result<Bytes> sign_card_security(const SecurityInfos& infos, crypto::Signer& doc
   crypto::MemoryContent source(content);
   crypto::CmsSignOptions options;
   options.form = crypto::CmsForm::enveloping;
-  options.signing_time = at;
   options.content_type = std::string(kSecurityObjectOid);
   options.include_chain = false;
-  options.least_attributes = true;  // TR-03110 asks for no more, and every octet is read at every session
+  // TR-03110 asks for no more, and every octet is read at every session. Without a time, too: nobody would believe it,
+  // the certificate says from when on it holds.
+  options.least_attributes = true;
   return crypto::sign_cms(document_signer, source, options);
 }
 

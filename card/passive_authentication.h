@@ -25,7 +25,7 @@ inline constexpr std::size_t kMostCardSecurityOctets = 8192;
 
 /// EF.CardSecurity for `infos`, with the signer's own certificate in it. Fails with `usage` where that certificate is
 /// not a document signer's.
-Result<Bytes> sign_card_security(const SecurityInfos& infos, crypto::Signer& document_signer, Time at);
+Result<Bytes> sign_card_security(const SecurityInfos& infos, crypto::Signer& document_signer);
 
 struct CardSecurity {
   SecurityInfos infos;

@@ -439,24 +439,40 @@ HalStatus Coprocessor::digest(os::Digest digest, os::ByteViews message, os::Byte
   return answer(good && EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1);
 }
 
+namespace {
+
+// AES without padding; `iv`: null in a mode that has none.
+HalStatus cipher_blocks(const EVP_CIPHER* method, os::Cipher cipher, os::ByteView key, const std::uint8_t* iv,
+                        os::ByteView in, os::ByteSpan out) {
+  if (method == nullptr || in.size() % os::kAesBlockBytes != 0 || in.size() != out.size()) return HalStatus::refused;
+  const CipherContext context(EVP_CIPHER_CTX_new());
+  int done = 0;
+  return answer(
+      context &&
+      EVP_CipherInit_ex(context.get(), method, nullptr, key.data(), iv, cipher == os::Cipher::encrypt ? 1 : 0) == 1 &&
+      EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
+      EVP_CipherUpdate(context.get(), out.data(), &done, in.data(), static_cast<int>(in.size())) == 1 &&
+      static_cast<std::size_t>(done) == in.size());
+}
+
+}  // namespace
+
 HalStatus Coprocessor::aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in,
                                os::ByteSpan out) {
+  if (iv.size() != os::kAesBlockBytes) return HalStatus::refused;
   const EVP_CIPHER* method = key.size() == 16   ? EVP_aes_128_cbc()
                              : key.size() == 24 ? EVP_aes_192_cbc()
                              : key.size() == 32 ? EVP_aes_256_cbc()
                                                 : nullptr;
-  if (method == nullptr || iv.size() != os::kAesBlockBytes || in.size() % os::kAesBlockBytes != 0 ||
-      in.size() != out.size()) {
-    return HalStatus::refused;
-  }
-  const CipherContext context(EVP_CIPHER_CTX_new());
-  int done = 0;
-  return answer(context &&
-                EVP_CipherInit_ex(context.get(), method, nullptr, key.data(), iv.data(),
-                                  cipher == os::Cipher::encrypt ? 1 : 0) == 1 &&
-                EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
-                EVP_CipherUpdate(context.get(), out.data(), &done, in.data(), static_cast<int>(in.size())) == 1 &&
-                static_cast<std::size_t>(done) == in.size());
+  return cipher_blocks(method, cipher, key, iv.data(), in, out);
+}
+
+HalStatus Coprocessor::aes_blocks(os::ByteView key, os::ByteView in, os::ByteSpan out) {
+  const EVP_CIPHER* method = key.size() == 16   ? EVP_aes_128_ecb()
+                             : key.size() == 24 ? EVP_aes_192_ecb()
+                             : key.size() == 32 ? EVP_aes_256_ecb()
+                                                : nullptr;
+  return cipher_blocks(method, os::Cipher::encrypt, key, nullptr, in, out);
 }
 
 HalStatus Coprocessor::aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) {

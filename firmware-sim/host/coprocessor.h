@@ -34,6 +34,7 @@ class Coprocessor {
   os::HalStatus ec_generate_on(os::Curve curve, os::ByteView generator, os::ByteSpan scalar, os::ByteSpan point);
   os::HalStatus digest(os::Digest digest, os::ByteViews message, os::ByteSpan out);
   os::HalStatus aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in, os::ByteSpan out);
+  os::HalStatus aes_blocks(os::ByteView key, os::ByteView in, os::ByteSpan out);
   os::HalStatus aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out);
   /// product = scalar * point; part of ec_generate_on, and for examples with known keys.
   os::HalStatus ec_multiply(os::Curve curve, os::ByteView scalar, os::ByteView point, os::ByteSpan product);

@@ -166,6 +166,12 @@ HalStatus HostHal::aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv,
   return coprocessor_.aes_cbc(cipher, key, iv, in, out);
 }
 
+HalStatus HostHal::aes_blocks(os::ByteView key, os::ByteView in, os::ByteSpan out) {
+  if (!has_power_) return HalStatus::failed;
+  count_cipher(key, in.size());
+  return coprocessor_.aes_blocks(key, in, out);
+}
+
 HalStatus HostHal::aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) {
   if (!has_power_) return HalStatus::failed;
   count_cipher(key, octets_of(message));

@@ -58,6 +58,7 @@ class HostHal final : public os::Hal {
   os::HalStatus digest(os::Digest digest, os::ByteViews message, os::ByteSpan out) override;
   os::HalStatus aes_cbc(os::Cipher cipher, os::ByteView key, os::ByteView iv, os::ByteView in,
                         os::ByteSpan out) override;
+  os::HalStatus aes_blocks(os::ByteView key, os::ByteView in, os::ByteSpan out) override;
   os::HalStatus aes_cmac(os::ByteView key, os::ByteViews message, os::ByteSpan out) override;
   /// Time the simulated card spends; here it is counted only.
   void wait(os::u32 milliseconds) override;

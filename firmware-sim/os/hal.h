@@ -139,6 +139,9 @@ class Hal {
   // AES in CBC mode over whole blocks, without padding. `iv`: 16 octets. `in` and `out`: equally long, the same memory
   // or apart. Refused for other sizes.
   virtual HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) = 0;
+  // AES, each block encrypted by itself (ECB): what makes initial vectors of counters, several in one call. `in` and
+  // `out`: equally long, the same memory or apart. Refused for other sizes.
+  virtual HalStatus aes_blocks(ByteView key, ByteView in, ByteSpan out) = 0;
   // AES-CMAC (NIST SP 800-38B), the whole block: `out` has 16 octets.
   virtual HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) = 0;
 

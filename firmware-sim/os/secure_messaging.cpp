@@ -97,17 +97,47 @@ void SecureChannel::drop_prepared() {
 void SecureChannel::settle() {
   if (!starting_) return;
   now_ = next_;
+  forget_vectors();
   drop_prepared();
 }
 
 void SecureChannel::end() {
   now_.clear();
+  forget_vectors();
   drop_prepared();
 }
 
+void SecureChannel::forget_vectors() {
+  wipe(vectors_);
+  vectors_held_ = false;
+}
+
+// Of a command: answers get theirs in the call that encrypts them. A call of the coprocessor costs far more than a
+// block of it, so that one call makes those of many commands.
 bool SecureChannel::initial_vector(u8 (&iv)[kAesBlockBytes]) {
-  return hal_.aes_cbc(Cipher::encrypt, ByteView(now_.enc).first(now_.key_bytes), kZeroBlock, now_.counter, iv) ==
-         HalStatus::ok;
+  std::size_t at = 0;
+  u8 counter[kAesBlockBytes];
+  const auto next_command = [&counter] { return advance(counter) && advance(counter); };
+  if (vectors_held_) {
+    copy(counter, vectors_from_);
+    while (at < kVectors && !equal_constant_time(counter, now_.counter)) {
+      (void)next_command();
+      ++at;
+    }
+  }
+  if (!vectors_held_ || at == kVectors) {
+    at = 0;
+    copy(vectors_from_, now_.counter);
+    copy(counter, now_.counter);
+    for (ByteSpan room(vectors_); !room.empty(); room = room.subspan(kAesBlockBytes)) {
+      copy(room, counter);
+      (void)next_command();  // behind the counter's end there are no commands to use them
+    }
+    vectors_held_ = hal_.aes_blocks(ByteView(now_.enc).first(now_.key_bytes), vectors_, vectors_) == HalStatus::ok;
+    if (!vectors_held_) return false;
+  }
+  copy(iv, ByteView(vectors_).subspan(at * kAesBlockBytes, kAesBlockBytes));
+  return true;
 }
 
 // TR-03110-3 F.3: over the counter, the header padded, and the objects padded. `first` is the header's block or empty

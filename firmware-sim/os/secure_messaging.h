@@ -76,12 +76,18 @@ class SecureChannel {
 
  private:
   bool initial_vector(u8 (&iv)[kAesBlockBytes]);
+  void forget_vectors();
   bool checksum(ByteView first, ByteView objects, u8 (&mac)[kAesBlockBytes]);
 
   Hal& hal_;
   ChannelSession now_;
   ChannelSession next_;
   bool starting_ = false;
+  // E(K_enc, counter) of this command and of those to come: their counters are known beforehand, each two later.
+  static constexpr std::size_t kVectors = 10;  // a terminal's PACE session, up to chip authentication, has ten commands
+  bool vectors_held_ = false;
+  u8 vectors_from_[kAesBlockBytes] = {};  // counter of the first
+  u8 vectors_[kVectors * kAesBlockBytes] = {};
 };
 
 // What is added to an answer at most: 87 82 hh ll 01, padding, 99 02 sw sw, 8E 08 mac. Padding and the counter's block

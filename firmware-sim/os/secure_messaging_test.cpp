@@ -116,6 +116,47 @@ TEST(SecureMessagingVectors, ChecksumWithDerivedKeys) {
   EXPECT_EQ(seen, 3);
 }
 
+// Initial vectors are made for many commands at once. Whatever commands come between, with data or without, and
+// wherever the counter's octets overflow, the terminal's own vectors open what the card says and the other way round.
+TEST(SecureMessaging, VectorsMadeBeforehandAreTheCountersOwn) {
+  for (const char* start :
+       {"00000000000000000000000000000000", "000000000000000000000000000000F3", "0000000000000000FFFFFFFFFFFFFFF1"}) {
+    Chip chip(64);
+    SecureChannel channel(chip);
+    const Memory enc(16, 0x11), mac(16, 0x22);
+    channel.start(ChannelKind::pace, enc, mac);
+    channel.settle();
+    SmTerminal terminal(enc, mac);
+    terminal.counter = hex(start);
+    copy(channel.session().counter, terminal.counter);
+    u32 pattern = 0x5A6F13C7;
+    for (int i = 0; i < 60; ++i) {
+      const bool with_data = (pattern >> (i % 32) & 1) != 0;
+      // Now and then a gap longer than the vectors held reach.
+      const int silent = i % 17 == 16 ? 12 : 0;
+      for (int k = 0; k <= silent; ++k) {
+        const bool data = with_data && k == silent;
+        const Memory plain_wire = data ? hex("002241A4030102"
+                                             "03")
+                                       : hex("0084000008");
+        Memory wire = terminal.protect(plain_wire);
+        Command command, plain;
+        ASSERT_TRUE(parse_command(wire, command) && parse_command(plain_wire, plain));
+        Memory memory(kMaxData);
+        ASSERT_EQ(channel.open_command(command, memory), Sw::ok) << start << " " << i;
+        ASSERT_EQ(to_hex(command.data), to_hex(plain.data)) << start << " " << i;
+        Memory buffer(kMaxData);
+        Writer reply{ByteSpan(buffer)};
+        if (!data) reply.bytes(hex("0102030405060708"));
+        ASSERT_EQ(channel.seal_answer(reply, Sw::ok, false), Sw::ok);
+        const ByteView sealed = reply.written();
+        const Answer opened = terminal.open({.sw = 0x9000, .data = Memory(sealed.begin(), sealed.end())});
+        ASSERT_EQ(to_hex(opened.data), data ? "" : "0102030405060708") << start << " " << i;
+      }
+    }
+  }
+}
+
 // Card-security 18: the counter stops at its end, and with it the session.
 TEST(SecureMessaging, Behaviour18_TheSendCounterIsNeverUsedTwice) {
   u8 counter[16] = {};

@@ -155,6 +155,9 @@ class TestChip final : public Hal {
   HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) override {
     return powered && !broken ? engine.aes_cbc(cipher, key, iv, in, out) : HalStatus::failed;
   }
+  HalStatus aes_blocks(ByteView key, ByteView in, ByteSpan out) override {
+    return powered && !broken ? engine.aes_blocks(key, in, out) : HalStatus::failed;
+  }
   HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) override {
     return powered && !broken ? engine.aes_cmac(key, message, out) : HalStatus::failed;
   }

@@ -82,6 +82,8 @@ inline Session signed_tap(IdentityCard& card) {
   return out;
 }
 
+/// `card` holds what the citizen profile ships with (IdentityCardOptions::all_data_groups false): each data group more
+/// is a hash more to read.
 inline Session clinic_visit(IdentityCard& card) {
   Session out{"clinic-visit", "Clinic visit: PACE, EAC, insurance and emergency data", 550, {}};
   const SecretBytes can = secret(kCan);

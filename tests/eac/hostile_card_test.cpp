@@ -306,7 +306,7 @@ TEST_F(HostileCard, OnlyADocumentSignerSignsCards) {
   auto& centre = card->centre;
   SecurityInfos infos;
   infos.status_index = 1;
-  EXPECT_FALSE(sign_card_security(infos, centre.centre.citizen, centre.now));
+  EXPECT_FALSE(sign_card_security(infos, centre.centre.citizen));
 
   const Bytes content = infos.encode();
   crypto::MemoryContent source(content);
@@ -320,7 +320,7 @@ TEST_F(HostileCard, OnlyADocumentSignerSignsCards) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::untrusted) << refused.error().message;
 
-  const auto genuine = sign_card_security(infos, centre.document_signer, centre.now);
+  const auto genuine = sign_card_security(infos, centre.document_signer);
   ASSERT_TRUE(genuine);
   EXPECT_TRUE(verify_card_security(*genuine, {centre.centre.ca}, centre.now));
   EXPECT_FALSE(verify_card_security(*genuine, {}, centre.now));

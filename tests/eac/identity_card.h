@@ -113,7 +113,8 @@ struct IdentityCardOptions {
   std::string chip_curve = "p256";
   unsigned cipher_bits = 128;
   std::uint64_t seed = 1;
-  bool card_signed = false;  ///< a key that signs transit statements
+  bool card_signed = false;     ///< a key that signs transit statements
+  bool all_data_groups = true;  ///< false: those of the citizen profile as it ships
   /// Changes what is signed or written, for cards that lie.
   std::function<void(card::SecurityInfos&)> infos = {};
   std::function<void(std::map<unsigned, Bytes>&)> files_after_signing = {};
@@ -190,7 +191,7 @@ class IdentityCard {
     for (const card::DataGroupRow& row : card::data_group_rows()) {
       groups += (groups.empty() ? "\"" : ", \"") + std::string(row.name) + '"';
     }
-    replace("data_groups", "[" + groups + "]");
+    if (options.all_data_groups) replace("data_groups", "[" + groups + "]");
     if (options.card_signed) replace("card_signed", "true");
     auto parsed = card::parse_profile(toml, "citizen.toml");
     ASSERT_TRUE(parsed) << parsed.error().message;
@@ -227,7 +228,7 @@ class IdentityCard {
     auto infos = work->card_security();
     ASSERT_TRUE(infos) << infos.error().message;
     if (options.infos) options.infos(*infos);
-    const auto signed_infos = card::sign_card_security(*infos, centre.document_signer, centre.now);
+    const auto signed_infos = card::sign_card_security(*infos, centre.document_signer);
     ASSERT_TRUE(signed_infos) << signed_infos.error().message;
     card_security = options.card_security.value_or(*signed_infos);
     if (options.files_after_signing) options.files_after_signing(data.data_groups);

@@ -73,7 +73,7 @@ class LibeacCard {
     infos.chip_authentication_keys = {{domain, to_bytes(chip_key_.public_key().key_octets()), 0x41}};
     const std::map<unsigned, Bytes> files = {{4, data_group_4()}};
     infos.data_groups = hash_data_groups(files, crypto::Hash::sha256);
-    security_ = *sign_card_security(infos, centre.document_signer, centre.now);
+    security_ = *sign_card_security(infos, centre.document_signer);
     anchor_ = centre.store.anchors()->front().octets();
     EXPECT_EQ(EAC_CTX_init_ef_cardaccess(access_.data(), access_.size(), context()), 1)
         << "libeac reads our EF.CardAccess";

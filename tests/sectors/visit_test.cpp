@@ -87,6 +87,35 @@ TEST_F(VisitTest, AClinicReadsInsuranceAndEmergencyDataInTwoCommandsMore) {
   EXPECT_EQ(spent.commands, opening + 2);
 }
 
+// 223 octets come in one command; longer data in two, and what lies behind them is not read.
+TEST_F(VisitTest, EmergencyDataOfAnyLengthInAtMostTwoCommands) {
+  for (const std::size_t findings : {0u, 2u, 3u, 4u, 6u, 7u, 8u}) {
+    SCOPED_TRACE(findings);
+    EmergencyData data;
+    data.blood_group = BloodGroup::a_positive;
+    for (std::size_t i = 0; i < findings; ++i) {
+      data.conditions.push_back({std::string(40 + i, static_cast<char>('a' + i)), "Z" + std::to_string(i)});
+    }
+    const auto octets = data.encode();
+    ASSERT_TRUE(octets) << octets.error().message;
+    ASSERT_LE(octets->size(), 512u);
+    auto clinic = visit("clinic");
+    ASSERT_TRUE(clinic) << clinic.error().message;
+    auto health = HealthApplication::open(clinic->identity.channel());
+    ASSERT_TRUE(health) << health.error().message;
+    const Status wrote = health->write_emergency(data);
+    ASSERT_TRUE(wrote) << wrote.error().message;
+    const auto before = card.sim.count();
+    const auto read = health->emergency();
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(*read, data);
+    const auto spent = card.sim.count() - before;
+    EXPECT_EQ(spent.commands, octets->size() <= 223 ? 1u : 2u) << octets->size();
+    EXPECT_LT(spent.octets_back, (octets->size() <= 223 ? 223 : octets->size()) + 2 * 60);
+    clinic->identity.close();
+  }
+}
+
 TEST_F(VisitTest, RolesGetTheirOwn) {
   auto ambulance = visit("ambulance");
   ASSERT_TRUE(ambulance) << ambulance.error().message;

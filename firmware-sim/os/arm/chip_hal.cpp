@@ -54,6 +54,7 @@ enum class Operation : u32 {
   cmac_begin,
   cmac_part,
   cmac_end,
+  aes_blocks,
 };
 
 Operand operand(ByteView data) {
@@ -189,6 +190,11 @@ HalStatus ChipHal::digest(Digest digest, ByteViews message, ByteSpan out) {
 HalStatus ChipHal::aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) {
   const Operand operands[] = {operand(key), operand(iv), operand(in), operand(out)};
   return run(Operation::aes_cbc, static_cast<u32>(cipher), operands);
+}
+
+HalStatus ChipHal::aes_blocks(ByteView key, ByteView in, ByteSpan out) {
+  const Operand operands[] = {operand(key), operand(in), operand(out)};
+  return run(Operation::aes_blocks, 0, operands);
 }
 
 HalStatus ChipHal::aes_cmac(ByteView key, ByteViews message, ByteSpan out) {

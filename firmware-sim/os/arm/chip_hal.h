@@ -25,6 +25,7 @@ class ChipHal final : public Hal {
   HalStatus ec_generate_on(Curve curve, ByteView generator, ByteSpan scalar, ByteSpan point) override;
   HalStatus digest(Digest digest, ByteViews message, ByteSpan out) override;
   HalStatus aes_cbc(Cipher cipher, ByteView key, ByteView iv, ByteView in, ByteSpan out) override;
+  HalStatus aes_blocks(ByteView key, ByteView in, ByteSpan out) override;
   HalStatus aes_cmac(ByteView key, ByteViews message, ByteSpan out) override;
   void wait(u32 milliseconds) override;
   HalStatus random(ByteSpan out) override;
