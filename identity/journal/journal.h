@@ -119,7 +119,7 @@ class Journal {
   Status open_store();
   void write(std::vector<Pending*>& batch);
   Status write_once(const std::vector<Pending*>& batch);
-  bool make_room();
+  void make_room();
 
   std::filesystem::path path_;
   std::string terminal_;
