@@ -153,10 +153,14 @@ std::optional<Bytes> TraceDecoder::decipher(std::size_t key, const Cryptogram& c
   return plain;
 }
 
-// A wrong key leaves a good padding once in some two hundred times; over a session the right one alone remains.
+// A wrong key leaves a good padding once in some two hundred times; over a session the right one alone remains. Until
+// then the key known last goes first: a card loads its session's keys with the session's first commands.
 void TraceDecoder::narrow(Session& session, std::span<const Cryptogram> cryptograms) const {
   for (; session.keys_seen < keys_.size(); ++session.keys_seen) {
-    if (keys_[session.keys_seen].size() == keys_[session.mac_key].size()) session.ciphers.push_back(session.keys_seen);
+    const bool fits = keys_[session.keys_seen].size() == keys_[session.mac_key].size();
+    if (fits && session.keys_seen != session.mac_key) {
+      session.ciphers.insert(session.ciphers.begin(), session.keys_seen);
+    }
   }
   std::vector<std::size_t> good;
   for (const std::size_t key : session.ciphers) {

@@ -54,7 +54,7 @@ class TraceDecoder {
   struct Session {  // what is protected now
     enum class Kind : std::uint8_t { none, secure_messaging, scp03 } kind = Kind::none;
     std::size_t mac_key = 0;
-    std::vector<std::size_t> ciphers;  // keys that open all there was so far
+    std::vector<std::size_t> ciphers;  // keys that open all there was so far, the newest first
     std::size_t keys_seen = 0;         // those that came later are candidates, too
     crypto::AesBlock counter{};        // of secure messaging; of SCP03's encryption
     crypto::AesBlock chaining{};       // SCP03: the last C-MAC

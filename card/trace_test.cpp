@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/be32.h"
 #include "base/tlv.h"
 #include "card/scp03.h"
 #include "card/secure_messaging.h"
@@ -183,6 +184,37 @@ TEST(TraceDecoder, OpensSecureMessagingWithKeysInAnyOrder) {
     EXPECT_EQ(decoded.plain->data, plain.data);
     EXPECT_EQ(decoded.plain->response, secret);
   }
+}
+
+// An old key under which the first command looks well padded must not name it.
+TEST(TraceDecoder, PrefersTheKeysThatCameWithTheSession) {
+  const SessionKeys keys{key(17), key(5), {}};
+  SecureMessaging terminal({key(17), key(5), {}});
+  const CommandApdu plain = CommandApdu(0x00, 0xA4, 0x04, 0x0C, Bytes{0xF0, 0x4B, 0x41, 0x52, 0x54, 0x41, 0x02});
+  const auto command = terminal.protect(plain);
+  ASSERT_TRUE(command);
+  Bytes blocks;  // of object 87 behind its padding indicator
+  TlvCursor objects(command->data);
+  const auto first = objects.next();
+  ASSERT_TRUE(first && first->tag == 0x87);
+  blocks = to_bytes(first->value.subspan(1));
+  crypto::AesBlock counter{};
+  counter[15] = 1;
+  TraceDecoder decoder;
+  std::size_t misleading = 0;
+  for (std::uint32_t i = 0; misleading < 3; ++i) {
+    Bytes candidate(12, 0x77);
+    append_be32(candidate, i);
+    const SecretBytes other = SecretBytes::copy_of(candidate);
+    const Bytes opened = crypto::aes_cbc_decrypt(other, crypto::aes_encrypt_block(other, counter), blocks);
+    if (!crypto::unpadded_iso9797(opened)) continue;
+    decoder.add_key(candidate);
+    ++misleading;
+  }
+  TraceExchange recorded = exchange(*command, protected_answer(keys, 2, {}));
+  recorded.keys.push_back(key(5));
+  recorded.keys.push_back(key(17));
+  EXPECT_EQ(decoder.take(recorded).name, "SELECT health");
 }
 
 TEST(TraceDecoder, OpensNothingWithoutTheRightKey) {
