@@ -173,7 +173,14 @@ curl_blob blob_of(ByteView octets) {
   return {const_cast<std::uint8_t*>(octets.data()), octets.size(), CURL_BLOB_NOCOPY};
 }
 
-ErrorKind kind_of(CURLcode code) {
+/// TLS 1.3 servers judge the client's certificate when the client has long begun to send: libcurl reports their alert
+/// (RFC 8446 §6.2) as a failed read or write, and its name is in the text alone.
+bool is_certificate_alert(std::string_view why) {
+  return why.find(" alert ") != std::string_view::npos &&
+         (why.find("certificate") != std::string_view::npos || why.find("unknown ca") != std::string_view::npos);
+}
+
+ErrorKind kind_of(CURLcode code, std::string_view why) {
   switch (code) {
     case CURLE_SSL_CERTPROBLEM:
       return ErrorKind::configuration;
@@ -181,7 +188,7 @@ ErrorKind kind_of(CURLcode code) {
     case CURLE_SSL_CLIENTCERT:            // the server wants another of ours, or any
       return ErrorKind::untrusted;
     default:
-      return ErrorKind::io;
+      return is_certificate_alert(why) ? ErrorKind::untrusted : ErrorKind::io;
   }
 }
 
@@ -304,7 +311,7 @@ Result<HttpReply> HttpClient::Impl::perform(const char* method, const std::strin
     }
     if (code == CURLE_TOO_MANY_REDIRECTS) return fail(ErrorKind::limit, "\"" + url + "\": too many redirects");
     const std::string why = message[0] != 0 ? message.data() : curl->easy_strerror(code);
-    return fail(kind_of(code), "\"" + url + "\": " + why);
+    return fail(kind_of(code, why), "\"" + url + "\": " + why);
   }
   HttpReply reply;
   long status = 0;

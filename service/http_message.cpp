@@ -12,18 +12,35 @@ struct ReasonRow {
 };
 constexpr auto kReasons = std::to_array<ReasonRow>({
     {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {302, "Found"},
+    {303, "See Other"},
     {304, "Not Modified"},
     {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
     {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {412, "Precondition Failed"},
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
+    {422, "Unprocessable Content"},
+    {428, "Precondition Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
     {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
 });
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -49,6 +66,12 @@ std::string_view HttpRequest::field(std::string_view name) const {
     if (same_name(one.name, name)) return one.value;
   }
   return {};
+}
+
+std::size_t HttpRequest::count(std::string_view name) const {
+  std::size_t out = 0;
+  for (const HttpField& one : fields) out += same_name(one.name, name) ? 1 : 0;
+  return out;
 }
 
 std::string_view HttpRequest::media_type() const {

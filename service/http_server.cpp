@@ -1,7 +1,9 @@
 #include "service/http_server.h"
 
+#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +30,9 @@
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
+
+#include "service/inherited_sockets.h"
+#include "service/pending_response.h"
 
 namespace karta::service {
 namespace {
@@ -110,6 +115,7 @@ class Peers {
 
 struct Counters {
   std::atomic<std::uint64_t> connections{0}, open{0}, refused{0}, requests{0}, limited{0}, bad{0}, timed_out{0};
+  std::atomic<std::uint64_t> failed_handshakes{0}, later{0}, streams{0};
 };
 
 /// An address as its limits count it: a /64 of IPv6 is one subscriber.
@@ -123,7 +129,7 @@ std::string peer_key(const net::ip::address& address) {
 
 tl::unexpected<Error> bad_address(const std::string& text) {
   return fail(ErrorKind::configuration, "\"" + text + "\" is no address to listen at",
-              "ADDRESS:PORT, [IPv6]:PORT or unix:/PATH");
+              "ADDRESS:PORT, [IPv6]:PORT, unix:/PATH, systemd:NAME or fd:NUMBER");
 }
 
 Result<tcp::endpoint> parse_endpoint(const std::string& text) {
@@ -168,6 +174,12 @@ void describe(const http::request<http::vector_body<std::uint8_t>>& message, Htt
       break;
     case http::verb::post:
       out.method = HttpMethod::post;
+      break;
+    case http::verb::put:
+      out.method = HttpMethod::put;
+      break;
+    case http::verb::delete_:
+      out.method = HttpMethod::del;
       break;
     default:
       out.method = HttpMethod::other;
@@ -232,6 +244,8 @@ class ConnectionBase {
   virtual void check(SteadyClock::time_point now) = 0;
   /// The server stops: an idle connection goes, a busy one ends with its answer.
   virtual void wind_up() = 0;
+  /// The worker's loop has ended: whoever would answer later is told, and nobody may wake this connection any more.
+  virtual void abandon() = 0;
 };
 
 /// One thread, its loop, its connections, its handler.
@@ -269,6 +283,40 @@ struct Worker {
   }
 };
 
+/// Who is at the other end.
+struct Remote {
+  std::string address;
+  std::optional<PeerCredentials> credentials = {};
+};
+
+std::optional<PeerCredentials> credentials_of(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof peer) return std::nullopt;
+  return PeerCredentials{peer.uid, peer.gid, peer.pid};
+}
+
+/// A certificate a client was verified by.
+struct ClientCertificate {
+  Bytes der = {};
+  std::time_t not_after = 0;
+};
+
+ClientCertificate client_certificate_of(SSL* connection) {
+  ClientCertificate out;
+  X509* const certificate = SSL_get1_peer_certificate(connection);
+  if (certificate == nullptr) return out;
+  tm end{};
+  unsigned char* octets = nullptr;
+  const int size = i2d_X509(certificate, &octets);
+  // One whose end cannot be read has ended.
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1) out.not_after = ::timegm(&end);
+  if (size > 0) out.der.assign(octets, octets + size);
+  OPENSSL_free(octets);
+  X509_free(certificate);
+  return out;
+}
+
 /// The parts of a stream that differ with and without TLS.
 struct Plain {
   explicit Plain(Socket socket, net::ssl::context*) : stream(std::move(socket)) {}
@@ -284,17 +332,20 @@ struct Encrypted {
 };
 
 template <class Layer>
-class Connection final : public ConnectionBase, public std::enable_shared_from_this<Connection<Layer>> {
+class Connection final : public ConnectionBase,
+                         public detail::Waker,
+                         public std::enable_shared_from_this<Connection<Layer>> {
  public:
-  Connection(Socket socket, net::ssl::context* tls, Worker& worker, std::shared_ptr<Peer> peer, std::string address)
+  Connection(Socket socket, net::ssl::context* tls, Worker& worker, std::shared_ptr<Peer> peer, Remote remote)
       : layer_(std::move(socket), tls),
         worker_(worker),
         limits_(worker.shared.options.limits),
         peer_(std::move(peer)),
-        address_(std::move(address)),
+        remote_(std::move(remote)),
         buffer_(limits_.header_octets + limits_.body_octets + kReadOctets) {
     worker_.connections.insert(this);
-    request_.peer = address_;
+    request_.peer = remote_.address;
+    request_.peer_credentials = remote_.credentials;
     request_.fields.reserve(16);
   }
   ~Connection() override {
@@ -308,7 +359,13 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
     if constexpr (Layer::kHandshake) {
       state_ = State::handshake;
       layer_.stream.async_handshake(net::ssl::stream_base::server, [self = this->shared_from_this()](error_code code) {
-        if (code) return;
+        if (code) {
+          self->tell_failed_handshake(code);
+          if (self->state_ != State::closing) self->finish();  // so that the alert arrives
+          return;
+        }
+        self->client_ = client_certificate_of(self->layer_.stream.native_handle());
+        self->request_.client_certificate = self->client_.der;
         self->next_request();
       });
     } else {
@@ -317,6 +374,11 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
   }
 
   void check(SteadyClock::time_point now) override {
+    if (state_ == State::waiting) {
+      if (now >= deadline_) give_up_waiting();
+      return;
+    }
+    if (state_ == State::streaming && !writing_) return;  // nothing to say is no fault of the client
     if (now < deadline_ || (state_ == State::closing && !lingering_)) return;
     if (lingering_) {
       close();
@@ -335,6 +397,11 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
   }
 
   void wind_up() override {
+    if (state_ == State::streaming) {
+      ending_ = true;
+      pump();
+      return;
+    }
     if (state_ != State::idle) return;
     error_code ignored;
     // What has arrived and was not read yet is a request in flight.
@@ -342,12 +409,23 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
     close();
   }
 
+  void abandon() override {
+    state_ = State::closing;
+    const auto self = leave();
+  }
+
+  /// From any thread; the connection is attached, so it lives.
+  void wake() override {
+    net::post(worker_.context, [self = this->shared_from_this()] { self->woken(); });
+  }
+
  private:
-  enum class State : std::uint8_t { handshake, idle, reading, writing, closing };
+  enum class State : std::uint8_t { handshake, idle, reading, waiting, streaming, writing, closing };
 
   void until(std::chrono::seconds time) { deadline_ = SteadyClock::now() + time; }
 
   void close() {
+    const auto self = leave();
     state_ = State::closing;
     lingering_ = false;
     error_code ignored;
@@ -381,7 +459,18 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
     until(limits_.request_time);
   }
 
+  void tell_failed_handshake(const error_code& code) {
+    worker_.shared.counters.failed_handshakes.fetch_add(1, std::memory_order_relaxed);
+    if constexpr (Layer::kHandshake) {
+      const auto& tell = worker_.shared.options.on_failed_handshake;
+      if (!tell) return;
+      const long verified = SSL_get_verify_result(layer_.stream.native_handle());
+      tell(remote_.address, verified == X509_V_OK ? code.message() : X509_verify_cert_error_string(verified));
+    }
+  }
+
   void read() {
+    if (ahead_pending_) return;  // it goes on from there
     layer_.stream.async_read_some(buffer_.prepare(std::min(kReadOctets, buffer_.max_size() - buffer_.size())),
                                   [self = this->shared_from_this()](error_code code, std::size_t octets) {
                                     if (code || self->state_ == State::closing) return;
@@ -396,7 +485,9 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
     error_code code;
     while (!parser_->is_done()) {
       if (buffer_.size() == 0) break;
-      const std::size_t taken = parser_->put(buffer_.data(), code);
+      const auto arrived = buffer_.data();
+      const std::size_t taken = parser_->put(arrived, code);
+      wipe({static_cast<std::uint8_t*>(arrived.data()), taken});  // it may have held a PIN
       buffer_.consume(taken);
       if (code == http::error::need_more) {
         code = {};
@@ -432,6 +523,31 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
     read();
   }
 
+  /// While an answer is awaited or a stream is written: what the client sends next, and whether it is still there.
+  void read_ahead() {
+    if (ahead_pending_ || buffer_.size() + ahead_.size() > buffer_.max_size()) return;
+    ahead_pending_ = true;
+    layer_.stream.async_read_some(net::buffer(ahead_),
+                                  [self = this->shared_from_this()](error_code code, std::size_t octets) {
+                                    self->ahead_pending_ = false;
+                                    self->take_ahead(code, octets);
+                                  });
+  }
+
+  void take_ahead(error_code code, std::size_t octets) {
+    if (state_ == State::closing) return;
+    if (code) {
+      // Whether the answer under way still finds a reader, writing it will tell.
+      if (state_ != State::writing) close();
+      return;
+    }
+    buffer_.commit(net::buffer_copy(buffer_.prepare(octets), net::buffer(ahead_, octets)));
+    wipe({ahead_.data(), octets});
+    if (state_ == State::idle) begin_reading();
+    if (state_ == State::reading) parse();
+    if (state_ == State::waiting || state_ == State::streaming) read_ahead();
+  }
+
   void refuse(int status) {
     worker_.shared.counters.bad.fetch_add(1, std::memory_order_relaxed);
     keep_alive_ = false;
@@ -457,18 +573,158 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
       send(std::move(response));
       return;
     }
+    if constexpr (Layer::kHandshake) {
+      if (!client_.der.empty() && std::time(nullptr) > client_.not_after) {
+        keep_alive_ = false;
+        send(HttpResponse::text(403, "the client's certificate has expired since it connected"));
+        return;
+      }
+    }
     describe(message, request_);
+    HttpResponse response;
     try {
-      send(worker_.handler->handle(request_));
+      response = worker_.handler->handle(request_);
     } catch (const std::exception&) {
-      send(HttpResponse::text(500, "an internal error"));
+      response = HttpResponse::text(500, "an internal error");
+    }
+    wipe(parser_->get().body());
+    if (response.pending) {
+      wait_for(std::move(response.pending));
+    } else {
+      send(std::move(response));
     }
   }
 
-  void send(HttpResponse response) {
+  static HttpResponse too_many() {
+    HttpResponse out = HttpResponse::text(503, "as many of these as this server keeps open; try again in a moment");
+    out.fields = "Retry-After: 2\r\n";
+    return out;
+  }
+
+  void wait_for(std::shared_ptr<detail::PendingResponse> pending) {
+    auto& open = worker_.shared.counters.later;
+    if (open.fetch_add(1, std::memory_order_relaxed) >= limits_.later_responses) {
+      open.fetch_sub(1, std::memory_order_relaxed);
+      pending->leave();
+      send(too_many());
+      return;
+    }
+    state_ = State::waiting;
+    until(limits_.later_time);
+    self_ = this->shared_from_this();
+    pending_ = std::move(pending);
+    pending_->attach(this);
+    read_ahead();
+  }
+
+  /// Parts from whoever would answer later. The caller holds what is returned, and with it this object, to its end.
+  std::shared_ptr<Connection> leave() {
+    if (pending_) {
+      pending_->leave();
+      pending_.reset();
+      worker_.shared.counters.later.fetch_sub(1, std::memory_order_relaxed);
+    }
+    if (stream_) {
+      stream_->leave();
+      stream_.reset();
+      worker_.shared.counters.streams.fetch_sub(1, std::memory_order_relaxed);
+    }
+    return std::move(self_);
+  }
+
+  void give_up_waiting() {
+    const auto self = leave();
+    keep_alive_ = false;
+    send(HttpResponse::text(504, "the answer took longer than this server waits"));
+  }
+
+  void woken() {
+    if (state_ == State::streaming) {
+      pump();
+      return;
+    }
+    if (state_ != State::waiting) return;
+    auto answer = pending_->take();
+    if (!answer) return;
+    const auto self = leave();
+    if (answer->pending) {
+      answer->pending->leave();
+      *answer = HttpResponse::text(500, "an internal error");
+    }
+    send(std::move(*answer));
+  }
+
+  void begin_stream(std::shared_ptr<detail::PendingStream> stream) {
+    auto& open = worker_.shared.counters.streams;
+    if (open.fetch_add(1, std::memory_order_relaxed) >= limits_.streams) {
+      open.fetch_sub(1, std::memory_order_relaxed);
+      stream->leave();
+      send(too_many());
+      return;
+    }
+    chunked_ = parser_->get().version() == 11;
+    if (!chunked_) keep_alive_ = false;  // the end of the connection is the end of the body
+    head_only_ = parser_->get().method() == http::verb::head;
+    begin_head();
+    if (chunked_) head_ += "Transfer-Encoding: chunked\r\n";
+    end_head();
+    state_ = State::streaming;
+    ending_ = head_only_;
+    self_ = this->shared_from_this();
+    stream_ = std::move(stream);
+    stream_->attach(this);
+    read_ahead();
+    write_stream();
+  }
+
+  /// Sends what waits, if nothing is under way; ends the stream when there is no more to come.
+  void pump() {
+    if (writing_) return;
+    detail::PendingStream::Taken taken = stream_->take();
+    if (taken.overflowed) {
+      worker_.shared.counters.timed_out.fetch_add(1, std::memory_order_relaxed);
+      close();
+      return;
+    }
+    if (head_only_) taken.text.clear();
+    const bool last = taken.closed || ending_;
+    if (taken.text.empty() && !last) return;
+    head_.clear();
+    if (chunked_ && !taken.text.empty()) {
+      std::array<char, 20> size{};
+      std::snprintf(size.data(), size.size(), "%zx\r\n", taken.text.size());
+      head_ += size.data();
+    }
+    head_ += taken.text;
+    if (chunked_ && !taken.text.empty()) head_ += "\r\n";
+    if (!last) {
+      write_stream();
+      return;
+    }
+    const auto self = leave();
     if (worker_.shared.stopping.load(std::memory_order_relaxed) && buffer_.size() == 0) keep_alive_ = false;
-    response_ = std::move(response);
-    const ByteView content = response_.content();
+    if (chunked_ && !head_only_) head_ += "0\r\n\r\n";
+    state_ = State::writing;
+    until(limits_.answer_time);
+    net::async_write(layer_.stream, net::buffer(head_), written());
+  }
+
+  void write_stream() {
+    writing_ = true;
+    until(limits_.answer_time);
+    net::async_write(layer_.stream, net::buffer(head_),
+                     [self = this->shared_from_this()](error_code code, std::size_t) {
+                       self->writing_ = false;
+                       if (self->state_ == State::closing) return;
+                       if (code) {
+                         self->close();
+                       } else {
+                         self->pump();
+                       }
+                     });
+  }
+
+  void begin_head() {
     head_.clear();
     head_ += "HTTP/1.1 ";
     head_ += std::to_string(response_.status);
@@ -482,17 +738,15 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
       head_ += "\r\n";
     }
     head_ += response_.fields;
-    if (response_.status != 304) {
-      head_ += "Content-Length: ";
-      head_ += std::to_string(content.size());
-      head_ += "\r\n";
-    }
+  }
+  void end_head() {
     if (!keep_alive_) head_ += "Connection: close\r\n";
     head_ += "\r\n";
-    const bool body = !head_only_ && response_.status != 304;
-    state_ = State::writing;
-    until(limits_.answer_time);
-    const auto done = [self = this->shared_from_this()](error_code code, std::size_t) {
+  }
+
+  /// What happens once an answer is written.
+  auto written() {
+    return [self = this->shared_from_this()](error_code code, std::size_t) {
       if (code || self->state_ == State::closing) return;
       self->response_ = {};
       if (self->keep_alive_) {
@@ -501,12 +755,33 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
         self->finish();
       }
     };
+  }
+
+  void send(HttpResponse response) {
+    if (worker_.shared.stopping.load(std::memory_order_relaxed) && buffer_.size() == 0) keep_alive_ = false;
+    response_ = std::move(response);
+    if (response_.pending_stream) {
+      begin_stream(std::move(response_.pending_stream));
+      return;
+    }
+    const ByteView content = response_.content();
+    const bool bodiless = response_.status == 304 || response_.status == 204;  // RFC 9110 §8.6
+    begin_head();
+    if (!bodiless) {
+      head_ += "Content-Length: ";
+      head_ += std::to_string(content.size());
+      head_ += "\r\n";
+    }
+    end_head();
+    const bool body = !head_only_ && !bodiless;
+    state_ = State::writing;
+    until(limits_.answer_time);
     if (!body || content.size() <= kJoinedOctets) {
       if (body) head_ += as_text(content);
-      net::async_write(layer_.stream, net::buffer(head_), done);
+      net::async_write(layer_.stream, net::buffer(head_), written());
     } else {
       const std::array<net::const_buffer, 2> parts = {net::buffer(head_), net::buffer(content.data(), content.size())};
-      net::async_write(layer_.stream, parts, done);
+      net::async_write(layer_.stream, parts, written());
     }
   }
 
@@ -540,7 +815,8 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
   Worker& worker_;
   const HttpLimits& limits_;
   std::shared_ptr<Peer> peer_;
-  std::string address_;
+  Remote remote_;
+  ClientCertificate client_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   HttpRequest request_;
@@ -555,6 +831,15 @@ class Connection final : public ConnectionBase, public std::enable_shared_from_t
   bool lingering_ = false;
   std::size_t drained_ = 0;
   std::array<char, 512> rest_;
+  // Answers from other threads.
+  std::shared_ptr<detail::PendingResponse> pending_;
+  std::shared_ptr<detail::PendingStream> stream_;
+  std::shared_ptr<Connection> self_;  // while one of the two is there: it may be all that keeps this object
+  std::array<std::uint8_t, 1024> ahead_;
+  bool ahead_pending_ = false;
+  bool writing_ = false;  // a piece of a stream is under way
+  bool chunked_ = false;
+  bool ending_ = false;  // the stream ends with what waits
 };
 
 }  // namespace
@@ -589,6 +874,7 @@ class HttpServer::Impl {
   ~Impl() {
     for (auto& worker : workers_) worker->context.stop();
     join();
+    abandon();
     for (const std::string& path : socket_files_) ::unlink(path.c_str());
   }
 
@@ -641,6 +927,7 @@ class HttpServer::Impl {
       net::post(worker->context, [&one = *worker, deadline] { wind_up(one, deadline); });
     }
     join();
+    abandon();
   }
 
   HttpCounts counts() const {
@@ -653,6 +940,9 @@ class HttpServer::Impl {
     out.limited_requests = from.limited.load();
     out.bad_requests = from.bad.load();
     out.timed_out = from.timed_out.load();
+    out.failed_handshakes = from.failed_handshakes.load();
+    out.open_later = from.later.load();
+    out.open_streams = from.streams.load();
     return out;
   }
 
@@ -671,6 +961,16 @@ class HttpServer::Impl {
   void join() {
     for (auto& worker : workers_) {
       if (worker->thread.joinable()) worker->thread.join();
+    }
+  }
+
+  /// After the workers' threads have ended: nobody may wake a connection whose loop is gone.
+  void abandon() {
+    for (auto& worker : workers_) {
+      const std::vector<ConnectionBase*> all(worker->connections.begin(), worker->connections.end());
+      for (ConnectionBase* one : all) {
+        if (worker->connections.contains(one)) one->abandon();
+      }
     }
   }
 
@@ -706,13 +1006,79 @@ class HttpServer::Impl {
     if (!taken || SSL_CTX_check_private_key(context) != 1) {
       return fail(ErrorKind::configuration, "TLS: the key is not that of the certificate");
     }
+    if (tls.client_certificates != ClientCertificates::none) TRY(ask_for_certificates(*context, tls));
+    return {};
+  }
+
+  static Status ask_for_certificates(SSL_CTX& context, const HttpTls& tls) {
+    X509_STORE* const store = SSL_CTX_get_cert_store(&context);
+    BIO* const pem = BIO_new_mem_buf(tls.client_roots_pem.data(), static_cast<int>(tls.client_roots_pem.size()));
+    std::size_t roots = 0;
+    while (X509* const root = PEM_read_bio_X509(pem, nullptr, nullptr, nullptr)) {
+      if (X509_STORE_add_cert(store, root) == 1 && SSL_CTX_add_client_CA(&context, root) == 1) ++roots;
+      X509_free(root);
+    }
+    BIO_free(pem);
+    ERR_clear_error();  // the end of the text
+    if (roots == 0) return fail(ErrorKind::configuration, "TLS: there is no root that clients' certificates stand on");
+    // An issuing CA is anchor enough; the purpose is checked by OpenSSL (clientAuth, where the certificate limits it).
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(&context), X509_V_FLAG_PARTIAL_CHAIN);
+    const bool required = tls.client_certificates == ClientCertificates::required;
+    SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+    // A resumed session would bring a certificate back that nobody looks at again.
+    SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(&context, 0);
+    return {};
+  }
+
+  /// A socket somebody else opened. A duplicate is used: what was inherited stays open for the next server.
+  Status adopt(int inherited, const std::string& text) {
+    const auto option = [&](int name) {
+      int value = 0;
+      socklen_t size = sizeof value;
+      return ::getsockopt(inherited, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+    };
+    const int domain = option(SO_DOMAIN);
+    const bool stream = option(SO_TYPE) == SOCK_STREAM && option(SO_ACCEPTCONN) == 1;
+    if (!stream || (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)) {
+      return fail(ErrorKind::configuration, "\"" + text + "\" is no listening socket of streams");
+    }
+    const int own = ::fcntl(inherited, F_DUPFD_CLOEXEC, 3);
+    if (own < 0) return fail(ErrorKind::io, "\"" + text + "\": " + std::strerror(errno));
+    net::io_context& context = workers_.front()->context;
+    error_code code;
+    if (domain == AF_UNIX) {
+      auto local = std::make_unique<LocalListener>(context);
+      local->acceptor.assign(net::local::stream_protocol(), own, code);
+      if (!code) addresses_.push_back("unix:" + local->acceptor.local_endpoint(code).path());
+      locals_.push_back(std::move(local));
+    } else {
+      auto listener = std::make_unique<TcpListener>(context);
+      listener->acceptor.assign(domain == AF_INET ? tcp::v4() : tcp::v6(), own, code);
+      if (!code) addresses_.push_back(text_of(listener->acceptor.local_endpoint(code)));
+      acceptors_.push_back(std::move(listener));
+    }
+    if (code) return fail(ErrorKind::io, "\"" + text + "\": " + code.message());
     return {};
   }
 
   Status listen(const std::string& text) {
     net::io_context& context = workers_.front()->context;
-    constexpr std::string_view kLocal = "unix:";
+    constexpr std::string_view kLocal = "unix:", kSystemd = "systemd:", kNumber = "fd:";
     error_code code;
+    if (text.starts_with(kSystemd)) {
+      const std::vector<int> sockets = TRY(inherited_sockets(std::string_view(text).substr(kSystemd.size())));
+      for (const int one : sockets) TRY(adopt(one, text));
+      return {};
+    }
+    if (text.starts_with(kNumber)) {
+      const std::string number = text.substr(kNumber.size());
+      if (number.empty() || number.size() > 6 || number.find_first_not_of("0123456789") != std::string::npos) {
+        return bad_address(text);
+      }
+      return adopt(std::stoi(number), text);
+    }
     if (text.starts_with(kLocal)) {
       const std::string path = text.substr(kLocal.size());
       if (path.empty() || path.front() != '/' || path.size() > 100) return bad_address(text);
@@ -728,6 +1094,10 @@ class HttpServer::Impl {
       auto local = std::make_unique<LocalListener>(context);
       local->acceptor.open(net::local::stream_protocol(), code);
       if (!code) local->acceptor.bind(net::local::stream_protocol::endpoint(path), code);
+      if (!code && shared_.options.local_socket_mode != 0 &&
+          ::chmod(path.c_str(), shared_.options.local_socket_mode) != 0) {
+        code = error_code(errno, boost::system::system_category());
+      }
       if (!code) local->acceptor.listen(net::socket_base::max_listen_connections, code);
       if (code) return fail(kind_of(code), "cannot listen at \"" + text + "\": " + code.message());
       socket_files_.push_back(path);
@@ -788,15 +1158,17 @@ class HttpServer::Impl {
   void admit(Socket socket, Worker& worker, bool is_tcp) {
     Counters& counters = shared_.counters;
     const bool encrypted = is_tcp && tls_.has_value();
-    std::string address = "unix", key = "unix";
+    Remote remote{.address = "unix"};
+    std::string key = "unix";
     error_code code;
+    if (!is_tcp) remote.credentials = credentials_of(socket.native_handle());
     if (is_tcp) {
       // A generic endpoint holds the same octets as the TCP one.
-      const auto remote = socket.remote_endpoint(code);
+      const auto other = socket.remote_endpoint(code);
       if (code) return;
       tcp::endpoint endpoint;
-      std::memcpy(endpoint.data(), remote.data(), std::min(endpoint.capacity(), remote.size()));
-      address = endpoint.address().to_string();
+      std::memcpy(endpoint.data(), other.data(), std::min(endpoint.capacity(), other.size()));
+      remote.address = endpoint.address().to_string();
       key = peer_key(endpoint.address());
       socket.set_option(tcp::no_delay(true), code);
     }
@@ -817,13 +1189,13 @@ class HttpServer::Impl {
     counters.connections.fetch_add(1, std::memory_order_relaxed);
     counters.open.fetch_add(1, std::memory_order_relaxed);
     net::ssl::context* const tls = encrypted ? &*tls_ : nullptr;
-    net::post(worker.context, [&worker, tls, peer = std::move(peer), address = std::move(address),
+    net::post(worker.context, [&worker, tls, peer = std::move(peer), remote = std::move(remote),
                                moved = std::make_shared<Socket>(std::move(socket))]() mutable {
       if (tls != nullptr) {
-        std::make_shared<Connection<Encrypted>>(std::move(*moved), tls, worker, std::move(peer), std::move(address))
+        std::make_shared<Connection<Encrypted>>(std::move(*moved), tls, worker, std::move(peer), std::move(remote))
             ->start();
       } else {
-        std::make_shared<Connection<Plain>>(std::move(*moved), tls, worker, std::move(peer), std::move(address))
+        std::make_shared<Connection<Plain>>(std::move(*moved), tls, worker, std::move(peer), std::move(remote))
             ->start();
       }
     });

@@ -27,8 +27,8 @@ class LaterResponse {
   /// True once nobody waits: the client left (or closed its sending side: a client that wants its answer keeps it
   /// open), the time is over, or the server has stopped.
   bool gone() const;
-  /// Called once when gone() becomes true, at once if it is already; not after an answer. On a worker's thread: short,
-  /// and without calling this object. One function only: the last one given.
+  /// Called once when gone() becomes true, at once if it is already; not after an answer. On a worker's thread: short.
+  /// One function only: the last one given.
   void on_gone(std::function<void()> call);
 
  private:

@@ -1,8 +1,9 @@
 // ResponseStream: a body that is written while the client reads it: server-sent events, a feed.
 //
 // Writing never blocks. What the client has not taken yet waits in a bounded buffer; when that overflows, or the client
-// takes nothing for HttpLimits::answer_time, the connection is cut: whoever reads events must not miss one in silence,
-// and comes back with Last-Event-ID. On HTTP/1.1 the body is chunked and the connection lives on after close().
+// takes longer than HttpLimits::answer_time over a piece, the connection is cut: whoever reads events must not miss one
+// in silence, and comes back with Last-Event-ID. On HTTP/1.1 the body is chunked and the connection lives on after
+// close().
 #pragma once
 
 #include <string_view>
@@ -29,8 +30,8 @@ class ResponseStream {
   void close();
   /// True once nobody reads: the client left or was cut, or the server stops.
   bool gone() const;
-  /// Called once when gone() becomes true, at once if it is already. On a worker's thread or that of the write() that
-  /// overflowed: short, and without calling this object. One function only: the last one given.
+  /// Called once when gone() becomes true, at once if it is already; not after close(). On a worker's thread: short.
+  /// One function only: the last one given.
   void on_gone(std::function<void()> call);
 
  private:

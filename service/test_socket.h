@@ -5,8 +5,10 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -14,9 +16,16 @@ namespace karta::service {
 
 class TestSocket {
  public:
-  /// Connects to "ADDRESS:PORT" of IPv4, from `from` if it is given.
+  /// Connects to "ADDRESS:PORT" of IPv4, from `from` if it is given, or to "unix:/PATH".
   explicit TestSocket(const std::string& where, const char* from = nullptr)
-      : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+      : socket_(::socket(where.starts_with("unix:") ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (where.starts_with("unix:")) {
+      sockaddr_un to{};
+      to.sun_family = AF_UNIX;
+      std::strncpy(to.sun_path, where.c_str() + 5, sizeof to.sun_path - 1);
+      connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+      return;
+    }
     if (from != nullptr) {
       sockaddr_in own = address(from, 0);
       ::bind(socket_, reinterpret_cast<sockaddr*>(&own), sizeof own);
@@ -56,6 +65,19 @@ class TestSocket {
           rest_.erase(0, head + 4 + length);
           return out;
         }
+      }
+      if (!more(seconds)) return std::exchange(rest_, {});
+    }
+  }
+  /// Everything up to and with `text`; what came before the connection ended or `seconds` were over if it does not
+  /// come.
+  std::string until(std::string_view text, int seconds = 20) {
+    for (;;) {
+      const std::size_t at = rest_.find(text);
+      if (at != std::string::npos) {
+        std::string out = rest_.substr(0, at + text.size());
+        rest_.erase(0, at + text.size());
+        return out;
       }
       if (!more(seconds)) return std::exchange(rest_, {});
     }
