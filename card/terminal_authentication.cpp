@@ -9,6 +9,9 @@
 namespace karta::card {
 namespace {
 
+// Bounds the search among certificates of one holder.
+constexpr std::size_t kMostChain = 64;
+
 constexpr StatusWord kSwVerificationFailed{0x6300};
 constexpr std::size_t kChallengeOctets = 8;
 
@@ -81,10 +84,39 @@ Bytes AuxiliaryData::encode() const {
   return make_tlv(0x67, content);
 }
 
+namespace {
+
+/// The way from the terminal's certificate up to one that `anchor` signed, in the order a card takes it; empty if there
+/// is none. A verifier may be there several times, as several authorities have certified it.
+std::vector<CvCertificate> way_from(const std::vector<CvCertificate>& chain, std::string_view anchor) {
+  std::vector<const CvCertificate*> upwards = {&chain.back()};
+  const auto climb = [&](const auto& again) -> bool {
+    if (upwards.back()->authority() == anchor) return true;
+    for (const CvCertificate& above : chain) {
+      if (above.holder() != upwards.back()->authority() || above.self_signed() ||
+          std::find(upwards.begin(), upwards.end(), &above) != upwards.end())
+        continue;
+      upwards.push_back(&above);
+      if (again(again)) return true;
+      upwards.pop_back();
+    }
+    return false;
+  };
+  std::vector<CvCertificate> way;
+  if (chain.size() <= kMostChain && climb(climb)) {
+    for (auto one = upwards.rbegin(); one != upwards.rend(); ++one) way.push_back(**one);
+  }
+  return way;
+}
+
+}  // namespace
+
 Result<std::vector<CvCertificate>> chain_from(const std::vector<CvCertificate>& chain, std::string_view authority,
                                               std::string_view older) {
   for (const std::string_view anchor : {authority, older}) {
-    if (anchor.empty()) continue;
+    if (anchor.empty() || chain.empty()) continue;
+    if (auto way = way_from(chain, anchor); !way.empty()) return way;
+    // Certificates that do not hang together are the card's to refuse.
     const auto first = std::find_if(chain.begin(), chain.end(), [&](const CvCertificate& one) {
       return one.authority() == anchor && !one.self_signed();
     });

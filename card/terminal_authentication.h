@@ -17,7 +17,8 @@ namespace karta::card {
 
 /// A terminal's certificates and key.
 struct TerminalCredentials {
-  /// Links from older anchors first, then the verifier's, the terminal's own last.
+  /// Links from older anchors first, then the verifier's, the terminal's own last. Where several authorities have
+  /// certified the verifier, all of its certificates stand here; a card is shown the way from its own anchor.
   std::vector<CvCertificate> chain;
   /// Holds the terminal's key; must outlive the use.
   crypto::Signer* signer = nullptr;
