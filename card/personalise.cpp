@@ -60,6 +60,12 @@ CommandApdu put_transport_pin(const PinProfile& pin, const SecretBytes& field) {
 
 }  // namespace
 
+Bytes certificate_file_rules(const CardProfile& profile, const KeyProfile& key) {
+  const PinProfile* const holder =
+      profile.pin(PinKind::pin1) != nullptr ? profile.pin(PinKind::pin1) : profile.pin(key.pin);
+  return access_nibbles(nibble::free, holder->reference, nibble::never, nibble::never);
+}
+
 Status reset_transport_pin(Channel& issuer, const PinProfile& pin, const SecretBytes& value) {
   const std::string name(name_of(pin.kind));
   if (!pin.issuer_reset) {
@@ -399,28 +405,24 @@ struct Personalisation::State {
   std::vector<Step> complete_steps(const CardCertificates* certificates, std::size_t room) const {
     std::vector<Step> steps;
     const auto write_certificate = [&](const std::string& name, std::uint16_t file, const Bytes& content,
-                                       std::size_t slack, std::uint8_t update) {
+                                       std::size_t slack, Bytes rules) {
       Step step = write_esign_file("write the certificate of " + name + " to " + hex16(file) + " (" +
                                        std::to_string(content.size()) + " octets)",
-                                   file, content.size() + slack,
-                                   access_nibbles(nibble::free, update, nibble::never, nibble::never), content, room);
+                                   file, content.size() + slack, std::move(rules), content, room);
       step.estimated = certificates == nullptr;
       steps.push_back(std::move(step));
     };
     for (const KeyProfile& key : profile.keys) {
-      // Renewal: PIN1 lets the holder write.
-      const std::uint8_t holder = profile.pin(PinKind::pin1) != nullptr ? profile.pin(PinKind::pin1)->reference
-                                                                        : profile.pin(key.pin)->reference;
       write_certificate(std::string(to_string(key.role)), key.certificate_file,
                         certificates != nullptr ? certificates->by_role.at(key.role)
                                                 : Bytes(estimated_certificate_octets(*key.type), 0),
-                        profile.certificate_slack, holder);
+                        profile.certificate_slack, certificate_file_rules(profile, key));
     }
     for (const AuthorityProfile& authority : profile.authorities) {
       write_certificate("the authority \"" + authority.name + "\"", authority.certificate_file,
                         certificates != nullptr ? certificates->authorities.at(authority.name)
                                                 : Bytes(estimated_certificate_octets(*find_card_key_type("p384")), 0),
-                        0, nibble::never);
+                        0, access_nibbles(nibble::free, nibble::never, nibble::never, nibble::never));
     }
     const auto write_directory = [&](const char* name, std::uint16_t file, const Bytes& content) {
       steps.push_back(write_esign_file(

@@ -163,6 +163,9 @@ class Personalisation {
   std::unique_ptr<State> state_;
 };
 
+/// Access rules of the file of a holder certificate: anybody reads, the holder's PIN1 renews.
+Bytes certificate_file_rules(const CardProfile& profile, const KeyProfile& key);
+
 /// Puts a new transport PIN, with all tries, in the place of what an issued card has: for holders who know neither PIN
 /// nor PUK. `issuer` is the issuer's session; `value` has pin.transport_digits. Fails with `not_permitted` where
 /// profile or card leave the PIN to its PUK.

@@ -6,6 +6,7 @@
 #include "card/iso7816.h"
 #include "card/issuer_channel.h"
 #include "card/personalisation_step.h"
+#include "card/personalise.h"
 #include "issuing/card_content.h"
 
 namespace karta::issuing {
@@ -42,21 +43,23 @@ Status replace_certificate(AdministeredCard& card, card::KeyRole role, ByteView 
   }
   card::Channel& channel = *card.channel;
   const card::Path path{card::kDfESign, key->certificate_file};
-  const card::FileControl present = TRY(select(channel, path));
-  if (der.size() <= present.size) {
+  const auto present = select(channel, path);
+  // Missing: an earlier replacement was interrupted between deleting the file and making it anew.
+  if (!present && present.error().kind != ErrorKind::not_found) return fail(present.error());
+  if (present && der.size() <= present->size) {
     // What is left of the old one goes: a file ends in zeros.
     Bytes content = to_bytes(der);
-    content.resize(present.size, 0x00);
+    content.resize(present->size, 0x00);
     return card::update_selected(channel, content);
   }
   // Longer than its file: the file is made anew, in its place and under its rules.
   TRY(channel.run(card::select_application(card::kPkcs15Aid, card::SelectReturn::nothing),
                   "select the e-signature application"));
-  TRY(channel.run(card::delete_file(key->certificate_file), "delete the old certificate"));
+  if (present) TRY(channel.run(card::delete_file(key->certificate_file), "delete the old certificate"));
   card::FileToCreate file;
   file.id = key->certificate_file;
   file.size = der.size() + card.profile.certificate_slack;
-  file.rules = present.access;
+  file.rules = present ? present->access : card::certificate_file_rules(card.profile, *key);
   TRY(channel.run(card::create(file), "make room for the certificate"));
   return card::update_selected(channel, der);
 }

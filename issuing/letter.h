@@ -18,4 +18,7 @@ struct LetterHead {
 /// UTF-8 text in Russian and English. Secret: it opens the card.
 SecretBytes compose_letter(const LetterHead& head, const card::CardSecrets& secrets);
 
+/// The letter of one new transport PIN, for a holder who lost PIN and PUK. Secret too.
+SecretBytes compose_pin_letter(const LetterHead& head, card::PinKind kind, const SecretBytes& transport_pin);
+
 }  // namespace karta::issuing

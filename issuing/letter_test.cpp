@@ -19,5 +19,15 @@ TEST(Letter, HoldsWhatTheHolderNeeds) {
   }
 }
 
+TEST(Letter, OfANewPinHoldsThatPinAlone) {
+  const SecretBytes letter = compose_pin_letter({"Centre", "ОБРАЗЦОВ ПРИМЕР", "00AA", "2031-01-01"},
+                                                card::PinKind::pin1, SecretBytes::copy_of("13579"));
+  const std::string_view text = letter.expose_secret_text();
+  for (const char* part : {"13579", "00AA", "ОБРАЗЦОВ", "2031-01-01", "PIN1"}) {
+    EXPECT_NE(text.find(part), std::string_view::npos) << part;
+  }
+  for (const char* part : {"PIN2", "PUK:", "CAN:"}) EXPECT_EQ(text.find(part), std::string_view::npos) << part;
+}
+
 }  // namespace
 }  // namespace karta::issuing
