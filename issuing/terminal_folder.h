@@ -53,6 +53,8 @@ class TerminalFolder {
   Status take(const identity::TerminalCertificates& certificates, const Order& order, Time now,
               const SecretBytes& passphrase);
 
+  /// Links, the verifier's, the terminal's own last.
+  Result<std::vector<card::CvCertificate>> chain(const card::TerminalRole& role) const;
   /// The CV certificates in use with their sealed key.
   Result<card::UnlockedTerminal> unlock(const card::TerminalRole& role, const SecretBytes& passphrase) const;
   /// Fails with not_found where the terminal was never enrolled.
