@@ -42,25 +42,27 @@ Result<std::shared_ptr<CertificateLedger>> open_certificate_ledger(std::string_v
   return std::make_shared<CertificateLedger>(std::move(registry), std::move(issuer), std::move(cause));
 }
 
-Status CertificateLedger::add(const crypto::Certificate& certificate, std::string_view profile) {
-  service::Database& database = registry_.impl_->database;
-  const Time now = registry_.impl_->clock->now();
+Status Registry::Impl::add_issued(std::string_view issuer, const crypto::Certificate& certificate,
+                                  std::string_view profile) {
   const auto taken = [&] { return fail(ErrorKind::already_exists, "the serial number is taken"); };
-  return database.transact([&]() -> Status {
-    {
-      Statement row = TRY(database.prepare("SELECT 1 FROM certificate_by_serial WHERE issuer = $1 AND serial = $2"));
-      TRY(row.query({issuer_, certificate.serial()}));
-      if (TRY(row.next())) return taken();
-    }
-    auto added = database.execute(
-        "INSERT INTO issued_certificates (issuer, serial, subject, profile, der, is_ca, issued_at, not_after) VALUES "
-        "($1, $2, $3, $4, $5, $6, $7, $8)",
-        {issuer_, certificate.serial(), certificate.subject().to_text(), profile, certificate.der(),
-         std::int64_t{certificate.is_ca()}, seconds(now), seconds(certificate.not_after())});
-    if (!added && added.error().kind == ErrorKind::already_exists) return taken();
-    TRY(std::move(added));
-    return {};
-  });
+  {
+    Statement row = TRY(database.prepare("SELECT 1 FROM certificate_by_serial WHERE issuer = $1 AND serial = $2"));
+    TRY(row.query({issuer, certificate.serial()}));
+    if (TRY(row.next())) return taken();
+  }
+  auto added = database.execute(
+      "INSERT INTO issued_certificates (issuer, serial, subject, profile, der, is_ca, issued_at, not_after) VALUES "
+      "($1, $2, $3, $4, $5, $6, $7, $8)",
+      {issuer, certificate.serial(), certificate.subject().to_text(), profile, certificate.der(),
+       std::int64_t{certificate.is_ca()}, seconds(clock->now()), seconds(certificate.not_after())});
+  if (!added && added.error().kind == ErrorKind::already_exists) return taken();
+  TRY(std::move(added));
+  return {};
+}
+
+Status CertificateLedger::add(const crypto::Certificate& certificate, std::string_view profile) {
+  Registry::Impl& impl = *registry_.impl_;
+  return impl.database.transact([&] { return impl.add_issued(issuer_, certificate, profile); });
 }
 
 Status CertificateLedger::revoke(ByteView magnitude, CrlReason reason) {

@@ -101,6 +101,12 @@ Status check_cause(const Cause& cause) {
   return check_statement(cause.reason, "reason", false);
 }
 
+Status check_card_step(CardState to) {
+  if (to != CardState::produced && to != CardState::ordered) return {};
+  return fail(ErrorKind::usage, "a card becomes " + std::string(row_of(to).name) + " in another way",
+              "cards are ordered by order_card() and produced by produce_card()");
+}
+
 Status check_storable(const Citizen& citizen) {
   if (citizen.family.empty() || citizen.given.empty() || citizen.family_latin.empty() || citizen.given_latin.empty() ||
       !citizen.birth_date.ok() || (citizen.inn && !citizen.inn->person()) ||
@@ -406,6 +412,9 @@ Status Registry::Impl::move_card(const Card& card, CardState to, RevocationReaso
                        {raw(card.citizen), raw(card.id), static_cast<std::int64_t>(to), static_cast<std::int64_t>(kept),
                         seconds(clock->now())}));
   TRY(move_certificates(card, to, kept));
+  if (row_of(card.state).stopped != row_of(to).stopped) {
+    TRY(database.execute("UPDATE counters SET value = value + 1 WHERE name = 'card-stops'"));
+  }
   std::string after(row_of(to).name);
   if (to == CardState::revoked) after += " (" + std::string(name_of(reason)) + ")";
   return add_event({card.citizen, "card-state", card.id, row_of(card.state).name, after}, cause);
@@ -644,10 +653,7 @@ Result<Card> Registry::produce_card(CardId id, std::string_view serial, Time val
 
 Result<Card> Registry::change_card_state(CardId id, CardState to, const Cause& cause, RevocationReason reason) {
   TRY(check_cause(cause));
-  if (to == CardState::produced || to == CardState::ordered) {
-    return fail(ErrorKind::usage, "a card becomes " + std::string(row_of(to).name) + " in another way",
-                "cards are ordered by order_card() and produced by produce_card()");
-  }
+  TRY(check_card_step(to));
   std::optional<Card> moved;
   const auto work = [&]() -> Status {
     const Card card = TRY(impl_->load_card(id));
@@ -657,6 +663,16 @@ Result<Card> Registry::change_card_state(CardId id, CardState to, const Cause& c
   };
   TRY(impl_->database.transact(work));
   return std::move(*moved);
+}
+
+Status Registry::record_deed(CardId id, std::string_view kind, std::string_view detail, const Cause& cause) {
+  TRY(check_cause(cause));
+  TRY(check_statement(kind, "kind of deed", true));
+  TRY(check_statement(detail, "deed", false));
+  return impl_->database.transact([&]() -> Status {
+    const Card card = TRY(impl_->load_card(id));
+    return impl_->add_event({card.citizen, kind, id, "", detail}, cause);
+  });
 }
 
 Result<Card> Registry::card(CardId id) { return impl_->load_card(id); }
@@ -829,6 +845,13 @@ Status Registry::stopped_indexes(const std::function<void(std::uint64_t)>& each)
   TRY(rows.query());
   while (TRY(rows.next())) each(static_cast<std::uint64_t>(rows.integer(0)));
   return {};
+}
+
+Result<std::uint64_t> Registry::stop_changes() {
+  Statement row = TRY(impl_->database.prepare("SELECT value FROM counters WHERE name = 'card-stops'"));
+  TRY(row.query());
+  if (!TRY(row.next())) return damaged("counter");
+  return static_cast<std::uint64_t>(row.integer(0));
 }
 
 // Who read my data

@@ -185,6 +185,8 @@ class Registry {
   /// revoked (what was revoked or held by itself stays so).
   Result<Card> change_card_state(CardId id, CardState to, const Cause& cause,
                                  RevocationReason reason = RevocationReason::unspecified);
+  /// Writes down that something was done to a card that is no change of its state: "unblocked", "application-loaded".
+  Status record_deed(CardId id, std::string_view kind, std::string_view detail, const Cause& cause);
   Result<Card> card(CardId id);
   Result<Card> card_by_serial(std::string_view serial);
   Result<Card> card_by_status_index(std::uint64_t status_index);
@@ -207,6 +209,8 @@ class Registry {
   Result<std::vector<StatusBlock>> status_blocks();
   /// Calls `each` with every index that belongs on a stop-list, ascending.
   Status stopped_indexes(const std::function<void(std::uint64_t)>& each);
+  /// A number that is larger once a card has come onto the stop-list or left it.
+  Result<std::uint64_t> stop_changes();
 
   // Who read my data
 
@@ -223,6 +227,7 @@ class Registry {
  private:
   friend class CitizenLoader;
   friend class CertificateLedger;
+  friend class TerminalLedger;
   explicit Registry(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -3,6 +3,7 @@
 // Functions here run inside a transaction of their caller unless they say otherwise.
 #pragma once
 
+#include "crypto/x509/certificate.h"
 #include "identity/registry.h"
 #include "service/database.h"
 
@@ -47,6 +48,8 @@ struct Registry::Impl {
   Result<Card> find_card(std::string_view sql, service::Parameter key, std::string_view what);
   /// Without the card's state.
   Result<CertificateStatus> find_certificate(std::string_view issuer, ByteView serial);
+  /// Writes a certificate of no card down; already_exists where the issuer has given out its serial.
+  Status add_issued(std::string_view issuer, const crypto::Certificate& certificate, std::string_view profile);
   /// Revokes, holds or releases the certificates of a card that has just moved to `to`.
   Status move_certificates(const Card& card, CardState to, RevocationReason reason);
   Status move_card(const Card& card, CardState to, RevocationReason reason, const Cause& cause);
@@ -55,5 +58,7 @@ struct Registry::Impl {
 /// A citizen that may be stored: usage error otherwise.
 Status check_storable(const Citizen& citizen);
 Status check_cause(const Cause& cause);
+/// A state that a card is moved to by itself: usage error for those that come of ordering and producing.
+Status check_card_step(CardState to);
 
 }  // namespace karta::identity

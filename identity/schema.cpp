@@ -169,6 +169,85 @@ INSERT INTO authorities (issuer, crl_number, changes) SELECT DISTINCT issuer, 0,
 ALTER TABLE certificates DROP COLUMN revoked_at;
 ALTER TABLE certificates DROP COLUMN revocation_reason;
 )sql"},
+    // What the authority on line keeps: terminals, what they sent, and answers that must not be given twice.
+    {3, "terminals, their certificates and journals, answers kept, counters", R"sql(
+CREATE TABLE terminals (
+  terminal_id BIGINT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  state BIGINT NOT NULL,
+  cv_line TEXT NOT NULL,
+  cv_sequence BIGINT NOT NULL,
+  cv_certificate BYTEA,
+  cv_until BIGINT,
+  tls_until BIGINT,
+  created_at BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL,
+  last_contact BIGINT,
+  journal_to BIGINT NOT NULL,
+  journal_hash BYTEA,
+  journal_fault TEXT NOT NULL
+);
+CREATE TABLE terminal_by_name (
+  name TEXT NOT NULL PRIMARY KEY,
+  terminal_id BIGINT NOT NULL
+);
+CREATE TABLE terminal_by_line (
+  cv_line TEXT NOT NULL PRIMARY KEY,
+  terminal_id BIGINT NOT NULL
+);
+CREATE TABLE terminal_codes (
+  code_hash BYTEA NOT NULL PRIMARY KEY,
+  terminal_id BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  used_by BYTEA,
+  answer TEXT
+);
+CREATE INDEX terminal_codes_by_terminal ON terminal_codes (terminal_id);
+CREATE TABLE terminal_certificates (
+  fingerprint BYTEA NOT NULL PRIMARY KEY,
+  terminal_id BIGINT NOT NULL,
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
+  issued_at BIGINT NOT NULL,
+  not_after BIGINT NOT NULL
+);
+CREATE INDEX terminal_certificates_by_terminal ON terminal_certificates (terminal_id);
+CREATE TABLE terminal_events (
+  terminal_id BIGINT NOT NULL,
+  number BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  actor TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (terminal_id, number)
+);
+CREATE TABLE terminal_records (
+  terminal_id BIGINT NOT NULL,
+  number BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  kind TEXT NOT NULL,
+  body TEXT NOT NULL,
+  hash BYTEA NOT NULL,
+  received_at BIGINT NOT NULL,
+  PRIMARY KEY (terminal_id, number)
+);
+CREATE TABLE kept_answers (
+  caller TEXT NOT NULL,
+  idempotency_key TEXT NOT NULL,
+  request_hash BYTEA NOT NULL,
+  answer TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (caller, idempotency_key)
+);
+CREATE INDEX kept_answers_by_time ON kept_answers (at);
+CREATE TABLE counters (
+  name TEXT NOT NULL PRIMARY KEY,
+  value BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('card-stops', 0);
+)sql"},
 });
 
 }  // namespace
