@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "daemon/page_server.h"
 #include "service/configuration.h"
 #include "service/http_server.h"
 #include "service/log.h"
@@ -72,6 +73,7 @@ struct StalePolicy {
 };
 
 struct JournalConfig {
+  std::string terminal = {};   ///< whose journal; empty: the enrolled terminal's id, or "local" where there is none
   std::filesystem::path file;  ///< default: STATE/journal.sqlite
   std::chrono::days keep{90};  ///< of what has been uploaded
 };
@@ -89,6 +91,7 @@ struct DaemonConfig {
   std::filesystem::path state;  ///< a folder of the daemon's own: journal, deeds, trust data
   std::vector<std::string> listen;
   std::vector<std::string> hosts;  ///< names a loopback client may call the daemon by, without port
+  unsigned socket_mode = 0660;     ///< of local sockets
   std::size_t workers = 2;
   service::HttpLimits limits = {};
   service::LogLevel log_level = service::LogLevel::info;
@@ -104,6 +107,7 @@ struct DaemonConfig {
   std::chrono::milliseconds busy_time{3'000};                ///< for another program to let go of a card
   std::chrono::minutes visit_time{10};                       ///< how long a visit can be asked for
   std::vector<std::pair<std::string, ModePlan>> modes = {};  ///< those whose table is in the file, by name
+  PagePlan pages = {};                                       ///< empty: no [pages]
 
   /// The policy of a verb; the default where none is named.
   StalePolicy policy(std::string_view verb) const;
@@ -113,11 +117,12 @@ struct DaemonConfig {
 
 inline constexpr std::string_view kDaemonConfigSchema = "karta.kartad/1";
 
-/// `modes`: those that may be named. Fails with `configuration`, naming line and key, on anything missing, unknown,
-/// mistyped or contradictory. Files it names are not opened here.
-Result<DaemonConfig> load_daemon_config(const std::filesystem::path& file, std::span<const ModeRow> modes);
+/// `modes`: those that may be named; `read_pages`: null where the program has no pages. Fails with `configuration`,
+/// naming line and key, on anything missing, unknown, mistyped or contradictory. Files it names are not opened here.
+Result<DaemonConfig> load_daemon_config(const std::filesystem::path& file, std::span<const ModeRow> modes,
+                                        ReadPages read_pages = nullptr);
 Result<DaemonConfig> parse_daemon_config(std::string_view text, const std::filesystem::path& file,
-                                         std::span<const ModeRow> modes);
+                                         std::span<const ModeRow> modes, ReadPages read_pages = nullptr);
 
 /// The first line of a file nobody else may read. Fails with `not_permitted`, `not_found`, `malformed` (empty).
 Result<SecretBytes> read_secret_line(const std::filesystem::path& file);

@@ -45,9 +45,11 @@ class ReaderDesk {
   const Services& services() const { return services_; }
 
   /// The card in the reader. The connection is kept between verbs as long as the card stays; what a verb before has
-  /// selected or opened on it is gone (it is reset where it may have left something). Fails with no_card, no_reader,
+  /// selected on it may still be. Fails with no_card, no_reader,
   /// card_busy (another program), card_unresponsive (mute, or not in time), no_pcscd.
   Result<std::unique_ptr<CardUse>> use_card();
+  /// The last use_card() found another program at the card.
+  bool found_busy() const { return found_busy_; }
   /// Forgets the connection: after a card was removed, or answered garbage.
   void drop_card();
 
@@ -55,12 +57,14 @@ class ReaderDesk {
   void progress(std::string_view verb, std::string_view step);
 
  private:
+  Result<std::unique_ptr<CardUse>> use_card_once_or_twice();
+
   std::string reader_;
   ReaderConfig config_;
   const Services& services_;
   card::ReaderList& readers_;
   std::unique_ptr<card::CardConnection> connection_;
-  bool used_ = false;  // since it was connected or reset
+  bool found_busy_ = false;
 };
 
 }  // namespace karta::daemon

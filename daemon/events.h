@@ -31,6 +31,8 @@ class EventHub {
 
   /// `data`: an object; schema and time are put in front.
   void publish(std::string_view kind, const Json& data);
+  /// Calls every listener with an event without a number, so that those who are gone are noticed.
+  void pulse();
 
   /// Called for each event, on the thread that publishes; must not block nor call the hub. False: it wants no more.
   using Listener = std::function<bool(const Event&)>;
@@ -52,7 +54,7 @@ class EventHub {
   std::vector<std::pair<std::uint64_t, Listener>> listeners_;
 };
 
-/// An event as text/event-stream has it.
+/// An event as text/event-stream has it; a comment where it has no number.
 std::string to_stream(const Event& event);
 
 }  // namespace karta::daemon

@@ -26,7 +26,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"identity", {"base", "crypto", "service"}},
     {"issuing", {"base", "crypto", "service", "card", "identity"}},
     {"pkcs11", {"base", "crypto", "card"}},
-    {"daemon", {"base", "crypto", "service", "card", "identity"}},
+    {"daemon", {"base", "crypto", "service", "card", "identity", "issuing"}},
     {"cli", {"base", "crypto", "service", "card", "identity", "issuing", "pkcs11"}},
     {"firmware-sim", {"base"}},
 };

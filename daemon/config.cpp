@@ -1,0 +1,341 @@
+#include "daemon/config.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include "base/file.h"
+#include "card/terminal_role.h"
+#include "daemon/mode.h"
+
+namespace karta::daemon {
+namespace {
+
+using service::ConfigTable;
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostSecretFile = 4096;
+
+struct HoursRow {
+  std::string_view key;
+  std::chrono::hours StalePolicy::*field;
+};
+constexpr HoursRow kHours[] = {{"trust_list_hours", &StalePolicy::trust_list},
+                               {"stop_list_hours", &StalePolicy::stop_list},
+                               {"rules_hours", &StalePolicy::rules}};
+
+/// Verbs that look at trust data, each with a policy of its own.
+constexpr std::string_view kPolicyVerbs[] = {"visit", "entitlements", "redeem", "tap", "counter"};
+
+bool is_one_of(std::string_view text, std::span<const std::string_view> all) {
+  return std::find(all.begin(), all.end(), text) != all.end();
+}
+
+std::string joined(std::span<const std::string_view> all) {
+  std::string out;
+  for (const std::string_view one : all) out += (out.empty() ? "" : ", ") + std::string(one);
+  return out;
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos;
+}
+
+Result<std::vector<fs::path>> paths(ConfigTable& table, std::string_view key, const fs::path& file) {
+  std::vector<fs::path> out;
+  for (const std::string& one : TRY(table.texts(key))) out.push_back(file.parent_path() / one);
+  return out;
+}
+
+Status read_limits(ConfigTable& table, service::HttpLimits& out) {
+  const auto count = [&](std::string_view key, std::int64_t least, std::int64_t most, std::size_t& to) -> Status {
+    to = static_cast<std::size_t>(TRY(table.integer_or(key, least, most, static_cast<std::int64_t>(to))));
+    return {};
+  };
+  const auto seconds = [&](std::string_view key, std::int64_t most, std::chrono::seconds& to) -> Status {
+    to = std::chrono::seconds(TRY(table.integer_or(key, 1, most, to.count())));
+    return {};
+  };
+  TRY(count("header_octets", 1024, 1 << 20, out.header_octets));
+  TRY(count("body_octets", 1024, 1 << 24, out.body_octets));
+  TRY(count("connections", 1, 100'000, out.connections));
+  TRY(count("connections_per_address", 1, 100'000, out.connections_per_address));
+  TRY(count("requests_per_second", 0, 1'000'000, out.requests_per_second));
+  TRY(count("waiting", 1, 10'000, out.later_responses));
+  TRY(count("event_streams", 1, 10'000, out.streams));
+  TRY(seconds("request_seconds", 3600, out.request_time));
+  TRY(seconds("answer_seconds", 3600, out.answer_time));
+  TRY(seconds("idle_seconds", 3600, out.idle_time));
+  TRY(seconds("stop_seconds", 3600, out.stop_time));
+  return {};
+}
+
+Result<CallerConfig> read_caller(ConfigTable& table) {
+  CallerConfig out;
+  out.name = TRY(table.text("name"));
+  if (!is_name(out.name)) return table.bad("name", "must be small letters, digits, \"-\", \"_\" and \".\"");
+  constexpr std::int64_t kMostId = 0xFFFFFFFE;
+  if (table.has("uid")) out.uid = static_cast<unsigned>(TRY(table.integer_or("uid", 0, kMostId, 0)));
+  if (table.has("gid")) out.gid = static_cast<unsigned>(TRY(table.integer_or("gid", 0, kMostId, 0)));
+  out.token_sha256 = TRY(table.text_or("token_sha256", ""));
+  if (!out.token_sha256.empty()) {
+    const auto hash = from_hex(out.token_sha256);
+    if (!hash || hash->size() != 32) return table.bad("token_sha256", "must be 64 hexadecimal digits");
+  }
+  if (!out.uid && !out.gid && out.token_sha256.empty()) {
+    return table.bad("uid", "is missing: a caller is known by \"uid\", \"gid\" or \"token_sha256\"");
+  }
+  out.verbs = TRY(table.texts("verbs"));
+  if (out.verbs.empty()) return table.bad("verbs", "is missing: what the caller may");
+  return out;
+}
+
+Result<ReaderConfig> read_reader(ConfigTable& table, std::span<const ModeRow> modes) {
+  ReaderConfig out;
+  out.name = TRY(table.text("name"));
+  out.modes = TRY(table.texts("modes"));
+  if (out.modes.empty()) return table.bad("modes", "is missing: what the reader is for");
+  for (const std::string& mode : out.modes) {
+    const auto is_it = [&](const ModeRow& row) { return row.name == mode; };
+    if (std::find_if(modes.begin(), modes.end(), is_it) == modes.end()) {
+      return table.bad("modes", "names \"" + mode + "\", which is no mode");
+    }
+  }
+  out.gate = static_cast<std::uint32_t>(TRY(table.integer_or("gate", 0, 0xFFFFFFFF, 0)));
+  out.zone = static_cast<std::uint8_t>(TRY(table.integer_or("zone", 0, 15, 0)));
+  out.output = TRY(table.text_or("output", ""));
+  return out;
+}
+
+Result<TerminalConfig> read_terminal(ConfigTable& table) {
+  TerminalConfig out;
+  out.role = TRY(table.text("role"));
+  if (card::find_terminal_role(out.role) == nullptr) return table.bad("role", "is no role");
+  out.folder = TRY(table.path("folder"));
+  out.key = TRY(table.text_or("key", ""));
+  if (!out.key.empty() && !out.key.starts_with("pkcs11:") && !out.key.starts_with("sam:")) {
+    return table.bad("key", "must be a PKCS #11 URI or \"sam:READER\"; without it the key is a file in \"folder\"");
+  }
+  out.secret_file = TRY(read_secret_place(table));
+  return out;
+}
+
+Status read_trust(ConfigTable& table, const fs::path& file, TrustConfig& out) {
+  out.trust_list = TRY(table.path_if("trust_list"));
+  out.roots = TRY(paths(table, "roots", file));
+  out.stop_lists = TRY(paths(table, "stop_lists", file));
+  out.stop_list_signers = TRY(paths(table, "stop_list_signers", file));
+  out.foreign_filters = TRY(paths(table, "foreign_filters", file));
+  out.rules = TRY(table.path_if("rules"));
+  out.document_signers = TRY(paths(table, "document_signers", file));
+  out.card_issuers = TRY(paths(table, "card_issuers", file));
+  out.refresh = std::chrono::minutes(TRY(table.integer_or("refresh_minutes", 1, 24 * 60, out.refresh.count())));
+  return {};
+}
+
+Result<StalePolicy> read_policy(ConfigTable& table) {
+  StalePolicy out;
+  for (const HoursRow& row : kHours) {
+    constexpr std::int64_t kMostHours = 24 * 366;
+    out.*row.field = std::chrono::hours(TRY(table.integer_or(row.key, 0, kMostHours, (out.*row.field).count())));
+  }
+  const std::string beyond = TRY(table.text_or("beyond", "refuse"));
+  if (beyond != "refuse" && beyond != "warn") return table.bad("beyond", "must be \"refuse\" or \"warn\"");
+  out.beyond = beyond == "warn" ? StalePolicy::Beyond::warn : StalePolicy::Beyond::refuse;
+  return out;
+}
+
+Status read_server(ConfigTable& server, DaemonConfig& out) {
+  out.listen = TRY(server.texts("listen"));
+  if (out.listen.empty()) return server.bad("listen", "is missing: \"unix:/run/kartad/kartad.sock\"");
+  for (const std::string& one : out.listen) {
+    const bool local = one.starts_with("unix:") || one.starts_with("systemd:") || one.starts_with("fd:") ||
+                       one.starts_with("127.") || one.starts_with("[::1]:");
+    // The API knows no TLS: it is for this machine's own programs.
+    if (!local)
+      return server.bad("listen", "must be local: \"unix:PATH\", \"127.0.0.1:PORT\", \"[::1]:PORT\", \"systemd:NAME\"");
+  }
+  out.hosts = TRY(server.texts("hosts"));
+  if (out.hosts.empty()) out.hosts = {"localhost", "127.0.0.1", "[::1]"};
+  const std::string mode = TRY(server.text_or("socket_mode", "0660"));
+  const auto read_mode = std::from_chars(mode.data(), mode.data() + mode.size(), out.socket_mode, 8);
+  if (read_mode.ec != std::errc() || read_mode.ptr != mode.data() + mode.size() || out.socket_mode > 0777) {
+    return server.bad("socket_mode", "must be octal digits: \"0660\"");
+  }
+  out.workers = static_cast<std::size_t>(TRY(server.integer_or("workers", 1, 64, 2)));
+  out.answer_time = std::chrono::milliseconds(
+      TRY(server.integer_or("card_answer_milliseconds", 100, 90'000, out.answer_time.count())));
+  out.busy_time =
+      std::chrono::milliseconds(TRY(server.integer_or("card_busy_milliseconds", 0, 60'000, out.busy_time.count())));
+  out.verb_time = std::chrono::seconds(TRY(server.integer_or("verb_seconds", 1, 600, out.verb_time.count())));
+  out.visit_time = std::chrono::minutes(TRY(server.integer_or("visit_minutes", 1, 24 * 60, out.visit_time.count())));
+  return {};
+}
+
+Result<DaemonConfig> read(service::Configuration configuration, const fs::path& file, std::span<const ModeRow> modes,
+                          ReadPages read_pages) {
+  DaemonConfig out;
+  out.file = file;
+  ConfigTable& root = configuration.root();
+  out.state = TRY(root.path("state"));
+  auto server = TRY(root.table("server"));
+  if (!server) return root.bad("server", "is missing");
+  TRY(read_server(*server, out));
+  if (auto limits = TRY(root.table("limits"))) TRY(read_limits(*limits, out.limits));
+  // A verb that takes its whole time is still answered by itself, not by the server.
+  out.limits.later_time = out.verb_time + std::chrono::seconds(30);
+  if (auto log = TRY(root.table("log"))) {
+    const std::string level = TRY(log->text_or("level", "info"));
+    const auto parsed = service::parse_log_level(level);
+    if (!parsed) return log->bad("level", "must be debug, info, warning or error");
+    out.log_level = *parsed;
+  }
+  for (ConfigTable& table : TRY(root.tables("caller"))) {
+    CallerConfig one = TRY(read_caller(table));
+    for (const CallerConfig& other : out.callers) {
+      if (other.name == one.name) return table.bad("name", "is that of another [[caller]]");
+      if (!one.token_sha256.empty() && other.token_sha256 == one.token_sha256) {
+        return table.bad("token_sha256", "is that of another [[caller]]");
+      }
+    }
+    out.callers.push_back(std::move(one));
+  }
+  for (ConfigTable& table : TRY(root.tables("reader"))) {
+    ReaderConfig one = TRY(read_reader(table, modes));
+    for (const std::string& mode : one.modes) {
+      if (!root.has(mode)) return table.bad("modes", "names \"" + mode + "\", but there is no [" + mode + "]");
+    }
+    out.readers.push_back(std::move(one));
+  }
+  for (ConfigTable& table : TRY(root.tables("terminal"))) {
+    TerminalConfig one = TRY(read_terminal(table));
+    for (const TerminalConfig& other : out.terminals) {
+      if (other.role == one.role) return table.bad("role", "is that of another [[terminal]]");
+    }
+    out.terminals.push_back(std::move(one));
+  }
+  if (auto trust = TRY(root.table("trust"))) TRY(read_trust(*trust, file, out.trust));
+  if (auto policy = TRY(root.table("policy"))) {
+    for (const std::string_view verb : kPolicyVerbs) {
+      if (auto one = TRY(policy->table(verb))) out.policies.emplace(verb, TRY(read_policy(*one)));
+    }
+  }
+  out.journal.file = out.state / "journal.sqlite";
+  if (auto journal = TRY(root.table("journal"))) {
+    if (const auto other = TRY(journal->path_if("file"))) out.journal.file = *other;
+    out.journal.terminal = TRY(journal->text_or("terminal", ""));
+    out.journal.keep = std::chrono::days(TRY(journal->integer_or("keep_days", 1, 3660, out.journal.keep.count())));
+  }
+  if (auto authority = TRY(root.table("authority"))) {
+    AuthorityConfig one;
+    one.url = TRY(authority->text("url"));
+    if (!one.url.starts_with("https://") && !one.url.starts_with("http://")) {
+      return authority->bad("url", "must begin with https://");
+    }
+    if (const auto roots = TRY(authority->path_if("roots"))) one.roots = *roots;
+    one.upload_every =
+        std::chrono::seconds(TRY(authority->integer_or("upload_seconds", 1, 86'400, one.upload_every.count())));
+    out.authority = std::move(one);
+  }
+  for (const ModeRow& row : modes) {
+    auto table = TRY(root.table(row.name));
+    if (!table) continue;
+    ModePlan plan = TRY(row.read(*table));
+    out.modes.emplace_back(row.name, std::move(plan));
+  }
+  if (read_pages != nullptr) {
+    if (auto pages = TRY(root.table("pages"))) out.pages = TRY(read_pages(*pages));
+  }
+  TRY(root.finish());
+  if (out.modes.empty()) {
+    std::vector<std::string_view> names;
+    for (const ModeRow& row : modes) names.push_back(row.name);
+    return fail(ErrorKind::configuration, file.filename().string() + ": there is nothing to do",
+                "add a table of a mode: " + joined(names));
+  }
+  return out;
+}
+
+}  // namespace
+
+StalePolicy DaemonConfig::policy(std::string_view verb) const {
+  const auto found = policies.find(verb);
+  return found == policies.end() ? StalePolicy{} : found->second;
+}
+
+const ReaderConfig* DaemonConfig::reader(std::string_view name) const {
+  for (const ReaderConfig& one : readers) {
+    if (fits_pattern(one.name, name)) return &one;
+  }
+  return nullptr;
+}
+
+Result<DaemonConfig> load_daemon_config(const fs::path& file, std::span<const ModeRow> modes, ReadPages read_pages) {
+  std::error_code ignored;
+  const fs::path whole = fs::absolute(file, ignored);
+  return read(TRY(service::Configuration::read(whole, kDaemonConfigSchema)), whole, modes, read_pages);
+}
+
+Result<DaemonConfig> parse_daemon_config(std::string_view text, const fs::path& file, std::span<const ModeRow> modes,
+                                         ReadPages read_pages) {
+  return read(TRY(service::Configuration::parse(text, file, kDaemonConfigSchema)), file, modes, read_pages);
+}
+
+Result<SecretBytes> read_secret_line(const fs::path& file) {
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0) {
+    return fail(ErrorKind::not_found, "\"" + file.string() + "\" cannot be read",
+                "it holds a passphrase or PIN, one line");
+  }
+  if ((info.st_mode & 077) != 0) {
+    return fail(ErrorKind::not_permitted, "\"" + file.string() + "\" can be read by others",
+                "chmod 600 " + file.string());
+  }
+  SecretBytes whole(TRY(read_file(file, kMostSecretFile)));
+  const std::string_view text = whole.expose_secret_text();
+  const std::string_view line = text.substr(0, text.find_first_of("\r\n"));
+  if (line.empty()) return fail(ErrorKind::malformed, "the first line of \"" + file.string() + "\" is empty");
+  return SecretBytes::copy_of(line);
+}
+
+Result<fs::path> read_secret_place(ConfigTable& table) {
+  const auto file = TRY(table.path_if("passphrase_file"));
+  const std::string credential = TRY(table.text_or("credential", ""));
+  if (file.has_value() == !credential.empty()) {
+    return table.bad(file ? "credential" : "passphrase_file", "needs one of \"passphrase_file\" and \"credential\"");
+  }
+  if (file) return *file;
+  const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
+  if (folder == nullptr) {
+    return table.bad("credential", "needs systemd's LoadCredential= or LoadCredentialEncrypted= in the unit");
+  }
+  if (credential.find('/') != std::string::npos || credential == "..") {
+    return table.bad("credential", "must be the name of a credential, not a path");
+  }
+  return fs::path(folder) / credential;
+}
+
+bool fits_pattern(std::string_view pattern, std::string_view name) {
+  // Where the last star was met, and what of the name it stands for so far.
+  std::size_t p = 0, n = 0, star = std::string_view::npos, taken = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n]) && pattern[p] != '*') {
+      ++p, ++n;
+    } else if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      taken = n;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++taken;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+}  // namespace karta::daemon

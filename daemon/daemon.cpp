@@ -1,0 +1,368 @@
+#include "daemon/daemon.h"
+
+#include <condition_variable>
+#include <nlohmann/json.hpp>
+
+#include "daemon/api.h"
+#include "daemon/deed_store.h"
+#include "daemon/works.h"
+#include "identity/authority_client.h"
+#include "identity/journal/journal.h"
+#include "service/log.h"
+
+namespace karta::daemon {
+namespace {
+
+namespace fs = std::filesystem;
+using Connect = std::function<Result<std::unique_ptr<identity::Authority>>()>;
+
+constexpr std::chrono::seconds kTick{1}, kPulse{15};
+constexpr std::chrono::days kDeedsKept{30};
+
+std::string ascii(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
+Status make_state_folder(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder, error)) return {};
+  if (!fs::create_directories(folder, error)) {
+    return fail(ErrorKind::io, "the folder \"" + folder.string() + "\" cannot be made: " + error.message());
+  }
+  fs::permissions(folder, fs::perms::owner_all, error);
+  return {};
+}
+
+/// A client under the name of the first terminal that was enrolled; without a name where none was.
+Connect connect_to(const AuthorityConfig& config,
+                   const std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>>& terminals) {
+  return [config, &terminals]() -> Result<std::unique_ptr<identity::Authority>> {
+    std::optional<identity::TlsIdentity> identity;
+    for (const auto& [role, terminal] : terminals) {
+      auto tls = terminal->tls();
+      if (tls) {
+        identity = std::move(*tls);
+        break;
+      }
+      if (tls.error().kind != ErrorKind::not_found) return fail(std::move(tls).error());
+    }
+    identity::AuthorityOptions options;
+    options.url = config.url;
+    options.roots = config.roots;
+    auto client = TRY(identity::AuthorityClient::create(std::move(options), std::move(identity)));
+    return std::unique_ptr<identity::Authority>(std::make_unique<identity::AuthorityClient>(std::move(client)));
+  };
+}
+
+Result<DaemonConfig> load(const fs::path& file, const Environment& environment) {
+  return load_daemon_config(file, environment.modes, environment.read_pages);
+}
+
+}  // namespace
+
+struct Daemon::Impl {
+  Impl(fs::path config_file, Environment found)
+      : file(std::move(config_file)),
+        environment(std::move(found)),
+        // Numbers go on rising through restarts, so that a client's last one means the same before and after.
+        events(environment.clock, static_cast<std::uint64_t>(environment.clock.now().time_since_epoch().count())
+                                      << 12) {}
+
+  fs::path file;
+  Environment environment;
+  EventHub events;
+  service::Metrics metrics;
+  std::unique_ptr<identity::Journal> journal;
+  std::unique_ptr<DeedStore> deeds;
+  std::unique_ptr<RefusalLog> refusals;
+
+  std::mutex mutex;  // of the two below
+  std::condition_variable wake;
+  std::shared_ptr<Works> works;
+  std::shared_ptr<JournalUploader> uploader;
+  bool stopping = false;
+  std::optional<service::HttpServer> server;
+  std::thread keeper;
+
+  std::shared_ptr<Works> current() {
+    const std::lock_guard lock(mutex);
+    return works;
+  }
+  void append(std::string_view kind, const Json& body) {
+    const auto written = journal->append(kind, ascii(body));
+    if (!written) service::log_error("the journal does not take \"" + std::string(kind) + "\"", written.error());
+  }
+
+  /// Everything of a configuration but what needs the addresses: opened, not started.
+  Result<std::shared_ptr<Works>> open_works(DaemonConfig config) {
+    auto out = std::make_shared<Works>();
+    out->config = std::move(config);
+    out->started = environment.clock.now();
+    out->refusals = refusals.get();
+    auto source = environment.make_readers(out->config);
+    for (const TerminalConfig& one : out->config.terminals) {
+      auto terminal = TRY(TerminalIdentity::open(one, &source->readers(), environment.clock, environment.random));
+      out->terminals.emplace(one.role, std::move(terminal));
+    }
+    Connect connect;
+    if (out->config.authority) connect = connect_to(*out->config.authority, out->terminals);
+    TrustData::Sources sources;
+    sources.files = out->config.trust;
+    sources.folder = out->config.state / "trust";
+    TRY(make_state_folder(sources.folder));
+    sources.connect = connect;
+    sources.open_rules = environment.open_rules;
+    out->trust = std::make_unique<TrustData>(std::move(sources), environment.clock, journal->clock_guard());
+    out->trust->on_news([this](const TrustNews& news) { tell(news); });
+    TRY(out->trust->load());
+    out->services.reset(new Services{out->config, environment.clock, environment.random, events, metrics, *journal,
+                                     *deeds, *out->trust, source->readers(), connect, out->terminals});
+    std::vector<Mode*> modes;
+    for (const auto& [name, plan] : out->config.modes) {
+      auto mode = TRY(plan(*out->services));
+      modes.push_back(mode.get());
+      out->modes.push_back(std::move(mode));
+    }
+    out->hall = std::make_unique<ReaderHall>(std::move(source), *out->services, std::move(modes));
+    out->upload = [this]() -> std::optional<UploadStatus> {
+      const std::lock_guard lock(mutex);
+      if (!uploader) return std::nullopt;
+      return uploader->status();
+    };
+    return out;
+  }
+
+  /// Pages and gatekeeper: what knows where the daemon listens.
+  Status open_doors(Works& one, const std::vector<std::string>& addresses) {
+    std::vector<std::string> names;
+    for (const auto& mode : one.modes) names.emplace_back(mode->name());
+    // Pages name an address with the port that was got.
+    one.config.listen = addresses;
+    if (one.config.pages) one.pages = TRY(one.config.pages(*one.services, names));
+    one.gatekeeper =
+        std::make_unique<Gatekeeper>(TRY(Gatekeeper::make(one.config, loopback_ports(addresses), one.pages.get())));
+    return {};
+  }
+
+  void start_works(Works& one) {
+    one.hall->start();
+    one.trust->start();
+    if (!one.services->connect_authority) return;
+    for (const auto& [role, terminal] : one.terminals) {
+      terminal->start_renewal(one.services->connect_authority,
+                              [this, role = role](const IdentityStatus& status) { tell(role, status); });
+    }
+    const std::lock_guard lock(mutex);
+    if (uploader) return;
+    UploadOptions options;
+    options.every = one.config.authority->upload_every;
+    options.keep = one.config.journal.keep;
+    // By the works of the moment: a reload may change how the authority is reached.
+    const auto connect = [this]() -> Result<std::unique_ptr<identity::Authority>> {
+      const auto now = current();
+      if (!now || !now->services->connect_authority) return fail(ErrorKind::io, "there is no authority");
+      return now->services->connect_authority();
+    };
+    uploader = std::make_shared<JournalUploader>(*journal, connect, environment.clock, options);
+    uploader->start([this](const UploadStatus& status) { tell(status); });
+  }
+
+  static void stop_works(Works& one) {
+    one.hall->stop();
+    for (const auto& [role, terminal] : one.terminals) terminal->stop();
+    one.trust->stop();
+  }
+
+  void tell(const TrustNews& news) {
+    const Json body{{"item", name_of(news.kind)}, {"name", news.name},   {"region", news.region},
+                    {"taken", news.taken},        {"epoch", news.epoch}, {"words", news.words}};
+    events.publish("trust-data", body);
+    append("data", body);
+    if (!news.taken) service::log_warning("a " + std::string(name_of(news.kind)) + " was not taken: " + news.words);
+  }
+  void tell(const std::string& role, const IdentityStatus& status) {
+    const Json body{{"role", role},
+                    {"state", name_of(status.state)},
+                    {"holder", status.holder},
+                    {"until", format_time(status.until)},
+                    {"problem", status.problem}};
+    events.publish("renewal", body);
+    append("renewal", body);
+  }
+  void tell(const UploadStatus& status) {
+    events.publish("upload", {{"state", name_of(status.state)},
+                              {"uploaded_to", status.uploaded_to},
+                              {"waiting", status.waiting},
+                              {"problem", status.problem}});
+    if (status.state == UploadState::alarm) service::log_error("the journal cannot be uploaded: " + status.problem);
+  }
+
+  service::HttpServer::HandlerFactory handlers() {
+    return [this](std::size_t) -> Result<std::unique_ptr<service::HttpHandler>> { return make_api_handler(current()); };
+  }
+
+  void keep() {
+    auto pulsed = std::chrono::steady_clock::now(), swept = pulsed;
+    std::unique_lock lock(mutex);
+    while (!stopping) {
+      wake.wait_for(lock, kTick);
+      if (stopping) break;
+      const auto one = works;
+      lock.unlock();
+      for (const auto& mode : one->modes) mode->tick();
+      const auto now = std::chrono::steady_clock::now();
+      if (now - pulsed >= kPulse) {
+        events.pulse();
+        pulsed = now;
+      }
+      if (now - swept >= std::chrono::hours(1)) {
+        swept = now;
+        const Status done = deeds->forget_before(environment.clock.now() - kDeedsKept);
+        if (!done) service::log_error("old answers cannot be forgotten", done.error());
+      }
+      show_gauges(*one);
+      lock.lock();
+    }
+  }
+
+  void show_gauges(const Works& one) {
+    const service::HttpCounts counts = server->counts();
+    metrics.gauge("kartad_connections_open", "Connections at present")
+        .set(static_cast<double>(counts.open_connections));
+    metrics.gauge("kartad_event_streams_open", "Listeners to events at present")
+        .set(static_cast<double>(counts.open_streams));
+    metrics.counter("kartad_connections_refused_total", "Connections beyond a limit")
+        .raise_to(static_cast<double>(counts.refused_connections));
+    metrics.gauge("kartad_readers", "Readers attached").set(static_cast<double>(one.hall->readers().size()));
+    metrics.gauge("kartad_journal_last", "Number of the journal's last record")
+        .set(static_cast<double>(journal->last().number));
+    metrics.gauge("kartad_journal_uploaded", "Number of the last record the authority has")
+        .set(static_cast<double>(journal->uploaded_to()));
+    metrics.gauge("kartad_failing", "1 where the daemon cannot do its work").set(one.health().failing ? 1 : 0);
+  }
+};
+
+namespace {
+
+/// Whose journal: the first terminal that was enrolled. `terminal.json` is looked at before any key is opened, since
+/// the journal must be there first.
+std::string journal_owner(const DaemonConfig& config) {
+  if (!config.journal.terminal.empty()) return config.journal.terminal;
+  for (const TerminalConfig& one : config.terminals) {
+    const auto facts = issuing::TerminalFolder(one.folder).facts(one.role);
+    if (facts && !facts->terminal.empty()) return facts->terminal;
+  }
+  return "local";
+}
+
+}  // namespace
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Daemon::~Daemon() { stop(); }
+
+Result<std::unique_ptr<Daemon>> Daemon::start(const fs::path& file, Environment environment) {
+  DaemonConfig config = TRY(load(file, environment));
+  auto impl = std::make_unique<Impl>(file, std::move(environment));
+  Impl& daemon = *impl;
+  TRY(make_state_folder(config.state));
+  daemon.journal = TRY(identity::Journal::open(config.journal.file, journal_owner(config), daemon.environment.clock));
+  daemon.journal->on_appended([&daemon](const identity::JournalPosition&) {
+    const std::lock_guard lock(daemon.mutex);
+    if (daemon.uploader) daemon.uploader->wake();
+  });
+  daemon.deeds = TRY(DeedStore::open(config.state / "deeds.sqlite", daemon.environment.clock));
+  daemon.refusals = std::make_unique<RefusalLog>(*daemon.journal, daemon.events);
+
+  service::HttpServerOptions options;
+  options.listen = config.listen;
+  options.workers = config.workers;
+  options.limits = config.limits;
+  options.local_socket_mode = config.socket_mode;
+  auto works = TRY(daemon.open_works(std::move(config)));
+  daemon.works = works;
+  // Doors are opened behind the server's start, which tells the ports; nobody is answered before.
+  struct Closed final : service::HttpHandler {
+    service::HttpResponse handle(const service::HttpRequest&) override {
+      return service::HttpResponse::text(503, "starting");
+    }
+  };
+  auto server = TRY(service::HttpServer::start(
+      std::move(options),
+      [](std::size_t) -> Result<std::unique_ptr<service::HttpHandler>> { return std::make_unique<Closed>(); }));
+  daemon.server.emplace(std::move(server));
+  TRY(daemon.open_doors(*works, daemon.server->addresses()));
+  daemon.append("start", {{"version", KARTA_VERSION}});
+  daemon.start_works(*works);
+  TRY(daemon.server->replace_handlers(daemon.handlers()));
+  daemon.keeper = std::thread([&daemon] { daemon.keep(); });
+  return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
+}
+
+const std::vector<std::string>& Daemon::addresses() const { return impl_->server->addresses(); }
+
+Status Daemon::reload() {
+  Impl& daemon = *impl_;
+  DaemonConfig config = TRY(load(daemon.file, daemon.environment));
+  const auto before = daemon.current();
+  if (config.state != before->config.state || config.journal.file != before->config.journal.file) {
+    return fail(ErrorKind::configuration, "\"state\" and \"journal.file\" change with a restart only");
+  }
+  const service::LogLevel level = config.log_level;
+  auto next = TRY(daemon.open_works(std::move(config)));
+  TRY(daemon.open_doors(*next, daemon.server->addresses()));
+  // Two must not work at one reader: the old ones end first.
+  Impl::stop_works(*before);
+  {
+    const std::lock_guard lock(daemon.mutex);
+    daemon.works = next;
+  }
+  daemon.start_works(*next);
+  TRY(daemon.server->replace_handlers(daemon.handlers()));
+  service::set_up_log({.level = level, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
+  return {};
+}
+
+void Daemon::stop() {
+  Impl& daemon = *impl_;
+  {
+    const std::lock_guard lock(daemon.mutex);
+    if (daemon.stopping) return;
+    daemon.stopping = true;
+    daemon.wake.notify_all();
+  }
+  if (daemon.keeper.joinable()) daemon.keeper.join();
+  // Calls at work are answered; then nobody asks any more.
+  daemon.server->stop();
+  Impl::stop_works(*daemon.works);
+  daemon.refusals->flush();
+  daemon.append("stop", Json::object());
+  std::shared_ptr<JournalUploader> uploader;
+  {
+    const std::lock_guard lock(daemon.mutex);
+    uploader = std::move(daemon.uploader);
+  }
+  if (uploader) uploader->stop();
+}
+
+EventHub& Daemon::events() { return impl_->events; }
+identity::Journal& Daemon::journal() { return *impl_->journal; }
+void Daemon::flush_refusals() { impl_->refusals->flush(); }
+
+Status check_daemon(const fs::path& file, Environment environment) {
+  const DaemonConfig config = TRY(load(file, environment));
+  const auto source = environment.make_readers(config);
+  for (const TerminalConfig& one : config.terminals) {
+    TRY(TerminalIdentity::open(one, &source->readers(), environment.clock, environment.random));
+  }
+  identity::ClockGuard guard;
+  TrustData::Sources sources;
+  sources.files = config.trust;
+  sources.folder = config.state / "trust";
+  sources.open_rules = environment.open_rules;
+  TrustData trust(std::move(sources), environment.clock, guard);
+  TRY(trust.load());
+  std::error_code ignored;
+  if (fs::exists(config.journal.file, ignored)) TRY(identity::JournalReader::open(config.journal.file));
+  return {};
+}
+
+}  // namespace karta::daemon

@@ -1,0 +1,112 @@
+#include "daemon/request_body.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace karta::daemon {
+namespace {
+
+constexpr int kMostDepth = 16;
+constexpr std::string_view kNotEssential[] = {"can", "pin", "puk", "reader"};
+
+tl::unexpected<Error> bad(std::string_view name, const std::string& what) {
+  return fail(ErrorKind::usage, "\"" + std::string(name) + "\" " + what, "docs/openapi/kartad.yaml has every member");
+}
+
+}  // namespace
+
+Result<Json> parse_object(ByteView octets) {
+  bool deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
+    deep = deep || depth > kMostDepth;
+    return !deep;
+  };
+  Json document = Json::parse(octets.begin(), octets.end(), watch, /*allow_exceptions=*/false);
+  if (deep) return fail(ErrorKind::malformed, "the body is nested too deeply");
+  if (document.is_discarded()) return fail(ErrorKind::malformed, "the body is no JSON");
+  if (!document.is_object()) return fail(ErrorKind::malformed, "the body is no JSON object");
+  return document;
+}
+
+const Json* RequestBody::find(std::string_view name) {
+  asked_.emplace(name);
+  const auto found = object_.find(name);
+  return found == object_.end() ? nullptr : &*found;
+}
+
+bool RequestBody::has(std::string_view name) const { return object_.contains(name); }
+
+Result<std::string> RequestBody::text(std::string_view name, std::size_t most) {
+  const Json* const value = find(name);
+  if (value == nullptr) return bad(name, "is missing");
+  if (!value->is_string()) return bad(name, "must be a text");
+  const auto& text = value->get_ref<const std::string&>();
+  const bool control =
+      std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  if (text.empty() || text.size() > most || control) {
+    return bad(name, "must be 1 to " + std::to_string(most) + " octets without control characters");
+  }
+  return text;
+}
+
+Result<std::string> RequestBody::text_or(std::string_view name, std::string_view otherwise, std::size_t most) {
+  if (find(name) == nullptr) return std::string(otherwise);
+  return text(name, most);
+}
+
+Result<std::int64_t> RequestBody::integer(std::string_view name, std::int64_t least, std::int64_t most) {
+  const Json* const value = find(name);
+  if (value == nullptr) return bad(name, "is missing");
+  const std::string range = std::to_string(least) + " to " + std::to_string(most);
+  if (!value->is_number_integer()) return bad(name, "must be a whole number, " + range);
+  // What does not fit 64 bits is told as unsigned or as a float.
+  if (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(most)) {
+    return bad(name, "must be " + range);
+  }
+  const auto number = value->get<std::int64_t>();
+  if (number < least || number > most) return bad(name, "must be " + range);
+  return number;
+}
+
+Result<std::int64_t> RequestBody::integer_or(std::string_view name, std::int64_t least, std::int64_t most,
+                                             std::int64_t otherwise) {
+  if (find(name) == nullptr) return otherwise;
+  return integer(name, least, most);
+}
+
+Result<bool> RequestBody::boolean_or(std::string_view name, bool otherwise) {
+  const Json* const value = find(name);
+  if (value == nullptr) return otherwise;
+  if (!value->is_boolean()) return bad(name, "must be true or false");
+  return value->get<bool>();
+}
+
+Result<SecretBytes> RequestBody::digits(std::string_view name, std::size_t least, std::size_t most) {
+  const Json* const value = find(name);
+  if (value == nullptr) return bad(name, "is missing");
+  const std::string what = "must be " + std::to_string(least) +
+                           (least == most ? std::string() : " to " + std::to_string(most)) + " digits, as a text";
+  if (!value->is_string()) return bad(name, what);
+  const auto& text = value->get_ref<const std::string&>();
+  const bool digits = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || text.size() < least || text.size() > most) return bad(name, what);
+  return SecretBytes::copy_of(text);
+}
+
+Status RequestBody::finish() const {
+  for (const auto& [name, value] : object_.items()) {
+    if (!asked_.contains(name)) return bad(name, "is no member of this request");
+  }
+  return {};
+}
+
+std::string essence_of(const Json& object) {
+  nlohmann::json sorted = nlohmann::json::object();
+  for (const auto& [name, value] : object.items()) {
+    if (std::find(std::begin(kNotEssential), std::end(kNotEssential), name) == std::end(kNotEssential))
+      sorted[name] = value;
+  }
+  return sorted.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace karta::daemon
