@@ -20,9 +20,10 @@ namespace karta::identity {
 inline constexpr std::size_t kMostForeignCertificates = 50'000'000;
 inline constexpr std::size_t kMostForeignFilterOctets = 160u << 20;
 
-/// SHA-256 over the issuer's Name (DER) and the serial number (content octets), the first eight octets.
+/// SHA-256 over the issuer's name in its canonical form (crypto::Name::canonical(): the same for all encodings of a
+/// name) and the serial number without leading zeros; the first eight octets, little-endian.
 using ForeignKey = std::uint64_t;
-ForeignKey foreign_key(ByteView issuer_name_der, ByteView serial);
+ForeignKey foreign_key(const crypto::Name& issuer, ByteView serial);
 ForeignKey foreign_key(const crypto::Certificate& certificate);
 
 struct ForeignFilterHead {
@@ -45,8 +46,10 @@ class ForeignFilter {
   const ForeignFilterHead& head() const { return head_; }
   std::uint64_t count() const { return count_; }  ///< of certificates listed
 
-  /// The signature must be by the key of one of `signers`, valid at `at`. Fails with untrusted, invalid_signature.
-  static Status verify(ByteView file, const std::vector<crypto::Certificate>& signers, Time at);
+  /// The signature must be by the key of one of `signers`, valid at `at`: which one; aliases `signers`. Fails with
+  /// untrusted, invalid_signature, malformed.
+  static Result<const crypto::Certificate*> signer(ByteView file, const std::vector<crypto::Certificate>& signers,
+                                                   Time at);
 
   /// Never false for a certificate that is listed.
   bool may_list(ForeignKey key) const noexcept;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/cursor.h"
-#include "crypto/algorithm_identifier.h"
 #include "crypto/digest.h"
 #include "identity/stop_list/gap_code.h"
 
@@ -11,25 +9,14 @@ namespace karta::identity {
 namespace {
 
 constexpr std::string_view kMagic = "KARTASL1";
-constexpr std::size_t kKeyIdOctets = 8;
 constexpr std::uint64_t kShardSize = std::uint64_t{1} << kShardBits;
 static_assert(kShardSize == kMostInShard);
-constexpr std::int64_t kLastSecond = 253402300799;  // 9999-12-31T23:59:59Z
 
-void put_le(Bytes& out, std::uint64_t value, unsigned octets) {
-  for (unsigned i = 0; i < octets; ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-}
 void put_varint(Bytes& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::uint8_t>(value | 0x80));
   out.push_back(static_cast<std::uint8_t>(value));
 }
 
-Result<std::uint64_t> read_le(Cursor& in, unsigned octets) {
-  const ByteView taken = TRY(in.take(octets));
-  std::uint64_t value = 0;
-  for (unsigned i = octets; i-- > 0;) value = value << 8 | taken[i];
-  return value;
-}
 // Base 128, low groups first, no longer than it must be, below 2^56.
 Result<std::uint64_t> read_varint(Cursor& in) {
   std::uint64_t value = 0;
@@ -44,13 +31,6 @@ Result<std::uint64_t> read_varint(Cursor& in) {
   }
   return fail(ErrorKind::malformed, "a number of the stop-list is too long");
 }
-Result<Time> read_time(Cursor& in) {
-  const std::uint64_t seconds = TRY(read_le(in, 8));
-  if (seconds > static_cast<std::uint64_t>(kLastSecond))
-    return fail(ErrorKind::malformed, "a time of the stop-list lies beyond the year 9999");
-  return Time(std::chrono::seconds(static_cast<std::int64_t>(seconds)));
-}
-
 std::uint64_t shards_for(std::uint64_t end) { return (end + kShardSize - 1) >> kShardBits; }
 
 Result<std::vector<IndexRange>> joined(const std::vector<IndexRange>& batches) {
@@ -106,14 +86,7 @@ std::string_view name_of(StopListState state) {
 
 Result<Bytes> encode_stop_list(const StopListHead& head, const std::vector<IndexRange>& batches,
                                std::span<const std::uint64_t> indexes) {
-  if (head.issuer.empty() || head.issuer.size() > kMostIssuerOctets) {
-    return fail(ErrorKind::usage,
-                "a stop-list names its issuer in 1 to " + std::to_string(kMostIssuerOctets) + " octets");
-  }
-  if (head.next_update < head.this_update || head.this_update < Time{} ||
-      head.next_update.time_since_epoch().count() > kLastSecond) {
-    return fail(ErrorKind::usage, "a stop-list's next update lies behind this one");
-  }
+  TRY(list_file::check_head("a stop-list", head.issuer, head.this_update, head.next_update));
   if (head.kind == StopListKind::delta && head.base_epoch >= head.epoch) {
     return fail(ErrorKind::usage, "a delta's base is an earlier list");
   }
@@ -161,19 +134,18 @@ Result<Bytes> encode_stop_list(const StopListHead& head, const std::vector<Index
   Bytes out = to_bytes(as_bytes(kMagic));
   out.push_back(static_cast<std::uint8_t>(head.kind));
   out.push_back(static_cast<std::uint8_t>(kShardBits));
-  put_le(out, head.issuer.size(), 2);
-  append(out, as_bytes(head.issuer));
-  put_le(out, head.epoch, 8);
-  put_le(out, static_cast<std::uint64_t>(head.this_update.time_since_epoch().count()), 8);
-  put_le(out, static_cast<std::uint64_t>(head.next_update.time_since_epoch().count()), 8);
+  list_file::put_issuer(out, head.issuer);
+  list_file::put_number(out, head.epoch, 8);
+  list_file::put_time(out, head.this_update);
+  list_file::put_time(out, head.next_update);
   if (head.kind == StopListKind::delta) {
-    put_le(out, head.base_epoch, 8);
+    list_file::put_number(out, head.base_epoch, 8);
     append(out, head.base);
   }
-  put_le(out, end, 8);
-  put_le(out, table.size(), 4);
-  put_le(out, directory.size(), 4);
-  put_le(out, codes.size(), 4);
+  list_file::put_number(out, end, 8);
+  list_file::put_number(out, table.size(), 4);
+  list_file::put_number(out, directory.size(), 4);
+  list_file::put_number(out, codes.size(), 4);
   append(out, table);
   append(out, directory);
   append(out, codes);
@@ -182,20 +154,7 @@ Result<Bytes> encode_stop_list(const StopListHead& head, const std::vector<Index
   return out;
 }
 
-Result<Bytes> sign_stop_list(Bytes body, crypto::Signer& signer) {
-  if (signer.certificate_chain().empty())
-    return fail(ErrorKind::usage, "the key that signs the stop-list has no certificate");
-  const Bytes key_id = crypto::digest(crypto::Hash::sha256, signer.certificate_chain().front());
-  const crypto::AlgorithmId algorithm = signer.algorithms().front();
-  const Bytes signature = TRY(signer.sign_message(algorithm, body));
-  append(body, ByteView(key_id).first(kKeyIdOctets));
-  const Bytes identifier = crypto::encode_signature_algorithm(algorithm);
-  put_le(body, identifier.size(), 2);
-  append(body, identifier);
-  put_le(body, signature.size(), 2);
-  append(body, signature);
-  return body;
-}
+Result<Bytes> sign_stop_list(Bytes body, crypto::Signer& signer) { return list_file::seal(std::move(body), signer); }
 
 Result<StopList> StopList::parse(ByteView file) {
   if (file.size() > kMostStopListOctets)
@@ -210,29 +169,25 @@ Result<StopList> StopList::parse(ByteView file) {
   list.head_.kind = static_cast<StopListKind>(kind);
   const std::uint8_t bits = TRY(in.u8());
   if (bits != kShardBits) return fail(ErrorKind::unsupported, "stop-list with shards of 2^" + std::to_string(bits));
-  const std::uint64_t issuer = TRY(read_le(in, 2));
-  if (issuer == 0 || issuer > kMostIssuerOctets)
-    return fail(ErrorKind::malformed, "the stop-list's issuer is too long, or not named");
-  const ByteView name = TRY(in.take(static_cast<std::size_t>(issuer)));
-  list.head_.issuer = as_text(name);
-  list.head_.epoch = TRY(read_le(in, 8));
-  list.head_.this_update = TRY(read_time(in));
-  list.head_.next_update = TRY(read_time(in));
+  list.head_.issuer = TRY(list_file::read_issuer(in));
+  list.head_.epoch = TRY(list_file::read_number(in, 8));
+  list.head_.this_update = TRY(list_file::read_time(in));
+  list.head_.next_update = TRY(list_file::read_time(in));
   if (list.head_.next_update < list.head_.this_update)
     return fail(ErrorKind::malformed, "the stop-list ends before it begins");
   if (list.head_.kind == StopListKind::delta) {
-    list.head_.base_epoch = TRY(read_le(in, 8));
+    list.head_.base_epoch = TRY(list_file::read_number(in, 8));
     const ByteView base = TRY(in.take(list.head_.base.size()));
     std::copy(base.begin(), base.end(), list.head_.base.begin());
     if (list.head_.base_epoch >= list.head_.epoch)
       return fail(ErrorKind::malformed, "the delta's base is not earlier than itself");
   }
-  list.end_ = TRY(read_le(in, 8));
+  list.end_ = TRY(list_file::read_number(in, 8));
   if (list.end_ > kMostListedIndexes)
     return fail(ErrorKind::limit, "the stop-list goes beyond index " + std::to_string(kMostListedIndexes));
-  const std::uint64_t table_octets = TRY(read_le(in, 4));
-  const std::uint64_t directory_octets = TRY(read_le(in, 4));
-  const std::uint64_t code_octets = TRY(read_le(in, 4));
+  const std::uint64_t table_octets = TRY(list_file::read_number(in, 4));
+  const std::uint64_t directory_octets = TRY(list_file::read_number(in, 4));
+  const std::uint64_t code_octets = TRY(list_file::read_number(in, 4));
   Cursor table(TRY(in.take(static_cast<std::size_t>(table_octets))));
   Cursor directory(TRY(in.take(static_cast<std::size_t>(directory_octets))));
   Cursor codes(TRY(in.take(static_cast<std::size_t>(code_octets))));
@@ -267,12 +222,7 @@ Result<StopList> StopList::parse(ByteView file) {
   }
   if (!directory.empty() || !codes.empty()) return fail(ErrorKind::malformed, "the stop-list's directory is damaged");
 
-  list.key_id_ = TRY(in.take(kKeyIdOctets));
-  const std::uint64_t algorithm = TRY(read_le(in, 2));
-  list.algorithm_ = TRY(in.take(static_cast<std::size_t>(algorithm)));
-  const std::uint64_t signature = TRY(read_le(in, 2));
-  list.signature_ = TRY(in.take(static_cast<std::size_t>(signature)));
-  TRY(in.finish());
+  list.seal_ = TRY(list_file::read_seal(in));
   return list;
 }
 
@@ -291,26 +241,12 @@ StopListHash StopList::hash() const {
 }
 
 Status StopList::verify(const std::vector<crypto::Certificate>& signers, Time at) const {
-  for (const crypto::Certificate& signer : signers) {
-    const Bytes fingerprint = crypto::digest(crypto::Hash::sha256, signer.der());
-    if (!equal(ByteView(fingerprint).first(kKeyIdOctets), key_id_)) continue;
-    if (at < signer.not_before() || at > signer.not_after()) {
-      return fail(ErrorKind::untrusted, "the certificate that signed the stop-list is not valid now");
-    }
-    if (!signer.is_ca() || !signer.allows(crypto::KeyUsage::crl_sign)) {
-      return fail(ErrorKind::untrusted,
-                  "the stop-list is signed by a certificate that is no authority's, or may not sign lists");
-    }
-    der::Reader reader(algorithm_);
-    const crypto::AlgorithmIdentifier identifier = TRY(crypto::read_algorithm_identifier(reader));
-    TRY(reader.finish());
-    const crypto::SignatureAlgorithm algorithm =
-        TRY(crypto::signature_algorithm_of(identifier.oid, identifier.parameters));
-    const crypto::PublicKey key = TRY(signer.public_key());
-    return key.verify(algorithm.id, body_, signature_, algorithm.pss_salt_octets);
-  }
-  return fail(ErrorKind::untrusted, "the stop-list is signed by none of those trusted for it",
-              "fetch the trust list, or name the signer's certificate");
+  TRY(signer(signers, at));
+  return {};
+}
+
+Result<const crypto::Certificate*> StopList::signer(const std::vector<crypto::Certificate>& signers, Time at) const {
+  return list_file::verify_seal(seal_, body_, signers, at, "the stop-list");
 }
 
 Result<CardVerdict> StopList::find(std::uint64_t index) const {

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "crypto/signer.h"
 #include "crypto/x509/certificate.h"
+#include "identity/stop_list/list_file.h"
 
 namespace karta::identity {
 
@@ -23,7 +24,6 @@ inline constexpr std::uint64_t kMostListedIndexes = std::uint64_t{1}
                                                     << 31;  ///< two thousand million cards: 256 MiB unfolded
 inline constexpr std::size_t kMostBatches = 1u << 20;
 inline constexpr std::size_t kMostStopListOctets = 512u << 20;
-inline constexpr std::size_t kMostIssuerOctets = 200;
 
 /// Indexes [first, first + count).
 struct IndexRange {
@@ -79,6 +79,8 @@ class StopList {
   /// The signature must be by the key of one of `signers`, valid at `at`. Fails with untrusted (none of them made it),
   /// invalid_signature (one is named and it does not fit).
   Status verify(const std::vector<crypto::Certificate>& signers, Time at) const;
+  /// The same, and which of them it is; aliases `signers`.
+  Result<const crypto::Certificate*> signer(const std::vector<crypto::Certificate>& signers, Time at) const;
 
   /// Full lists: decodes one shard at the most. Fails with usage on a delta, malformed on a damaged shard.
   Result<CardVerdict> find(std::uint64_t index) const;
@@ -98,7 +100,8 @@ class StopList {
   std::uint64_t end_ = 0, count_ = 0;
   std::vector<IndexRange> batches_;
   std::vector<Shard> shards_;
-  ByteView body_, key_id_, algorithm_, signature_;
+  ByteView body_;
+  list_file::Seal seal_;
 };
 
 /// How fresh a list must be, and how it may follow another.
