@@ -17,10 +17,13 @@ void add_card_life(CLI::App& card_noun, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);
 void add_domain(CLI::App& app, Run& chosen);
 void add_health(CLI::App& app, Run& chosen);
+void add_journal(CLI::App& app, Run& chosen);
 void add_reader(CLI::App& app, Run& chosen);
 void add_pkcs11(CLI::App& app, Run& chosen);
 void add_sam(CLI::App& app, Run& chosen);
 void add_stop_list(CLI::App& app, Run& chosen);
+/// `karta stop-list foreign`: on the noun that add_stop_list has made.
+void add_stop_list_foreign(CLI::App& stop_list_noun, Run& chosen);
 void add_transit(CLI::App& app, Run& chosen);
 void add_verify(CLI::App& app, Run& chosen);
 /// karta-sign has no verbs: the program is the command.

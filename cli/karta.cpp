@@ -16,10 +16,12 @@ int main(int argc, char** argv) {
                                    karta::cli::add_cv(app, chosen);
                                    karta::cli::add_domain(app, chosen);
                                    karta::cli::add_health(app, chosen);
+                                   karta::cli::add_journal(app, chosen);
                                    karta::cli::add_reader(app, chosen);
                                    karta::cli::add_pkcs11(app, chosen);
                                    karta::cli::add_sam(app, chosen);
                                    karta::cli::add_stop_list(app, chosen);
+                                   karta::cli::add_stop_list_foreign(*app.get_subcommand("stop-list"), chosen);
                                    karta::cli::add_transit(app, chosen);
                                    karta::cli::add_verify(app, chosen);
                                    app.require_subcommand(0, 1);
