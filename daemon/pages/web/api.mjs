@@ -1,0 +1,137 @@
+// api: the desk's calls of kartad, its session, and the events.
+
+const keyPlace = 'karta-desk-key';
+// The page's half of the session; the other half is a cookie no script sees.
+let key = null;
+try { key = localStorage.getItem(keyPlace); } catch { /* a browser that keeps nothing: log in every time */ }
+
+export const loggedIn = () => key !== null;
+
+export function keepKey(value) {
+  key = value;
+  try {
+    if (value === null) localStorage.removeItem(keyPlace);
+    else localStorage.setItem(keyPlace, value);
+  } catch { /* as above */ }
+}
+
+/// What went wrong, in the daemon's words (RFC 9457) or the browser's: `kind` is the end of the problem's type.
+export class Problem extends Error {
+  constructor({ kind, status = 0, detail = '', hint = '', members = {} }) {
+    super(detail || kind);
+    Object.assign(this, { kind, status, detail, hint, members });
+  }
+}
+
+const ended = new Set();
+/// Called when the session is over.
+export function onSessionEnd(handler) { ended.add(handler); }
+
+async function problemOf(response) {
+  let body = {};
+  try { body = await response.json(); } catch { /* not the daemon's own answer */ }
+  const kind = String(body.type ?? '').split(':').pop() || `http-${response.status}`;
+  const problem = new Problem({ kind, status: response.status, detail: body.detail, hint: body.hint, members: body });
+  if (response.status === 401) {
+    keepKey(null);
+    for (const handler of ended) handler();
+  }
+  return problem;
+}
+
+async function ask(method, path, { body, once, accept = 'application/json', signal } = {}) {
+  const headers = { Accept: accept };
+  if (key) headers['Karta-Desk'] = key;
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (once) headers['Idempotency-Key'] = once;
+  let response;
+  try {
+    response = await fetch(path, {
+      method, headers, signal, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Problem({ kind: 'no-daemon' });
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+export async function get(path, options) { return (await ask('GET', path, options)).json(); }
+export async function post(path, body, options) {
+  const response = await ask('POST', path, { ...options, body });
+  return response.status === 204 ? null : response.json();
+}
+export async function remove(path) { await ask('DELETE', path); }
+/// A picture as an address for <img>; whoever asked gives it back with URL.revokeObjectURL.
+export async function picture(path) {
+  return URL.createObjectURL(await (await ask('GET', path, { accept: 'image/*' })).blob());
+}
+
+export async function logIn(code) {
+  const answer = await post('/login', { code });
+  keepKey(answer.key);
+}
+export async function logOut() {
+  try { await ask('POST', '/logout'); } finally { keepKey(null); }
+}
+
+/// A key for what must happen once, kept until it is known to have happened: a reload asks again under the same one.
+export function deedKey(name) {
+  const place = `karta-deed-${name}`;
+  let value = sessionStorage.getItem(place);
+  if (!value) {
+    value = [...crypto.getRandomValues(new Uint8Array(16))].map((octet) => octet.toString(16).padStart(2, '0')).join('');
+    sessionStorage.setItem(place, value);
+  }
+  return { value, settle: () => sessionStorage.removeItem(place) };
+}
+
+/// Events, for ever: after a break from where it broke. EventSource cannot send the page's half of the session.
+export function listen({ onEvent, onState }) {
+  let last = '';
+  let stopped = false;
+  const abort = new AbortController();
+  onSessionEnd(() => { stopped = true; abort.abort(); });
+  const read = async () => {
+    const headers = { Accept: 'text/event-stream', 'Karta-Desk': key };
+    if (last) headers['Last-Event-ID'] = last;
+    const response = await fetch('/v1/events', { headers, cache: 'no-store', credentials: 'same-origin', signal: abort.signal });
+    if (!response.ok) throw await problemOf(response);
+    onState(true);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      rest += value;
+      const blocks = rest.split(/\r?\n\r?\n/);
+      rest = blocks.pop();
+      for (const block of blocks) {
+        const event = { kind: 'message', data: '' };
+        for (const line of block.split(/\r?\n/)) {
+          const [, name, text] = /^([^:]*):? ?(.*)$/.exec(line);
+          if (name === 'id') last = text;
+          else if (name === 'event') event.kind = text;
+          else if (name === 'data') event.data += text;
+        }
+        if (event.data) onEvent(event.kind, JSON.parse(event.data));
+      }
+    }
+  };
+  (async () => {
+    let wait = 500;
+    while (!stopped) {
+      try {
+        await read();
+        wait = 500;
+      } catch (error) {
+        if (error.name === 'AbortError') return;
+      }
+      onState(false);
+      await new Promise((resolve) => { setTimeout(resolve, wait); });
+      wait = Math.min(wait * 2, 10000);
+    }
+  })();
+}

@@ -1,0 +1,39 @@
+// model: what the API answers, in the shape the pages show.
+import { day, t } from './words.mjs';
+
+const listKinds = ['trust-list', 'stop-list', 'rules'];
+
+/// The signed lists this desk works with, the wanted ones first.
+export const listsOf = (status) => (status.trust ?? []).filter((one) => listKinds.includes(one.kind));
+export const terminalsOf = (status) => (status.terminals ?? []).map((one) => ({ ...one, until: one.until && day(one.until) }));
+
+/// What whoever sits at the desk has to know now, the worst first.
+export function noticesOf({ status, pcscd }) {
+  const out = [];
+  const add = (level, key, values = {}) => out.push({ level, key, values: values.list ? { ...values, list: t(values.list) } : values });
+  if (!pcscd) add('bad', 'notice.pcscd');
+  for (const one of terminalsOf(status)) {
+    if (one.state === 'expired') add('bad', 'notice.certificate.expired', { date: one.until });
+    else if (one.state === 'urgent') add('bad', 'notice.certificate.urgent', { date: one.until });
+    else if (one.state === 'due' && one.problem) add('warn', 'notice.certificate.due', { date: one.until });
+  }
+  for (const one of listsOf(status)) {
+    const values = { list: one.kind, date: one.until && day(one.until) };
+    if (one.state === 'expired' || one.state === 'missing') add('bad', `notice.${one.state}`, values);
+    if (one.state === 'stale' || one.state === 'early') add('warn', `notice.${one.state}`, values);
+  }
+  if (status.clock && status.clock !== 'fine') add('warn', 'notice.clock');
+  const upload = status.journal?.upload;
+  if (upload?.state === 'alarm') add('bad', 'notice.journal.fork');
+  else if (upload?.state === 'away' && upload.waiting > 100) add('warn', 'notice.journal', { n: upload.waiting });
+  return out.sort((a, b) => (a.level === 'bad' ? 0 : 1) - (b.level === 'bad' ? 0 : 1));
+}
+
+const bloodGroups = { O: '0(I)', A: 'A(II)', B: 'B(III)', AB: 'AB(IV)' };
+/// "A+": as a Russian physician writes it, too.
+export function bloodGroup(name, language) {
+  const parts = /^(O|A|B|AB)([+-])$/.exec(name ?? '');
+  if (!parts) return null;
+  const sign = parts[2] === '+' ? '+' : '−';
+  return language === 'ru' ? `${bloodGroups[parts[1]]} Rh${sign}` : `${parts[1]}${sign}`;
+}
