@@ -77,9 +77,15 @@ constexpr auto kDeeds = std::to_array<DeedRow>({
     {DeedKind::replace, "replace", "karta.desk.replacement/1"},
 });
 
+/// Of the chip, in capitals as everywhere on the card's side.
+std::string serial_of(const identity::Card& card) {
+  const auto octets = from_hex(card.serial);
+  return octets ? to_hex_upper(*octets) : card.serial;
+}
+
 void put_card(Json& result, const identity::Card& card) {
   result["card"] = identity::format_id(card.id);
-  result["serial"] = card.serial;
+  result["serial"] = serial_of(card);
   result["status_index"] = card.status_index;
   result["profile"] = card.profile;
   result["state"] = identity::row_of(card.state).name;
@@ -174,6 +180,7 @@ class Desk::CardHold {
     if (desk_ == nullptr) return;
     const std::lock_guard lock(desk_->mutex_);
     desk_->cards_.erase(card_);
+    desk_->released_.notify_all();
   }
 
  private:
@@ -182,7 +189,9 @@ class Desk::CardHold {
 };
 
 Result<Desk::CardHold> Desk::hold(identity::CardId card) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  // A session given up a moment ago may still be on its way out.
+  released_.wait_for(lock, limits_.hold_time, [&] { return !cards_.contains(card); });
   if (!cards_.insert(card).second) {
     return fail(ErrorKind::busy, "another session works on this card", "try again in a moment");
   }
@@ -299,7 +308,7 @@ Json json_of(const Activation& done) {
   Json result;
   put_card(result, done.card);
   result["already"] = done.already;
-  result["replaced"] = done.replaced ? Json(done.replaced->serial) : Json();
+  result["replaced"] = done.replaced ? Json(serial_of(*done.replaced)) : Json();
   return result;
 }
 

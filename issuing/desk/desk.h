@@ -55,8 +55,9 @@ class Desk final : public identity::DeskPort {
   const Clock& clock_;
   const DeskLimits limits_;
 
-  mutable std::mutex mutex_;  // of all below
-  std::set<identity::CardId> cards_;
+  mutable std::mutex mutex_;          // of all below
+  std::set<identity::CardId> cards_;  ///< being worked on
+  std::condition_variable released_;
   std::map<std::string, std::unique_ptr<Held>, std::less<>>
       sessions_;  ///< by id. Last: its threads use all of the above
 };

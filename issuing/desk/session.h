@@ -20,6 +20,7 @@ struct DeskLimits {
   std::chrono::milliseconds reply_time{30'000};    ///< for the counter to bring the answers of a step
   std::chrono::milliseconds total_time{300'000};   ///< for a deed in all
   std::chrono::milliseconds linger_time{300'000};  ///< an ended session still tells its outcome
+  std::chrono::milliseconds hold_time{5'000};      ///< for another session to let go of the same card
   std::size_t commands = 2'000;                    ///< in one session
   std::size_t sessions = 64;                       ///< under way at once
   std::size_t sessions_of_caller = 16;

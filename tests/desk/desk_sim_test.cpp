@@ -1,0 +1,293 @@
+// The desk's deeds through a counter, as they should go, and who may not.
+#include "tests/desk/desk_world.h"
+
+namespace karta::test {
+namespace {
+
+using identity::CardState;
+
+class DeskDeeds : public DeskTest {};
+
+TEST_F(DeskDeeds, ActivatesACardOnce) {
+  DeskWorld world(base, serial);
+  const auto done = world.deed({{"deed", "activate"}});
+  ASSERT_OK(done);
+  EXPECT_EQ((*done)["schema"], "karta.desk.activation/1");
+  EXPECT_EQ((*done)["state"], "active");
+  EXPECT_EQ((*done)["already"], false);
+  EXPECT_EQ((*done)["serial"], serial);
+  EXPECT_EQ(world.record().state, CardState::active);
+  const auto again = world.deed({{"deed", "activate"}});
+  ASSERT_OK(again);
+  EXPECT_EQ((*again)["already"], true);
+  // Who, when and why stand in the events.
+  const auto events = world.centre->registry().events_of(world.record().citizen);
+  ASSERT_OK(events);
+  EXPECT_EQ(events->front().to, "active");
+  EXPECT_EQ(events->front().actor, "counter:" + kCounter.terminal + "/test");
+  EXPECT_EQ(events->front().reason, "because");
+}
+
+TEST_F(DeskDeeds, RefusesWhatTheLifeOfTheCardDoesNot) {
+  DeskWorld world(base, serial);
+  EXPECT_EQ(kind_of(world.deed({{"deed", "renew"}})), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world.deed({{"deed", "unblock"}})), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world.deed({{"deed", "application"}, {"aid", to_hex(kLibrary)}, {"offer", "00"}})),
+            ErrorKind::not_permitted);
+  auto& registry = world.centre->registry();
+  ASSERT_OK(registry.change_card_state(world.record().id, CardState::active, {"test", "x"}));
+  ASSERT_OK(registry.change_card_state(world.record().id, CardState::suspended, {"test", "x"}));
+  EXPECT_EQ(kind_of(world.deed({{"deed", "activate"}})), ErrorKind::not_permitted);
+  ASSERT_OK(registry.change_card_state(world.record().id, CardState::revoked, {"test", "x"}));
+  EXPECT_EQ(kind_of(world.deed({{"deed", "activate"}})), ErrorKind::not_permitted);
+}
+
+TEST_F(DeskDeeds, RenewsWhatIsDueAndNothingElse) {
+  const auto world = active();
+  const auto fresh = world->deed({{"deed", "renew"}});
+  ASSERT_OK(fresh);
+  for (const Json& key : (*fresh)["certificates"]) EXPECT_EQ(key["outcome"], "kept") << key;
+  EXPECT_EQ(world->events("certificates-renewed"), 0u);
+
+  // The holder marries.
+  auto& registry = world->centre->registry();
+  const auto holder = registry.read_citizen(world->record().citizen, {"test", "look", "case 1"});
+  ASSERT_OK(holder);
+  identity::Citizen changed = holder->citizen;
+  changed.family = "Выдуманов";
+  changed.family_latin.clear();
+  ASSERT_TRUE(identity::complete(changed, *identity::parse_date("2026-11-22")).empty());
+  ASSERT_OK(registry.change_citizen(world->record().citizen, changed, {"test", "marriage"}));
+  const auto renewed = world->deed({{"deed", "renew"}});
+  ASSERT_OK(renewed);
+  EXPECT_EQ((*renewed)["certificates"].size(), 4u);
+  for (const Json& key : (*renewed)["certificates"]) EXPECT_EQ(key["outcome"], "renewed") << key;
+  EXPECT_EQ(world->events("certificates-renewed"), 1u);
+  world->expect_certificates_in_order("after the renewal");
+  DeskWorld::Plain plain(*world->card);
+  auto esign = card::ESignApplication::open(plain.channel);
+  ASSERT_OK(esign);
+  const auto key = esign->key(card::KeyRole::authentication);
+  ASSERT_OK(key);
+  const auto chain = esign->certificate_chain(*key);
+  ASSERT_OK(chain);
+  const auto certificate = crypto::Certificate::from_der(chain->front());
+  ASSERT_OK(certificate);
+  EXPECT_EQ(certificate->subject().find("SN"), "Выдуманов");
+
+  // Another time nothing is due; with "all" everything is, once.
+  for (const char* outcome : {"kept", "renewed", "kept"}) {
+    if (std::string_view(outcome) == "renewed") world->clock.advance(issuing::kJustMade + std::chrono::seconds(60));
+    const auto next = world->deed({{"deed", "renew"}, {"all", std::string_view(outcome) == "renewed"}});
+    ASSERT_OK(next);
+    for (const Json& one : (*next)["certificates"]) EXPECT_EQ(one["outcome"], outcome) << one;
+  }
+  world->expect_certificates_in_order("at the end");
+}
+
+TEST_F(DeskDeeds, RenewsBeforeTheEndComes) {
+  const auto world = active();
+  world->clock.advance(std::chrono::days(1826 - 59));
+  const auto kept = world->deed({{"deed", "renew"}, {"within_days", 30}});
+  ASSERT_OK(kept);
+  EXPECT_EQ((*kept)["certificates"][0]["outcome"], "kept");
+  const auto renewed = world->deed({{"deed", "renew"}});
+  ASSERT_OK(renewed);
+  for (const Json& key : (*renewed)["certificates"]) EXPECT_EQ(key["outcome"], "renewed") << key;
+  world->expect_certificates_in_order("after the renewal");
+}
+
+// The holder's key renewed by the holder's own PIN has no certificate: the desk makes one.
+TEST_F(DeskDeeds, CertifiesAKeyTheHolderMadeAnew) {
+  const auto world = active();
+  {
+    DeskWorld::Plain plain(*world->card);
+    auto esign = card::ESignApplication::open(plain.channel);
+    ASSERT_OK(esign);
+    const SecretBytes pin = SecretBytes::copy_of("246813");
+    const auto path = world->letters() / (serial + ".txt");
+    std::ifstream in(path);
+    const std::string text((std::istreambuf_iterator<char>(in)), {});
+    const std::size_t at = text.find("transport PIN1: ");
+    ASSERT_NE(at, std::string::npos);
+    ASSERT_OK(esign->change_pin(card::PinKind::pin1, SecretBytes::copy_of(text.substr(at + 16, 5)), pin));
+    ASSERT_OK(esign->verify_pin(card::PinKind::pin1, pin));
+    const auto key = esign->key(card::KeyRole::signature);
+    ASSERT_OK(key);
+    ASSERT_OK(esign->generate_key(*key));
+  }
+  const auto renewed = world->deed({{"deed", "renew"}});
+  ASSERT_OK(renewed);
+  for (const Json& key : (*renewed)["certificates"]) {
+    EXPECT_EQ(key["outcome"], key["key"] == "SIG" ? "renewed" : "kept") << key;
+  }
+  world->expect_certificates_in_order("after the renewal");
+}
+
+TEST_F(DeskDeeds, SetsANewTransportPinByLetter) {
+  const auto world = active();
+  {
+    DeskWorld::Plain plain(*world->card);
+    auto esign = card::ESignApplication::open(plain.channel);
+    ASSERT_OK(esign);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_FALSE(
+          esign->change_pin(card::PinKind::pin1, SecretBytes::copy_of("999999"), SecretBytes::copy_of("135790")));
+    }
+    EXPECT_TRUE(esign->pin_status(card::PinKind::pin1)->blocked);
+  }
+  DeskLine line(*world->desk);
+  CounterCard at(*world->card);
+  const auto done = world->deed(line, at, {{"deed", "unblock"}});
+  ASSERT_OK(done);
+  EXPECT_EQ((*done)["pin"], "PIN1");
+  EXPECT_EQ(world->events("pin-reset"), 1u);
+  const fs::path path = world->letters() / (serial + "-PIN1.txt");
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  std::ifstream in(path);
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  const std::size_t place = text.find("transport PIN1: ");
+  ASSERT_NE(place, std::string::npos);
+  const std::string pin = text.substr(place + 16, 5);
+  // The counter has seen nothing of it.
+  const std::string field = to_hex(as_bytes(pin));
+  for (const Bytes& command : at.seen) EXPECT_EQ(to_hex(command).find(field), std::string::npos);
+  EXPECT_EQ(done->dump().find(pin), std::string::npos);
+  DeskWorld::Plain plain(*world->card);
+  auto esign = card::ESignApplication::open(plain.channel);
+  ASSERT_OK(esign);
+  const SecretBytes own = SecretBytes::copy_of("246813");
+  EXPECT_EQ(kind_of(esign->verify_pin(card::PinKind::pin1, SecretBytes::copy_of(pin + "1"))), ErrorKind::transport_pin);
+  ASSERT_OK(esign->change_pin(card::PinKind::pin1, SecretBytes::copy_of(pin), own));
+  ASSERT_OK(esign->verify_pin(card::PinKind::pin1, own));
+  // A qualified key is its holder's alone.
+  EXPECT_EQ(kind_of(world->deed({{"deed", "unblock"}, {"pin", "PIN2"}})), ErrorKind::not_permitted);
+}
+
+class Department {
+ public:
+  explicit Department(DeskWorld& world) {
+    const auto card = world.deed({{"deed", "inspect"}});
+    EXPECT_TRUE(card) << card.error().message;
+    const auto certificate =
+        crypto::Certificate::from_der(*from_hex((*card)["agreement_certificate"].get<std::string>()));
+    EXPECT_TRUE(certificate);
+    const auto key = certificate->public_key();
+    EXPECT_TRUE(key);
+    auto made = card::DomainOffer::make(kLibrary, *from_hex(world.serial), *key->type(), key->key_octets(), 1, 32,
+                                        world.random);
+    EXPECT_TRUE(made);
+    offer = std::move(*made);
+  }
+  Json request() const {
+    return {{"deed", "application"}, {"aid", to_hex(kLibrary)}, {"offer", to_hex(offer.message)}};
+  }
+  Status accepts(const Json& result) const {
+    const Bytes receipt = TRY(from_hex(result["receipt"].get<std::string>()));
+    TRY(offer.finish(receipt));
+    return {};
+  }
+  card::DomainOffer offer;
+};
+
+TEST_F(DeskDeeds, LoadsADepartmentsApplicationOnce) {
+  const auto world = active();
+  const Department library(*world);
+  const auto done = world->deed(library.request());
+  ASSERT_OK(done);
+  EXPECT_EQ((*done)["already"], false);
+  ASSERT_OK(library.accepts(*done));
+  // Repeated, the same receipt; another offer is too late.
+  const auto again = world->deed(library.request());
+  ASSERT_OK(again);
+  EXPECT_EQ((*again)["already"], true);
+  EXPECT_EQ((*again)["receipt"], (*done)["receipt"]);
+  const Department other(*world);
+  EXPECT_EQ(kind_of(world->deed(other.request())), ErrorKind::already_exists);
+  EXPECT_EQ(kind_of(world->deed({{"deed", "application"}, {"aid", "F04B415254411F"}, {"offer", "00"}})),
+            ErrorKind::not_permitted);
+}
+
+TEST_F(DeskDeeds, ALostCardEndsAtOnceADamagedOneWithItsSuccessor) {
+  for (const bool lost : {true, false}) {
+    const auto world = active();
+    const auto done = world->deed({{"deed", "replace"}, {"why", lost ? "lost" : "damaged"}, {"card", serial}});
+    ASSERT_OK(done);
+    EXPECT_EQ((*done)["old"]["state"], lost ? "revoked" : "active");
+    EXPECT_EQ((*done)["ordered"]["state"], "ordered");
+    const auto again = world->deed({{"deed", "replace"}, {"why", lost ? "lost" : "damaged"}, {"card", serial}});
+    ASSERT_OK(again);
+    EXPECT_EQ((*again)["already"], true);
+    EXPECT_EQ((*again)["ordered"]["card"], (*done)["ordered"]["card"]);
+
+    // The successor is made and activated.
+    auto keys = world->centre->unlock(DeskWorld::passphrase());
+    ASSERT_OK(keys);
+    SeededRandom seeded(8);
+    auto next = sim::SoftCard::blank(sim::new_serial(seeded));
+    ASSERT_OK(next);
+    CounterCard connection(**next);
+    const auto issued =
+        issuing::issue_card(*world->centre, *keys, connection, {world->record().citizen, "citizen", "operator:test"},
+                            world->clock, world->random, {});
+    ASSERT_OK(issued);
+    EXPECT_EQ(issued->card.replaces, world->record().id);
+    DeskLine line(*world->desk);
+    CounterCard at(**next);
+    const auto activated = world->deed(line, at, {{"deed", "activate"}});
+    ASSERT_OK(activated);
+    EXPECT_EQ((*activated)["replaced"], lost ? Json() : Json(serial));
+    EXPECT_EQ(world->record().state, lost ? CardState::revoked : CardState::replaced);
+  }
+}
+
+TEST_F(DeskDeeds, RequestsAreReadAtTheDoor) {
+  DeskWorld world(base, serial);
+  for (const char* request :
+       {"", "[]", "{}", R"({"deed":"sell"})", R"({"deed":"activate","atr":"3"})", R"({"deed":"activate","sum":1})",
+        R"({"deed":"renew","within_days":-1})", R"({"deed":"renew","all":"yes"})", R"({"deed":"unblock","pin":"PUK"})",
+        R"({"deed":"application","aid":"F04B4152544110"})", R"({"deed":"replace","why":"bored"})", R"({"deed":7})",
+        R"({"deed":"activate","operator":["x"]})"}) {
+    DeskLine line(*world.desk);
+    EXPECT_EQ(kind_of(line.open_desk(request)), ErrorKind::usage) << request;
+  }
+  DeskLine line(*world.desk);
+  EXPECT_EQ(kind_of(line.open_desk(std::string(identity::kMostDeskOctets + 1, ' '))), ErrorKind::limit);
+  EXPECT_EQ(world.desk->sessions(), 0u);
+}
+
+TEST_F(DeskDeeds, ASessionIsItsCountersAlone) {
+  DeskWorld world(base, serial);
+  DeskLine clinic(*world.desk, {"00000000000000c2", "ward", "clinic"});
+  EXPECT_EQ(kind_of(clinic.open_desk(R"({"deed":"activate"})")), ErrorKind::not_permitted);
+  DeskLine mine(*world.desk);
+  const auto step = mine.open_desk(R"({"deed":"activate"})");
+  ASSERT_OK(step);
+  DeskLine other(*world.desk, {"00000000000000c3", "window 2", "counter"});
+  EXPECT_EQ(kind_of(other.next_desk(step->session, {.step = 1, .replies = {Bytes{0x90, 0x00}}, .card_lost = false})),
+            ErrorKind::not_found);
+}
+
+TEST_F(DeskDeeds, SessionsAreBounded) {
+  issuing::DeskLimits limits;
+  limits.sessions = 3;
+  limits.sessions_of_caller = 2;
+  DeskWorld world(base, serial, limits);
+  DeskLine one(*world.desk), two(*world.desk, {"00000000000000c2", "window 2", "counter"});
+  const auto open = [](DeskLine& line, const char* reader) {
+    return line.open_desk(Json{{"deed", "activate"}, {"reader", reader}}.dump());
+  };
+  const auto first = open(one, "a");
+  ASSERT_OK(first);
+  ASSERT_OK(open(one, "b"));
+  EXPECT_EQ(kind_of(open(one, "c")), ErrorKind::busy);
+  ASSERT_OK(open(two, "a"));
+  EXPECT_EQ(kind_of(open(two, "b")), ErrorKind::busy);
+  // Beginning again at a reader gives the session before up.
+  ASSERT_OK(open(one, "a"));
+  EXPECT_EQ(kind_of(one.call(first->session, {.step = 1, .replies = {Bytes{0x90, 0x00}}, .card_lost = false})),
+            ErrorKind::cancelled);
+}
+
+}  // namespace
+}  // namespace karta::test
