@@ -381,7 +381,8 @@ Result<Bytes> verify_transit_certificate(const crypto::Certificate& certificate,
 }
 
 Result<SignedTapOutcome> run_signed_tap(Channel& channel, const std::vector<crypto::Certificate>& anchors,
-                                        const Gate& gate, Time now, RandomSource& random, const StatusCheck& status) {
+                                        const Gate& gate, Time now, RandomSource& random,
+                                        const SignedStatusCheck& status) {
   // Without FCI: the certificate names the ledger, and the statement's length its shape.
   TRY(channel.run(select_application(kTransitAid, SelectReturn::nothing), "select the transit application"));
   const Bytes der = TRY(read_whole_file(channel, kTransitCertificateShortId, kMostCertificateOctets,
@@ -400,7 +401,7 @@ Result<SignedTapOutcome> run_signed_tap(Channel& channel, const std::vector<cryp
   if (const auto named = certificate.status_index(); named && *named != pass->status_index) {
     return fail(ErrorKind::untrusted, "the card's product and its certificate name different cards");
   }
-  TapReason reason = status ? status(pass->status_index) : TapReason::open;
+  TapReason reason = status ? status(certificate, pass->status_index) : TapReason::open;
   if (reason == TapReason::open) reason = TRY(decide_signed_tap(statement, statement.counters.size(), gate, now));
   return SignedTapOutcome{reason, std::move(serial), pass->status_index, std::move(statement), std::move(certificate)};
 }

@@ -146,6 +146,8 @@ struct TapOutcome {
 
 /// Judges a card by its status index, once the card has proved to be what it says: `open`, `stopped` or `unknown_card`.
 using StatusCheck = std::function<TapReason(std::uint64_t status_index)>;
+/// The same in the card-signed form, where the certificate tells whose card it is.
+using SignedStatusCheck = std::function<TapReason(const crypto::Certificate& certificate, std::uint64_t status_index)>;
 
 /// One card at a gate, from selection to receipt.
 class Tap {
@@ -184,7 +186,7 @@ struct SignedTapOutcome {
 /// `anchors` have signed the certificates of cards (the issuing CA). Fails with `untrusted`, `invalid_signature`.
 Result<SignedTapOutcome> run_signed_tap(Channel& channel, const std::vector<crypto::Certificate>& anchors,
                                         const Gate& gate, Time now, RandomSource& random,
-                                        const StatusCheck& status = {});
+                                        const SignedStatusCheck& status = {});
 
 /// The serial of the ledger whose key `certificate` certifies: it is one of a transit ledger, with a path to `anchors`
 /// at `at`. Fails with `untrusted`.
