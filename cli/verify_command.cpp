@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/file.h"
 #include "cli/commands.h"
@@ -62,13 +63,7 @@ class Fetcher {
     const std::size_t before = amount();
     for (const crypto::SignatureReport& signature : report.signatures) {
       if (signature.chain.empty()) continue;
-      std::vector<crypto::Certificate> chain = signature.chain;
-      std::vector<crypto::Certificate> at_hand = known;
-      at_hand.insert(at_hand.end(), chain.begin(), chain.end());
-      for (crypto::Certificate& one : source_.missing_issuers(chain.back(), at_hand)) {
-        evidence.certificates.push_back(one);
-        chain.push_back(std::move(one));
-      }
+      const std::vector<crypto::Certificate> chain = up_from(signature.chain, known, evidence);
       for (std::size_t i = 0; i + 1 < chain.size(); ++i) ask(chain[i], chain[i + 1], evidence);
     }
     return amount() != before;
@@ -76,6 +71,37 @@ class Fetcher {
   const std::vector<std::string>& troubles() const { return source_.troubles(); }
 
  private:
+  static constexpr std::size_t kMostChain = 16;  // real ones have two to five
+
+  /// `chain` as far up as it goes, by what is known and by what its certificates say where to fetch: each of them but
+  /// the last is to be asked about.
+  std::vector<crypto::Certificate> up_from(std::vector<crypto::Certificate> chain,
+                                           const std::vector<crypto::Certificate>& known,
+                                           crypto::ValidationEvidence& evidence) {
+    while (chain.size() < kMostChain && !chain.back().self_issued()) {
+      const auto issued = [&](const crypto::Certificate& one) {
+        if (!(one.subject() == chain.back().issuer())) return false;
+        const auto key = one.public_key();
+        return key && crypto::verify_certificate_signature(chain.back(), *key);
+      };
+      const crypto::Certificate* issuer = nullptr;
+      for (const auto* list : {&known, &std::as_const(evidence.certificates)}) {
+        const auto found = std::find_if(list->begin(), list->end(), issued);
+        if (issuer == nullptr && found != list->end()) issuer = &*found;
+      }
+      if (issuer != nullptr) {
+        chain.push_back(*issuer);
+        continue;
+      }
+      auto fetched = source_.issuers_of(chain.back());
+      const auto found = std::find_if(fetched.begin(), fetched.end(), issued);
+      if (found == fetched.end()) break;
+      evidence.certificates.push_back(*found);
+      chain.push_back(std::move(*found));
+    }
+    return chain;
+  }
+
   void ask(const crypto::Certificate& certificate, const crypto::Certificate& issuer,
            crypto::ValidationEvidence& evidence) {
     const auto found = source_.about(certificate, issuer);

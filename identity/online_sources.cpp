@@ -13,9 +13,7 @@ namespace {
 using crypto::Certificate;
 using service::HttpReply;
 
-constexpr std::size_t kMostUrls = 4;     // tried for one certificate and one purpose: real ones have one or two
-constexpr std::size_t kMostIssuers = 8;  // fetched for one path
-constexpr std::size_t kMostSteps = 20;   // of one path, certificates at hand included
+constexpr std::size_t kMostUrls = 4;  // tried for one certificate and one purpose: real ones have one or two
 constexpr std::size_t kMostCertificateFile = 16 * Certificate::kMostOctets;
 constexpr int kOk = 200;
 
@@ -203,26 +201,6 @@ std::vector<Certificate> OnlineRevocation::issuers_of(const Certificate& certifi
       if (one.subject() == certificate.issuer()) out.push_back(one);
     }
     if (!out.empty()) break;
-  }
-  return out;
-}
-
-std::vector<Certificate> OnlineRevocation::missing_issuers(const Certificate& certificate,
-                                                           const std::vector<Certificate>& known) {
-  std::vector<Certificate> out;
-  Certificate at = certificate;
-  for (std::size_t steps = 0; steps < kMostSteps && out.size() < kMostIssuers && !at.self_issued(); ++steps) {
-    const auto by_name = [&](const Certificate& one) { return one.subject() == at.issuer(); };
-    if (const auto found = std::find_if(known.begin(), known.end(), by_name); found != known.end()) {
-      at = *found;
-      if (at.self_issued()) break;
-      continue;
-    }
-    if (std::any_of(out.begin(), out.end(), by_name)) break;  // a circle
-    const std::vector<Certificate> found = issuers_of(at);
-    if (found.empty()) break;
-    out.insert(out.end(), found.begin(), found.end());
-    at = found.front();
   }
   return out;
 }

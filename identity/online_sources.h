@@ -50,9 +50,6 @@ class OnlineRevocation final : public crypto::RevocationSource {
 
   /// The certificates that the caIssuers URLs of `certificate` give and whose subject is its issuer; may be none.
   std::vector<crypto::Certificate> issuers_of(const crypto::Certificate& certificate);
-  /// From `certificate` upwards until a self-issued one, an issuer among `known`, or nothing more to be had.
-  std::vector<crypto::Certificate> missing_issuers(const crypto::Certificate& certificate,
-                                                   const std::vector<crypto::Certificate>& known);
 
   /// One line for each thing that could not be fetched or used.
   const std::vector<std::string>& troubles() const;

@@ -110,8 +110,6 @@ TEST_F(OnlineTest, IssuersAreFoundByTheirUrls) {
   OnlineRevocation source(here());
   const crypto::Certificate certificate = issue("issuer_urls = [\"" + url_ + "/ca/issuing.cer\"]\n");
   EXPECT_EQ(source.issuers_of(certificate), std::vector{services_.ca});
-  EXPECT_EQ(source.missing_issuers(certificate, {}), std::vector{services_.ca});
-  EXPECT_TRUE(source.missing_issuers(certificate, {services_.ca}).empty());
 }
 
 TEST_F(OnlineTest, TimeStampsComeFromTheConfiguredAddress) {
