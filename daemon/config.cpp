@@ -1,12 +1,9 @@
 #include "daemon/config.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
-#include "base/file.h"
 #include "card/terminal_role.h"
 #include "daemon/mode.h"
 
@@ -16,7 +13,6 @@ namespace {
 using service::ConfigTable;
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostSecretFile = 4096;
 
 struct HoursRow {
   std::string_view key;
@@ -282,23 +278,6 @@ Result<DaemonConfig> load_daemon_config(const fs::path& file, std::span<const Mo
 Result<DaemonConfig> parse_daemon_config(std::string_view text, const fs::path& file, std::span<const ModeRow> modes,
                                          ReadPages read_pages) {
   return read(TRY(service::Configuration::parse(text, file, kDaemonConfigSchema)), file, modes, read_pages);
-}
-
-Result<SecretBytes> read_secret_line(const fs::path& file) {
-  struct stat info {};
-  if (::stat(file.c_str(), &info) != 0) {
-    return fail(ErrorKind::not_found, "\"" + file.string() + "\" cannot be read",
-                "it holds a passphrase or PIN, one line");
-  }
-  if ((info.st_mode & 077) != 0) {
-    return fail(ErrorKind::not_permitted, "\"" + file.string() + "\" can be read by others",
-                "chmod 600 " + file.string());
-  }
-  SecretBytes whole(TRY(read_file(file, kMostSecretFile)));
-  const std::string_view text = whole.expose_secret_text();
-  const std::string_view line = text.substr(0, text.find_first_of("\r\n"));
-  if (line.empty()) return fail(ErrorKind::malformed, "the first line of \"" + file.string() + "\" is empty");
-  return SecretBytes::copy_of(line);
 }
 
 Result<fs::path> read_secret_place(ConfigTable& table) {

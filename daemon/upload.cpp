@@ -44,8 +44,7 @@ std::string_view name_of(UploadState state) {
   return "";
 }
 
-JournalUploader::JournalUploader(identity::Journal& journal, Connect connect, const Clock& clock,
-                                 UploadOptions options)
+JournalUploader::JournalUploader(identity::Journal& journal, Connect connect, const Clock& clock, UploadOptions options)
     : journal_(&journal), connect_(std::move(connect)), clock_(&clock), options_(options) {
   options_.batch_records = std::clamp<std::size_t>(options_.batch_records, 1, identity::kMostUploadRecords);
   status_.uploaded_to = journal.uploaded_to();
