@@ -358,6 +358,7 @@ Status check_daemon(const fs::path& file, Environment environment) {
   sources.files = config.trust;
   sources.folder = config.state / "trust";
   sources.open_rules = environment.open_rules;
+  sources.read_only = true;
   TrustData trust(std::move(sources), environment.clock, guard);
   TRY(trust.load());
   std::error_code ignored;

@@ -150,6 +150,7 @@ struct TerminalIdentity::Key {
   std::vector<CvCertificate> chain;
   std::shared_ptr<SharedSigner> signer;
   issuing::TerminalFacts facts;
+  std::optional<identity::TlsIdentity> tls;  // unsealed once: the passphrase is meant to be slow
   bool in_file = true;
 };
 
@@ -181,6 +182,11 @@ Status TerminalIdentity::reload() {
                                               key->facts.role + "\", not for \"" + config_.role + "\"");
   }
   const SecretBytes secret = TRY(this->secret());
+  if (auto tls = folder_.tls(secret)) {
+    key->tls = std::move(*tls);
+  } else if (tls.error().kind != ErrorKind::not_found) {
+    return fail(std::move(tls).error());
+  }
   std::unique_ptr<crypto::Signer> signer;
   if (config_.key.empty()) {
     auto unlocked = TRY(folder_.unlock(*role_, secret));
@@ -260,8 +266,14 @@ TerminalKeys TerminalIdentity::keys(std::span<const CvCertificate> others) const
 }
 
 Result<identity::TlsIdentity> TerminalIdentity::tls() const {
-  const SecretBytes secret = TRY(this->secret());
-  return folder_.tls(secret);
+  const std::scoped_lock lock(mutex_);
+  if (!key_->tls)
+    return fail(ErrorKind::not_found, "the terminal was never enrolled: it has no TLS certificate",
+                "karta terminal enrol");
+  identity::TlsIdentity out;
+  out.certificates_pem = key_->tls->certificates_pem;
+  out.private_key = key_->tls->private_key.clone();
+  return out;
 }
 
 IdentityStatus TerminalIdentity::status() const {

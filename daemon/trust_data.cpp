@@ -315,6 +315,7 @@ struct TrustData::Work {
     if (place.epoch == epoch && place.hash == hash) return {};
     const Seen before = place;
     place = {epoch, std::move(hash)};
+    if (sources.read_only) return {};
     auto written = write_seen();
     if (!written) seen[key] = before;
     return written;
@@ -562,7 +563,8 @@ struct TrustData::Work {
     taken(kind, region, issuer, head.epoch);
     // What was fetched and is not needed any more.
     for (const ListFile& file : files) {
-      if (file.path.parent_path() != list_folder() || file.list.head().epoch >= best.front()->list.head().epoch)
+      if (sources.read_only || file.path.parent_path() != list_folder() ||
+          file.list.head().epoch >= best.front()->list.head().epoch)
         continue;
       std::error_code error;
       fs::remove(file.path, error);
@@ -744,7 +746,7 @@ Status TrustData::load() {
   {
     const std::scoped_lock lock(looking_);
     std::error_code error;
-    fs::create_directories(sources_.folder, error);
+    if (!sources_.read_only) fs::create_directories(sources_.folder, error);
     if (error) return fail(ErrorKind::io, "cannot make \"" + sources_.folder.string() + "\": " + error.message());
     Work& work = *work_;
     work.roots = TRY(read_certificates(sources_.files.roots));

@@ -134,6 +134,7 @@ class TrustData {
     /// Makes a client; empty: nothing is fetched.
     std::function<Result<std::unique_ptr<identity::Authority>>()> connect = {};
     RulesOpener open_rules = {};  ///< empty: rules are not used here
+    bool read_only = false;       ///< for a look at a configuration: `folder` is left as it is
   };
 
   /// `clock` and `guard` must outlive it.
