@@ -808,8 +808,13 @@ std::uint64_t Journal::uploaded_to() const {
   const std::scoped_lock lock(mutex_);
   return uploaded_to_;
 }
-JournalHealth Journal::health() const {
+JournalHealth Journal::health() {
   const std::scoped_lock lock(mutex_);
+  // Nobody may come to append while it says "full": whether there is room again is looked at here too.
+  if (health_ == JournalHealth::full && !writing_) {
+    store_->reserve = make_reserve(path_, options_.reserve_octets);
+    if (store_->reserve) health_ = JournalHealth::fine;
+  }
   return health_;
 }
 

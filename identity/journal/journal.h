@@ -100,7 +100,8 @@ class Journal {
   /// Returns how many. Give a `before` that comes of a clock the guard finds fine.
   Result<std::uint64_t> prune(Time before);
 
-  JournalHealth health() const;
+  /// As the last append went; `full` ends as soon as there is room again.
+  JournalHealth health();
   /// What was found and mended when it was opened.
   const std::optional<JournalDamage>& damage() const { return damage_; }
   /// Sees every time a record is given; its latest time is kept in the journal.

@@ -372,14 +372,19 @@ TEST_F(JournalTest, AFullDiskRefusesWhatBeginsAndTakesWhatEnds) {
       }
       EXPECT_TRUE(must(journal->verify()).whole());
       EXPECT_EQ(journal->last().number, acknowledged);
-      // Room is made: uploaded records go.
       must(journal->mark_uploaded(acknowledged));
+      EXPECT_EQ(journal->health(), JournalHealth::full);
     }
     // A restart on the full disk loses nothing.
     const auto journal = must(Journal::open(path(), "t", clock_, options));
     EXPECT_FALSE(journal->damage());
     EXPECT_EQ(journal->last().number, acknowledged);
     EXPECT_TRUE(must(journal->verify()).whole());
+    // Somebody makes room.
+    const std::string larger = "size=2097152";
+    ASSERT_EQ(::mount("small", folder_.path().c_str(), "tmpfs", MS_REMOUNT, larger.c_str()), 0);
+    EXPECT_EQ(journal->health(), JournalHealth::fine);
+    EXPECT_TRUE(journal->append("tap-intent", "{}"));
   });
   // Where nobody may mount, a limit on file sizes stands in below.
   if (!ran) std::puts("no file system of one's own here");
