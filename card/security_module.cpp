@@ -105,6 +105,10 @@ Status make_security_module(Channel& issuer, const ModuleRole& role, const Trans
   wipe(object);
   TRY(issuer.run(set_pin, "set the module's PIN"));
   TRY(issuer.run(select_master_file(SelectReturn::nothing), "select the MF"));
+  const ResponseApdu removed = TRY(issuer.transmit(delete_file(kSecurityModuleDf)));
+  if (!removed.status.ok() && removed.status != kSwNotFound) {
+    return fail(error_of(removed.status, "take away what an earlier attempt left"));
+  }
   FileToCreate df;
   df.id = kSecurityModuleDf;
   df.descriptor = kDf;
@@ -128,8 +132,9 @@ Status make_security_module(Channel& issuer, const ModuleRole& role, const Trans
   return {};
 }
 
-Result<std::unique_ptr<TransactionKeys>> open_security_module(Channel& channel, std::string_view application,
-                                                              const SecretBytes& pin) {
+namespace {
+
+Status unlock_module(Channel& channel, const SecretBytes& pin) {
   const ResponseApdu selected = TRY(channel.transmit(select_application(kSecurityModuleAid, SelectReturn::nothing)));
   if (!selected.status.ok()) {
     return fail(ErrorKind::card_unknown, "the card in that reader is no security module",
@@ -146,10 +151,44 @@ Result<std::unique_ptr<TransactionKeys>> open_security_module(Channel& channel, 
     return fail(ErrorKind::pin_blocked, "the security module is blocked", "the issuing centre makes another one");
   }
   if (!answer.status.ok()) return fail(error_of(answer.status, "unlock the security module"));
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TransactionKeys>> open_security_module(Channel& channel, std::string_view application,
+                                                              const SecretBytes& pin) {
+  TRY(unlock_module(channel, pin));
   std::map<LedgerKey, std::uint16_t> files;
   // A module that lacks a master says so when it is asked for it.
   for (const LedgerKey kind : {debit, credit, settlement}) files[kind] = master_file(application, kind);
   return std::unique_ptr<TransactionKeys>(std::make_unique<SamTransactionKeys>(channel, std::move(files)));
+}
+
+// 80 5C kind file serial
+Result<LedgerMasters> derive_ledger_keys(Channel& issuer, std::string_view application, ByteView serial,
+                                         const SecretBytes& pin) {
+  if (serial.size() != kLedgerSerialOctets) return fail(ErrorKind::usage, "a ledger's serial has eight octets");
+  TRY(unlock_module(issuer, pin));
+  LedgerMasters keys;
+  for (const LedgerKey kind : {debit, credit, settlement}) {
+    const auto low = static_cast<std::uint8_t>(master_file(application, kind) & 0xFF);
+    ResponseApdu answer =
+        TRY(issuer.transmit({0x80, 0x5C, static_cast<std::uint8_t>(kind), low, to_bytes(serial), kShortResponse}));
+    if (answer.status == kSwConditions || answer.status == kSwNotFound || answer.status == kSwReferenceNotFound) {
+      return fail(ErrorKind::not_permitted,
+                  "the security module gives no " + std::string(name_of(kind)) + " keys of \"" +
+                      std::string(application) + "\" to new cards",
+                  "that is the work of an issuing centre's: karta sam make --role issuing");
+    }
+    if (!answer.status.ok()) return fail(error_of(answer.status, "have the security module derive a ledger's key"));
+    SecretBytes key(std::move(answer.data));
+    if (!crypto::is_aes_key(key.size())) {
+      return fail(ErrorKind::card_unresponsive, "the security module's key is no AES key");
+    }
+    keys.emplace(kind, std::move(key));
+  }
+  return keys;
 }
 
 }  // namespace karta::card

@@ -36,8 +36,9 @@ std::uint16_t master_file(std::string_view application, LedgerKey kind);
 /// closed already, as a module or as somebody's card; nothing on it was touched then.
 Status check_module_blank(Channel& plain);
 
-/// Makes a module of the blank card behind `issuer`, an issuer's session under the card's own keys, and closes it.
-/// `pin`: 6 to 8 digits. Fails with `configuration` where `masters` lack one of the role's.
+/// Makes a module of the blank card behind `issuer`, an issuer's session under the card's own keys, and closes it. What
+/// an earlier attempt left on the card, interrupted before it closed it, is taken away first. `pin`: 6 to 8 digits.
+/// Fails with `configuration` where `masters` lack one of the role's.
 Status make_security_module(Channel& issuer, const ModuleRole& role, const TransactionMasters& masters,
                             const SecretBytes& pin);
 
@@ -46,5 +47,12 @@ Status make_security_module(Channel& issuer, const ModuleRole& role, const Trans
 /// `pin_blocked`.
 Result<std::unique_ptr<TransactionKeys>> open_security_module(Channel& channel, std::string_view application,
                                                               const SecretBytes& pin);
+
+/// The keys of `application`'s ledger on a card being made, derived inside an issuing centre's module: the masters stay
+/// there. `issuer`: the issuer's session with that module, under the module's own keys (open_issuer_channel), which
+/// keeps them from whoever listens; `serial`: the new ledger's, kLedgerSerialOctets. Fails with `card_unknown` where
+/// the card is no module, `not_permitted` where it is a terminal's, `wrong_pin`, `pin_blocked`.
+Result<LedgerMasters> derive_ledger_keys(Channel& issuer, std::string_view application, ByteView serial,
+                                         const SecretBytes& pin);
 
 }  // namespace karta::card

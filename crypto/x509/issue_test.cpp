@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/testing.h"
+#include "crypto/x509/path.h"
 
 namespace karta::crypto {
 namespace {
@@ -51,6 +52,28 @@ TEST_F(Issue, ValidityIsCutToTheIssuers) {
   EXPECT_EQ(issue(citizen_profile(), asked).error().kind, ErrorKind::usage);
   asked.not_after = testing::test_time();
   EXPECT_FALSE(issue(citizen_profile(), asked));
+}
+
+// key_identifiers = false: shorter by the two extensions, and paths go by names.
+TEST_F(Issue, WithoutKeyIdentifiersOnlyNamesLead) {
+  CertificateProfile profile = citizen_profile();
+  const Certificate with = must(issue(profile, request()));
+  EXPECT_FALSE(with.subject_key_id().empty());
+  ASSERT_TRUE(with.authority_key_id());
+  EXPECT_EQ(to_hex(with.authority_key_id()->key_id), to_hex(centre_.ca.subject_key_id()));
+  profile.key_identifiers = false;
+  const Certificate without = must(issue(profile, request()));
+  EXPECT_TRUE(without.subject_key_id().empty());
+  EXPECT_FALSE(without.authority_key_id());
+  EXPECT_LT(without.der().size() + 55, with.der().size());
+  const PathVerifier paths({centre_.root}, {centre_.ca});
+  PathOptions options;
+  options.at = testing::test_time();
+  EXPECT_TRUE(paths.verify(without, options).ok());
+  // A stranger's CA of the same name has another key.
+  const TestCentre stranger;
+  ASSERT_EQ(stranger.ca.subject(), centre_.ca.subject());
+  EXPECT_FALSE(PathVerifier({stranger.root}, {stranger.ca}).verify(without, options).ok());
 }
 
 TEST_F(Issue, RequestsThatBreakTheProfileAreRefused) {

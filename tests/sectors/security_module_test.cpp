@@ -54,6 +54,27 @@ class Module {
   std::unique_ptr<PlainChannel> channel;
 };
 
+TEST(SecurityModule, IsMadeOfABlankCardOnly) {
+  SimulatedCard blank;
+  PlainChannel fresh(blank.connection());
+  EXPECT_TRUE(check_module_blank(fresh));
+  Module made("gate");
+  const Status again = check_module_blank(*made.channel);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::card_refused);
+  EXPECT_NE(again.error().message.find("security module already"), std::string::npos) << again.error().message;
+  IdentityCard citizen;
+  for (const os::Interface interface : {os::Interface::contact, os::Interface::contactless}) {
+    citizen.put(interface);
+    const Status issued = check_module_blank(*citizen.plain);
+    ASSERT_FALSE(issued);
+    EXPECT_EQ(issued.error().kind, ErrorKind::card_refused);
+    EXPECT_NE(issued.error().message.find("issued already"), std::string::npos) << issued.error().message;
+  }
+  // The question changed nothing: the module still works, the blank card can still be made one.
+  EXPECT_NE(made.keys("transit"), nullptr);
+}
+
 TEST(SecurityModule, WorksAGateForManyTaps) {
   IdentityCard card;
   Module gate_module("gate");
@@ -120,6 +141,83 @@ TEST(SecurityModule, RefusesACloneAndAForgedReceipt) {
   IdentityCard next({.seed = 2});
   next.put(os::Interface::contactless);
   EXPECT_TRUE(Tap(*next.plain, *keys, Gate{.terminal = 7, .zone = 1}).run(2, kNow));
+}
+
+// Cut off after each command of its making in turn; put in again, it becomes a module all the same.
+TEST(SecurityModule, InterruptedInItsMakingIsMadeAnew) {
+  const CardManagerProfile manager;
+  const SecretBytes master(Bytes(kMasterKeyOctets, 0x6B));
+  const auto make = [&](CardConnection& connection, SeededRandom& random) -> Status {
+    PlainChannel plain(connection);
+    TRY(check_module_blank(plain));
+    IssuerChannelRequest request;
+    request.profile = &manager;
+    request.master = &master;
+    request.take_blank = true;
+    const auto issuer = TRY(open_issuer_channel(plain, request, random));
+    return make_security_module(*issuer, *find_module_role("issuing"), all_masters(), test::secret(kModulePin));
+  };
+  SimulatedCard whole(3);
+  SeededRandom whole_random(3);
+  ASSERT_TRUE(make(whole.connection(), whole_random));
+  const std::uint64_t commands = whole.count().commands;
+  ASSERT_GT(commands, 20u);
+  for (std::uint64_t cut = 1; cut < commands; ++cut) {
+    SCOPED_TRACE(cut);
+    SimulatedCard sim(100 + cut);
+    SeededRandom random(200 + cut);
+    std::uint64_t left = cut;
+    MemoryConnection pulled(
+        {.process = [&](ByteView command) { return left-- > 0 ? to_bytes(sim.card().process(command)) : Bytes(); },
+         .atr = [&] { return to_bytes(sim.card().atr()); },
+         .reset = [&] { sim.card().reset(); }});
+    ASSERT_FALSE(make(pulled, random));
+    sim.replug();
+    const Status again = make(sim.connection(), random);
+    ASSERT_TRUE(again) << again.error().message;
+    sim.replug();
+    PlainChannel channel(sim.connection());
+    const auto keys = open_security_module(channel, "health", test::secret(kModulePin));
+    ASSERT_TRUE(keys) << keys.error().message;
+    EXPECT_TRUE((*keys)->prepare(LedgerKey::credit, Bytes(8, 1)));
+  }
+}
+
+// A module of an issuing centre derives a new card's keys; nobody who listens to its reader learns them.
+TEST(SecurityModule, OfAnIssuingCentreDerivesTheKeysOfNewCards) {
+  const CardManagerProfile manager;
+  const SecretBytes master(Bytes(kMasterKeyOctets, 0x6B));
+  const Bytes serial = {1, 2, 3, 4, 5, 6, 7, 8};
+  const auto ask = [&](Module& module, Bytes& heard) -> Result<LedgerMasters> {
+    module.sim.replug();
+    Wire wire(module.sim);
+    wire.from_card = [&](ByteView, Bytes answer) {
+      append(heard, answer);
+      return answer;
+    };
+    IssuerChannelRequest request;
+    request.profile = &manager;
+    request.master = &master;
+    const auto issuer = TRY(open_issuer_channel(wire.channel, request, module.random));
+    return derive_ledger_keys(*issuer, "transit", serial, test::secret(kModulePin));
+  };
+  Module issuing("issuing"), gate("gate");
+  Bytes heard;
+  const auto keys = ask(issuing, heard);
+  ASSERT_TRUE(keys) << keys.error().message;
+  ASSERT_EQ(keys->size(), 3u);
+  for (const auto& [kind, key] : *keys) {
+    const SecretBytes wanted = diversify_ledger_key(all_masters().at("transit").at(kind), kind, serial);
+    EXPECT_TRUE(key.equals(wanted.expose_secret())) << name_of(kind);
+    const ByteView octets = wanted.expose_secret();
+    EXPECT_EQ(std::search(heard.begin(), heard.end(), octets.begin(), octets.end()), heard.end()) << "in the clear";
+  }
+  Bytes unheard;
+  const auto refused = ask(gate, unheard);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::not_permitted) << refused.error().message;
+  // In the clear, and without the PIN, the module says nothing.
+  EXPECT_FALSE(derive_ledger_keys(*issuing.channel, "transit", serial, test::secret(kModulePin)));
 }
 
 TEST(SealedMasters, ComeBackUnderTheirPassphraseOnly) {
