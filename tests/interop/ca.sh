@@ -2,37 +2,8 @@
 # karta ca and karta cert beside OpenSSL and GnuTLS: chains, CRLs, OCSP, time-stamps and requests, both ways; a CA whose key
 # lives in SoftHSM2; renewal and roll-over.
 #   KARTA_BIN=build/release/bin bash tests/interop/ca.sh
-set -euo pipefail
-export LC_ALL=C
-: "${KARTA_BIN:?names the folder of the karta program}"
-karta=$KARTA_BIN/karta
-work=$(mktemp -d)
-current=start
-finish() {
-  local code=$?
-  [ $code -eq 0 ] || printf 'FAILED at: %s\n' "$current"
-  rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
-
-step() { current=$*; printf -- '-- %s\n' "$*"; }
-no() { printf 'FAULT: %s\n' "$*"; exit 1; }
-# Runs a command that must end with this code; its words are in out.
-ends() {
-  local want=$1 code=0
-  shift
-  "$@" >out 2>&1 || code=$?
-  [ "$code" -eq "$want" ] || { cat out; no "ended with $code, not $want: $*"; }
-}
-run() { ends 0 "$@"; }
-says() { case "$(cat out)" in *"$1"*) ;; *) cat out; no "does not say \"$1\"" ;; esac; }
-# karta with secrets, one a line, on a descriptor.
-with() {
-  local secrets=$1
-  shift
-  "$karta" "$@" --passphrase-fd 9 9<<<"$secrets"
-}
+# shellcheck shell=bash disable=SC1091,SC2154
+source "$(dirname "${BASH_SOURCE[0]}")/cardless_lib.sh"
 root=root-passphrase ca=ca-passphrase
 both=$root$'\n'$ca
 

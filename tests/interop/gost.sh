@@ -2,35 +2,12 @@
 # GOST R 34.10-2012 beside the gost engine of OpenSSL, in every parameter set of TC 26 and both ways: certificates, CRLs,
 # OCSP answers, time-stamps, CMS with the content inside and beside it, key files, requests. GnuTLS reads our certificates.
 #   KARTA_BIN=build/release/bin bash tests/interop/gost.sh [gost-256-a ...]
-set -euo pipefail
-export LC_ALL=C
-: "${KARTA_BIN:?names the folder of the karta programs}"
-karta=$KARTA_BIN/karta
+# shellcheck disable=SC1091,SC2154,SC2164
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-current=start
-finish() {
-  local code=$?
-  [ $code -eq 0 ] || printf 'FAILED at: %s\n' "$current"
-  rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
-
-step() { current=$*; printf -- '-- %s\n' "$*"; }
-no() { printf 'FAULT: %s\n' "$*"; exit 1; }
-# Runs a command that must end with this code; its words are in out.
-ends() {
-  local want=$1 code=0
-  shift
-  "$@" >out 2>&1 || code=$?
-  [ "$code" -eq "$want" ] || { cat out; no "ended with $code, not $want: $*"; }
-}
-run() { ends 0 "$@"; }
-says() { case "$(cat out)" in *"$1"*) ;; *) cat out; no "does not say \"$1\"" ;; esac; }
+source "$here/cardless_lib.sh"
 secret=a-passphrase
 # karta with the same passphrase as often as it is asked for.
-with() { "$karta" "$@" --passphrase-fd 9 9<<<"$secret"$'\n'"$secret"; }
+unlocked() { "$karta" "$@" --passphrase-fd 9 9<<<"$secret"$'\n'"$secret"; }
 signing() { "$KARTA_BIN/karta-sign" "$@" --pin-fd 9 9<<<"$secret"; }
 # openssl with the engine, for this script alone.
 cat >engine.cnf <<'CNF'
@@ -98,11 +75,11 @@ printf 'another contract\n' >other
 ours_by_theirs() {
   local set=$1 hash=$4
   step "$set: root, issuing CA, certificates and CRLs of karta"
-  run with ca init root --subject "CN=Test Root $set,O=Test,C=XX" --key-type "$set"
-  run with ca init ca --issuer root --subject "CN=Test Issuing CA $set,O=Test,C=XX" --key-type "$set"
-  run with ca request --subject "CN=Sample,SNILS=00000000000,INN=000000000000" --key-out leaf.key --key-type "$set" --out leaf.csr
+  run unlocked ca init root --subject "CN=Test Root $set,O=Test,C=XX" --key-type "$set"
+  run unlocked ca init ca --issuer root --subject "CN=Test Issuing CA $set,O=Test,C=XX" --key-type "$set"
+  run unlocked ca request --subject "CN=Sample,SNILS=00000000000,INN=000000000000" --key-out leaf.key --key-type "$set" --out leaf.csr
   run peer req -in leaf.csr -noout -verify
-  run with ca issue ca --request leaf.csr --profile qualified-63fz --out leaf.pem
+  run unlocked ca issue ca --request leaf.csr --profile qualified-63fz --out leaf.pem
   run peer verify -check_ss_sig -CAfile root/certificate.pem -untrusted ca/certificate.pem leaf.pem
   run peer x509 -in leaf.pem -noout -text
   says "GOST R 34.10-2012"
@@ -115,8 +92,8 @@ ours_by_theirs() {
       run certtool --verify --verify-profile low --load-ca-certificate root/certificate.pem --infile chain.pem
       ;;
   esac
-  run with ca crl root --out root.crl
-  run with ca crl ca --out ca.crl
+  run unlocked ca crl root --out root.crl
+  run unlocked ca crl ca --out ca.crl
   { peer crl -in root.crl -inform DER && peer crl -in ca.crl -inform DER; } >crls.pem
   run peer verify -crl_check_all -CAfile root/certificate.pem -untrusted ca/certificate.pem -CRLfile crls.pem leaf.pem
   run "$karta" cert verify leaf.pem --anchor root/certificate.pem --intermediate ca/certificate.pem --crl root.crl --crl ca.crl
@@ -124,20 +101,20 @@ ours_by_theirs() {
   says "$set"
 
   step "$set: OCSP answers and time-stamps of karta"
-  run with ca request --subject "CN=Responder" --key-out ocsp.key --key-type "$set" --out ocsp.csr
-  run with ca issue ca --request ocsp.csr --profile ocsp --out responder.pem
+  run unlocked ca request --subject "CN=Responder" --key-out ocsp.key --key-type "$set" --out ocsp.csr
+  run unlocked ca issue ca --request ocsp.csr --profile ocsp --out responder.pem
   run peer ocsp -issuer ca/certificate.pem -cert leaf.pem -reqout request.der
-  run with ca ocsp ca --request request.der --out answer.der --key ocsp.key --certificate responder.pem
+  run unlocked ca ocsp ca --request request.der --out answer.der --key ocsp.key --certificate responder.pem
   run peer ocsp -reqin request.der -no_nonce -respin answer.der -issuer ca/certificate.pem -cert leaf.pem \
     -CAfile root/certificate.pem -verify_other ca/certificate.pem
   says "Response verify OK"
   says "leaf.pem: good"
   run "$karta" cert verify leaf.pem --anchor root/certificate.pem --intermediate ca/certificate.pem --crl root.crl --ocsp answer.der
-  run with ca request --subject "CN=Test TSA" --key-out tsa.key --key-type "$set" --out tsa.csr
-  run with ca issue ca --request tsa.csr --profile tsa --out tsa-own.pem
+  run unlocked ca request --subject "CN=Test TSA" --key-out tsa.key --key-type "$set" --out tsa.csr
+  run unlocked ca issue ca --request tsa.csr --profile tsa --out tsa-own.pem
   cat tsa-own.pem ca/certificate.pem >tsa-chain.pem
   run peer ts -query -data contract "-$hash" -cert -out query.tsq
-  run with ca timestamp query.tsq --key tsa.key --certificate tsa-chain.pem --policy 2.999.3 --out answer.tsr
+  run unlocked ca timestamp query.tsq --key tsa.key --certificate tsa-chain.pem --policy 2.999.3 --out answer.tsr
   run peer ts -verify -queryfile query.tsq -in answer.tsr -CAfile root/certificate.pem -untrusted tsa-chain.pem
   says "Verification: OK"
 

@@ -2,38 +2,8 @@
 # karta-sign on anything that is no PDF, beside openssl: every level with keys in files and in SoftHSM2, detached and
 # enveloping; raising, renewing, adding, joining and counter-signing one's own and foreign signatures. Prints a table.
 #   KARTA_BIN=build/release/bin bash tests/interop/signatures.sh
-set -euo pipefail
-export LC_ALL=C
-: "${KARTA_BIN:?names the folder of the karta programs}"
-karta=$KARTA_BIN/karta
-work=$(mktemp -d)
-current=start
-finish() {
-  local code=$?
-  [ $code -eq 0 ] || printf 'FAILED at: %s\n' "$current"
-  rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
-unset KARTA_DIR KARTA_TIMESTAMP
-export KARTA_SERVICES=none # not those of whoever runs this
-
-step() { current=$*; printf -- '-- %s\n' "$*"; }
-no() { printf 'FAULT: %s\n' "$*"; exit 1; }
-# Runs a command that must end with this code; its words are in out.
-ends() {
-  local want=$1 code=0
-  shift
-  "$@" >out 2>&1 || code=$?
-  [ "$code" -eq "$want" ] || { cat out; no "ended with $code, not $want: $*"; }
-}
-run() { ends 0 "$@"; }
-says() { case "$(cat out)" in *"$1"*) ;; *) cat out; no "does not say \"$1\"" ;; esac; }
-with() {
-  local secrets=$1
-  shift
-  "$karta" "$@" --passphrase-fd 9 9<<<"$secrets"
-}
+# shellcheck shell=bash disable=SC1091,SC2154
+source "$(dirname "${BASH_SOURCE[0]}")/cardless_lib.sh"
 secret=a-passphrase
 both=$secret$'\n'$secret
 
