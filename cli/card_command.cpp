@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "card/card_type.h"
+#include "cli/card_desk.h"
 #include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/identity_command.h"
@@ -170,6 +171,9 @@ struct PinArguments {
   std::string reader;
   std::string pin = "1";
   SecretOptions secret;
+  // unblock --letter
+  bool letter = false;
+  std::string folder, why;
 };
 
 /// Asks until the card takes it, a person gives up, or no try is left; a descriptor is asked once.
@@ -204,6 +208,7 @@ Result<int> run_change_pin(const PinArguments& given) {
 
 Result<int> run_unblock(const PinArguments& given) {
   const card::PinKind kind = given.pin == "2" ? card::PinKind::pin2 : card::PinKind::pin1;
+  if (given.letter) return unblock_by_letter({given.folder, given.reader, given.why, kind, given.secret});
   auto session = TRY(CardSession::open_issued(given.reader));
   const bool unattended = given.secret.descriptor >= 0;
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
@@ -473,9 +478,9 @@ Result<int> run_update(const UpdateArguments& given) {
   return 0;
 }
 
-void add_pin_verb(CLI::App& noun, Run& chosen, const std::string& name, const std::string& description,
-                  const std::string& lines, Result<int> (*run)(const PinArguments&)) {
-  auto arguments = std::make_shared<PinArguments>();
+CLI::App& add_pin_verb(CLI::App& noun, Run& chosen, const std::string& name, const std::string& description,
+                       const std::string& lines, Result<int> (*run)(const PinArguments&),
+                       const std::shared_ptr<PinArguments>& arguments = std::make_shared<PinArguments>()) {
   CLI::App& command = *noun.add_subcommand(name, description);
   command.add_option("--pin", arguments->pin, "which PIN: 1 (everyday) or 2 (qualified signature)")
       ->check(CLI::IsMember({"1", "2"}))
@@ -483,6 +488,7 @@ void add_pin_verb(CLI::App& noun, Run& chosen, const std::string& name, const st
   add_reader_option(command, arguments->reader);
   add_pin_options(command, arguments->secret, lines);
   on_call(command, chosen, [arguments, run] { return run(*arguments); });
+  return command;
 }
 
 }  // namespace
@@ -532,7 +538,15 @@ void add_card(CLI::App& app, Run& chosen) {
 
   add_pin_verb(noun, chosen, "change-pin", "Choose a PIN; the first time, in place of the letter's transport PIN",
                "the present PIN, then the new one", run_change_pin);
-  add_pin_verb(noun, chosen, "unblock", "Set a new PIN with the PUK", "the PUK, then the new PIN", run_unblock);
+  auto unblock = std::make_shared<PinArguments>();
+  CLI::App& unblocking =
+      add_pin_verb(noun, chosen, "unblock", "Set a new PIN with the PUK; or, by the issuer, a new transport PIN",
+                   "the PUK, then the new PIN; with --letter the centre's passphrase", run_unblock, unblock);
+  unblocking.add_flag("--letter", unblock->letter,
+                      "at the issuing centre, for a holder who lost PIN and PUK: a letter with a new transport PIN1");
+  unblock->why = "PIN and PUK are lost";
+  unblocking.add_option("--why", unblock->why, "with --letter: for the card's events")->capture_default_str();
+  add_centre_option(unblocking, unblock->folder);
 }
 
 }  // namespace karta::cli

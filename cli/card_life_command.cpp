@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/random.h"
+#include "cli/card_desk.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/operator.h"
@@ -37,14 +38,6 @@ constexpr Verb kVerbs[] = {
     {"resume", CardState::active, "A suspended card is accepted again"},
     {"revoke", CardState::revoked, "The card is never accepted again, nor its certificates"},
 };
-
-/// By the chip's serial as `karta card issue` and `info` print it, or by the registry's number of 16 digits.
-Result<identity::Card> find_card(identity::Registry& registry, const std::string& text) {
-  if (const auto id = identity::parse_card_id(text)) {
-    if (auto card = registry.card(*id); card || card.error().kind != ErrorKind::not_found) return card;
-  }
-  return registry.card_by_serial(text);
-}
 
 Json json_of(const identity::Card& card) {
   Json row{{"card", identity::format_id(card.id)},       {"serial", card.serial},
@@ -94,6 +87,13 @@ Result<int> run(const Arguments& given, const Verb* verb) {
 }
 
 }  // namespace
+
+Result<identity::Card> find_card(identity::Registry& registry, const std::string& text) {
+  if (const auto id = identity::parse_card_id(text)) {
+    if (auto card = registry.card(*id); card || card.error().kind != ErrorKind::not_found) return card;
+  }
+  return registry.card_by_serial(text);
+}
 
 void add_card_life(CLI::App& card_noun, Run& chosen) {
   const auto given = std::make_shared<Arguments>();

@@ -18,10 +18,11 @@
 #include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "cli/operator.h"
 #include "cli/secret_input.h"
 #include "crypto/pem.h"
 #include "crypto/x509/path.h"
-#include "issuing/administration.h"
+#include "issuing/desk/card_deeds.h"
 
 namespace karta::cli {
 namespace {
@@ -154,9 +155,10 @@ Result<int> run_load(const Arguments& given) {
     return fail(ErrorKind::card_unknown, "the offer is for card " + to_hex_upper(offer.serial) + ", not " +
                                              to_hex_upper(card.channel->greeting().serial));
   }
-  const Bytes receipt = TRY(issuing::load_domain(card, offer.aid, offer.message));
+  issuing::DeskWork work{centre, clock, random, {operator_name(), "karta domain load"}};
+  const issuing::LoadedApplication loaded = TRY(issuing::load_application(work, card, offer.aid, offer.message));
   fs::path out = given.out.empty() ? fs::path(given.name).replace_extension(".receipt") : fs::path(given.out);
-  TRY(write_new_file(out, as_bytes(to_hex_upper(receipt) + "\n"), 0644));
+  TRY(write_new_file(out, as_bytes(to_hex_upper(loaded.receipt) + "\n"), 0644));
   say("domain " + to_hex_upper(offer.aid) + " is on card " + to_hex_upper(offer.serial) + "; give " + out.string() +
       " to the department");
   return 0;

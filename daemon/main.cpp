@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "daemon/clinic.h"
+#include "daemon/counter/counter_mode.h"
 #include "daemon/daemon.h"
 #include "daemon/pages/pages.h"
 #include "daemon/pharmacy.h"
@@ -22,6 +23,7 @@ constexpr std::chrono::milliseconds kTick{500};
 constexpr daemon::ModeRow kModes[] = {
     {"clinic", daemon::read_clinic},
     {"pharmacy", daemon::read_pharmacy},
+    {"counter", daemon::read_counter},
 };
 
 int report(const Error& error) {

@@ -34,6 +34,13 @@ Status require_active(const identity::Card& card) {
               waiting ? "activate it first" : "only an active card is worked on");
 }
 
+/// Neither stopped nor at its end.
+Status require_in_order(const identity::Card& card) {
+  const identity::CardStateRow& row = identity::row_of(card.state);
+  if (!row.stopped && !row.final) return {};
+  return fail(ErrorKind::not_permitted, "the card is " + std::string(row.name));
+}
+
 identity::Purpose purpose_of(const DeskWork& work, const identity::Card& card, std::string_view what) {
   return {work.cause.actor, std::string(what), "card " + identity::format_id(card.id)};
 }
@@ -280,7 +287,7 @@ Result<std::optional<EarlierLoad>> earlier_load(identity::Registry& registry, co
 }  // namespace
 
 Result<LoadedApplication> load_application(DeskWork& work, AdministeredCard& card, ByteView aid, ByteView offer) {
-  TRY(require_active(card.record));
+  TRY(require_in_order(card.record));
   const auto& domains = card.profile.domains;
   if (std::none_of(domains.begin(), domains.end(), [&](const auto& domain) { return equal(domain.aid, aid); })) {
     return fail(ErrorKind::not_permitted,

@@ -32,12 +32,12 @@ TEST_F(DeskDeeds, RefusesWhatTheLifeOfTheCardDoesNot) {
   DeskWorld world(base, serial);
   EXPECT_EQ(kind_of(world.deed({{"deed", "renew"}})), ErrorKind::not_permitted);
   EXPECT_EQ(kind_of(world.deed({{"deed", "unblock"}})), ErrorKind::not_permitted);
-  EXPECT_EQ(kind_of(world.deed({{"deed", "application"}, {"aid", to_hex(kLibrary)}, {"offer", "00"}})),
-            ErrorKind::not_permitted);
   auto& registry = world.centre->registry();
   ASSERT_OK(registry.change_card_state(world.record().id, CardState::active, {"test", "x"}));
   ASSERT_OK(registry.change_card_state(world.record().id, CardState::suspended, {"test", "x"}));
   EXPECT_EQ(kind_of(world.deed({{"deed", "activate"}})), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world.deed({{"deed", "application"}, {"aid", to_hex(kLibrary)}, {"offer", "00"}})),
+            ErrorKind::not_permitted);
   ASSERT_OK(registry.change_card_state(world.record().id, CardState::revoked, {"test", "x"}));
   EXPECT_EQ(kind_of(world.deed({{"deed", "activate"}})), ErrorKind::not_permitted);
 }
