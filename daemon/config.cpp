@@ -25,10 +25,6 @@ constexpr HoursRow kHours[] = {{"trust_list_hours", &StalePolicy::trust_list},
 /// Verbs that look at trust data, each with a policy of its own.
 constexpr std::string_view kPolicyVerbs[] = {"visit", "entitlements", "redeem", "tap", "counter"};
 
-bool is_one_of(std::string_view text, std::span<const std::string_view> all) {
-  return std::find(all.begin(), all.end(), text) != all.end();
-}
-
 std::string joined(std::span<const std::string_view> all) {
   std::string out;
   for (const std::string_view one : all) out += (out.empty() ? "" : ", ") + std::string(one);

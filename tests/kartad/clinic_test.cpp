@@ -1,0 +1,381 @@
+// The daemon at a clinic's and a pharmacy's desk, through its API: visits, redemptions, refusals, lost answers.
+#include "daemon/visit_receipt.h"
+#include "tests/kartad/daemon_fixture.h"
+#include "tests/sectors/wire.h"
+
+namespace karta::test {
+namespace {
+
+using daemon::VisitReceipt;
+
+class ClinicTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Status started = kartad.start();
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_TRUE(kartad.saw("reader-added"));
+  }
+  void insert(std::function<Bytes(ByteView, Bytes)> wire = {}) {
+    kartad.readers.insert(std::string(TestDaemon::kReader), contactless(card, std::move(wire)));
+    ASSERT_TRUE(kartad.saw("card-in"));
+  }
+  TestDaemon::Answer visit(const std::string& can = std::string(kCan)) {
+    return kartad.post("/v1/visits", {{"purpose", "treatment"}, {"case", "C-1"}, {"can", can}});
+  }
+
+  IdentityCard card{IdentityCardOptions{.card_signed = true}};
+  TestDaemon kartad;
+};
+
+TEST_F(ClinicTest, AVisitTellsWhoIsHereWhetherInsuredAndWhyTheCardIsAccepted) {
+  insert();
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  const Json& body = answer.body;
+  EXPECT_EQ(body["schema"], "karta.kartad.visit/1");
+  EXPECT_EQ(body["decision"], "accepted");
+  EXPECT_EQ(body["card"]["status_index"], 4711);
+  EXPECT_EQ(body["card"]["state"], "good");
+  EXPECT_EQ(body["card"]["valid_until"], "2031-01-01");
+  EXPECT_EQ(body["holder"]["given_names"], "Sample");
+  EXPECT_EQ(body["holder"]["national_numbers"]["snils"], "00000000000");
+  EXPECT_FALSE(body["holder"].contains("residence")) << "a clinic has no right to it";
+  EXPECT_EQ(body["insurance"]["insurer"], "Sample Insurer");
+  EXPECT_EQ(body["emergency"]["blood_group"], "AB-");
+  EXPECT_EQ(body["emergency"]["allergies"][0]["words"], "penicillin");
+  const auto& refused = body["groups"]["refused"];
+  EXPECT_NE(std::find(refused.begin(), refused.end(), "residence"), refused.end());
+  ASSERT_TRUE(body["timeline"].is_array());
+  std::vector<std::string> steps;
+  for (const Json& one : body["timeline"]) steps.push_back(one["step"]);
+  for (const char* const step : {"pace", "terminal-certificates", "terminal-authentication", "issuer-signature",
+                                 "chip-authentication", "data", "signature"}) {
+    EXPECT_NE(std::find(steps.begin(), steps.end(), step), steps.end()) << step;
+  }
+
+  const auto receipt = VisitReceipt::from_json(body["receipt"]);
+  ASSERT_TRUE(receipt) << receipt.error().message;
+  const auto record = daemon::verify_visit(*receipt, {kartad.centre.issuing});
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(record->id, body["id"]);
+  EXPECT_EQ(record->status_index, 4711u);
+  VisitReceipt other = *receipt;
+  other.record.replace(other.record.find("treatment"), 9, "emergency");
+  EXPECT_EQ(daemon::verify_visit(other, {kartad.centre.issuing}).error().kind, ErrorKind::invalid_signature);
+  VisitReceipt altered = *receipt;
+  altered.statement.back() ^= 1;
+  EXPECT_FALSE(daemon::verify_visit(altered, {kartad.centre.issuing}));
+  EXPECT_FALSE(daemon::verify_visit(*receipt, {kartad.centre.centre.root}));
+
+  const auto records = kartad.records("visit");
+  ASSERT_EQ(records.size(), 1u);
+  // What the journal keeps names nobody, and says nothing of health.
+  for (const char* const secret : {"Sample", "Person", "penicillin", "0000000000000000", "314159"}) {
+    EXPECT_EQ(records[0].body.find(secret), std::string::npos) << secret;
+  }
+  const std::string id = body["id"];
+  EXPECT_EQ(kartad.get("/v1/visits/" + id).body, body);
+  EXPECT_EQ(kartad.get("/v1/visits/" + id, TestDaemon::kViewer).status, 403);
+  EXPECT_EQ(kartad.del("/v1/visits/" + id).status, 204);
+  EXPECT_EQ(kartad.get("/v1/visits/" + id).status, 404);
+}
+
+TEST_F(ClinicTest, AVisitIsForgottenAfterItsMinutes) {
+  insert();
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  kartad.clock.advance(std::chrono::minutes(11));
+  EXPECT_EQ(kartad.get("/v1/visits/" + answer.body["id"].get<std::string>()).status, 404);
+}
+
+TEST_F(ClinicTest, AStoppedCardIsRefusedAndNothingOfItIsRead) {
+  kartad.stop();
+  kartad.write_stop_list({4711});
+  ASSERT_TRUE(kartad.start());
+  insert();
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "stopped");
+  EXPECT_FALSE(answer.body["reasons"][0]["words"]["ru"].get<std::string>().empty());
+  EXPECT_EQ(answer.body["card"]["state"], "stopped");
+  EXPECT_TRUE(answer.body["holder"].empty());
+  EXPECT_TRUE(answer.body["insurance"].is_null());
+  EXPECT_TRUE(answer.body["receipt"].is_null());
+  // In an emergency what must be known is read all the same.
+  const auto emergency = kartad.post("/v1/visits", {{"purpose", "emergency"}, {"can", kCan}});
+  ASSERT_EQ(emergency.status, 201) << emergency.text;
+  EXPECT_EQ(emergency.body["decision"], "refused");
+  EXPECT_EQ(emergency.body["emergency"]["allergies"][0]["words"], "penicillin");
+}
+
+TEST_F(ClinicTest, AnOldStopListIsUsedAsFarAsThePolicyGoes) {
+  insert();
+  kartad.clock.advance(std::chrono::hours(72 + 24));
+  auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "accepted");
+  EXPECT_NE(answer.text.find("stop-list-stale"), std::string::npos);
+  kartad.clock.advance(std::chrono::hours(72));
+  answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "stop-list-too-old");
+}
+
+TEST_F(ClinicTest, AWrongCanIsSaidAndIsInTheJournal) {
+  insert();
+  const auto answer = visit("000000");
+  EXPECT_EQ(answer.status, 403) << answer.text;
+  EXPECT_EQ(answer.type(), "urn:karta:error:wrong-pin");
+  const auto refusals = kartad.records("refusal");
+  ASSERT_EQ(refusals.size(), 1u);
+  EXPECT_EQ(refusals[0].body.find("000000"), std::string::npos);
+  EXPECT_EQ(visit().status, 201);
+}
+
+TEST_F(ClinicTest, RequestsThatAreOffAreRefusedBeforeTheCardIsTouched) {
+  unsigned commands = 0;
+  insert([&](ByteView, Bytes answer) {
+    ++commands;
+    return answer;
+  });
+  struct Row {
+    Json body;
+    int status;
+    const char* type;
+  };
+  const Row rows[] = {
+      {{{"purpose", "treatment"}}, 400, "usage"},
+      {{{"can", kCan}}, 400, "usage"},
+      {{{"purpose", "curiosity"}, {"can", kCan}}, 400, "usage"},
+      {{{"purpose", "treatment"}, {"can", "12"}}, 400, "usage"},
+      {{{"purpose", "treatment"}, {"can", 314159}}, 400, "usage"},
+      {{{"purpose", "treatment"}, {"can", kCan}, {"surprise", 1}}, 400, "usage"},
+      {{{"purpose", "treatment"}, {"can", kCan}, {"reader", 7}}, 400, "usage"},
+      {{{"purpose", "treatment"}, {"can", kCan}, {"reader", "No Such"}}, 503, "no-reader"},
+      {{{"purpose", "treatment"}, {"can", kCan}, {"case", std::string(65, 'x')}}, 400, "usage"},
+  };
+  for (const Row& row : rows) {
+    const auto answer = kartad.post("/v1/visits", row.body);
+    EXPECT_EQ(answer.status, row.status) << row.body << answer.text;
+    EXPECT_EQ(answer.type(), std::string("urn:karta:error:") + row.type) << row.body;
+  }
+  EXPECT_EQ(kartad.post("/v1/visits", Json::array()).type(), "urn:karta:error:malformed");
+  EXPECT_EQ(commands, 0u);
+}
+
+TEST_F(ClinicTest, EachOutcomeAtTheReaderHasItsOwnName) {
+  const std::string reader(TestDaemon::kReader);
+  EXPECT_EQ(visit().type(), "urn:karta:error:no-card");
+  kartad.readers.insert_mute(reader);
+  ASSERT_TRUE(kartad.saw("card-mute"));
+  EXPECT_EQ(visit().type(), "urn:karta:error:card-unresponsive");
+  insert();
+  kartad.readers.hold(reader, true);
+  EXPECT_EQ(visit().type(), "urn:karta:error:card-busy");
+  kartad.readers.hold(reader, false);
+  EXPECT_EQ(visit().status, 201);
+  kartad.readers.remove_reader(reader);
+  ASSERT_TRUE(kartad.saw("reader-removed"));
+  EXPECT_EQ(visit().type(), "urn:karta:error:no-reader");
+  kartad.forget_events();
+  kartad.readers.add_reader(reader);
+  ASSERT_TRUE(kartad.saw("reader-added"));
+  insert();
+  EXPECT_EQ(visit().status, 201);
+  kartad.forget_events();
+  kartad.readers.stop_pcscd();
+  ASSERT_TRUE(kartad.saw("pcscd-stopped"));
+  EXPECT_EQ(visit().type(), "urn:karta:error:no-pcscd");
+  EXPECT_EQ(kartad.get("/healthz").status, 503);
+  kartad.readers.start_pcscd();
+  ASSERT_TRUE(kartad.saw("card-in"));
+  EXPECT_EQ(visit().status, 201);
+  EXPECT_EQ(kartad.get("/healthz").status, 200);
+}
+
+TEST_F(ClinicTest, CallersAreKnownAndMayWhatTheyMay) {
+  EXPECT_EQ(kartad.get("/v1/status", "").status, 401);
+  EXPECT_EQ(kartad.get("/v1/status", "somebody's token").status, 401);
+  EXPECT_EQ(kartad.get("/v1/status", TestDaemon::kViewer).status, 200);
+  EXPECT_EQ(kartad.get("/v1/journal", TestDaemon::kViewer).status, 403);
+  EXPECT_EQ(kartad.get("/metrics", TestDaemon::kViewer).status, 403);
+  // A page from elsewhere: by its own name for this address, or by a fetch that says where it comes from.
+  EXPECT_EQ(kartad.get("/v1/status", TestDaemon::kToken, {{"Host", "evil.example"}}).status, 403);
+  EXPECT_EQ(kartad.get("/v1/status", TestDaemon::kToken, {{"Origin", "http://evil.example"}}).status, 403);
+  EXPECT_EQ(kartad.get("/healthz", "", {{"Host", "evil.example"}}).status, 403);
+  kartad.running().flush_refusals();
+  const auto refused = kartad.records("caller-refused");
+  EXPECT_EQ(refused.size(), 7u);
+  for (const auto& one : refused) EXPECT_EQ(one.body.find("token-of"), std::string::npos);
+}
+
+TEST_F(ClinicTest, PathsAndMethods) {
+  EXPECT_EQ(kartad.get("/v1/nothing").status, 404);
+  EXPECT_EQ(kartad.get("/nothing", "").status, 404);
+  EXPECT_EQ(kartad.get("/v1/visits").status, 405);
+  EXPECT_EQ(kartad.get("/v1/visits/a/b").status, 404);
+  const auto status = kartad.get("/v1/status");
+  EXPECT_EQ(status.body["schema"], "karta.kartad.status/1");
+  EXPECT_EQ(status.body["modes"][0]["name"], "clinic");
+  EXPECT_EQ(status.body["terminals"].size(), 2u);
+  EXPECT_EQ(kartad.get("/v1/readers").body["readers"][0]["name"], std::string(TestDaemon::kReader));
+  EXPECT_EQ(kartad.get("/healthz", "").status, 200) << kartad.get("/healthz", "").text;
+  EXPECT_NE(kartad.get("/metrics").text.find("kartad_readers"), std::string::npos);
+  const auto journal = kartad.get("/v1/journal?after=0");
+  ASSERT_EQ(journal.status, 200);
+  EXPECT_EQ(journal.body["records"][0]["number"], 1);
+  EXPECT_EQ(kartad.get("/v1/journal?after=x").status, 400);
+}
+
+// Pharmacy ---------------------------------------------------------------------------------------
+
+class PharmacyTest : public ClinicTest {
+ protected:
+  // Packages of the first entitlement, as a clinic grants them.
+  void grant(std::uint32_t packages) {
+    card.put(os::Interface::contactless);
+    auto terminal = card.terminal("clinic");
+    const SecretBytes can = secret(kCan);
+    auto identity =
+        card::IdentityApplication::open(*card.plain, card.request(terminal, card::PacePassword::can, can), card.random);
+    ASSERT_TRUE(identity) << identity.error().message;
+    auto health = card::HealthApplication::open(identity->channel());
+    ASSERT_TRUE(health);
+    auto ledger = health->open_for_granting(keys);
+    ASSERT_TRUE(ledger) << ledger.error().message;
+    card::HealthEntry entry;
+    entry.deed = card::HealthEntry::Deed::granted;
+    entry.terminal = Bytes(8, 0x0C);
+    entry.number = ++number;
+    card::LedgerChange change{ledger->state().counters, entry.encode()};
+    change.counters[0] += packages;
+    ASSERT_TRUE(ledger->commit(change));
+    ASSERT_TRUE(ledger->ratify());
+    identity->close();
+  }
+  TestDaemon::Answer redeem(const std::string& key, unsigned prescription = 77, unsigned packages = 1) {
+    return kartad.post("/v1/redemptions",
+                       {{"medicine", "A10BA02"}, {"packages", packages}, {"prescription", prescription}, {"can", kCan}},
+                       key);
+  }
+  std::uint64_t left() {
+    const auto answer = kartad.post("/v1/entitlements", {{"can", kCan}});
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    return answer.status == 200 ? answer.body["entitlements"][0]["left"].get<std::uint64_t>() : 999;
+  }
+
+  card::MasterTransactionKeys keys{ledger_masters(kHealthMasters), card.random};
+  std::uint32_t number = 0;
+};
+
+TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {
+  grant(3);
+  insert();
+  EXPECT_EQ(
+      kartad.post("/v1/redemptions", {{"medicine", "A10BA02"}, {"packages", 1}, {"prescription", 1}, {"can", kCan}})
+          .type(),
+      "urn:karta:error:idempotency-key");
+  const auto first = redeem("k1");
+  ASSERT_EQ(first.status, 200) << first.text;
+  EXPECT_EQ(first.body["left"], 2);
+  EXPECT_EQ(first.body["settled"], false);
+  const auto again = redeem("k1");
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.body, first.body);
+  EXPECT_EQ(left(), 2u);
+  // The same key for something else, and another caller's key of the same name.
+  EXPECT_EQ(redeem("k1", 78).type(), "urn:karta:error:key-reused");
+  // After a restart, and without the card, the answer is still the same.
+  kartad.stop();
+  ASSERT_TRUE(kartad.start());
+  EXPECT_EQ(redeem("k1").body, first.body);
+  kartad.forget_events();
+  insert();
+  EXPECT_EQ(redeem("k2", 78, 2).body["left"], 0);
+  EXPECT_EQ(redeem("k3", 79).type(), "urn:karta:error:not-permitted");
+  EXPECT_EQ(kartad.records("redemption").size(), 2u);
+  EXPECT_EQ(kartad.records("redemption-intent").size(), 2u);
+}
+
+// The card writes and its answer never arrives; then the daemon is started anew. Who repeats the call, with the same
+// key or another, gets the receipt, and nothing is taken twice.
+TEST_F(PharmacyTest, ALostAnswerIsSettledWhenTheCardComesAgain) {
+  grant(2);
+  bool lose = true;
+  const auto wire = [&lose](ByteView, Bytes answer) {
+    static constexpr std::size_t kCommitAnswer = 60;  // protected, with receipt
+    (void)kCommitAnswer;
+    return answer;
+  };
+  unsigned commits = 0;
+  insert([&](ByteView command, Bytes answer) {
+    if (is(command, kInsCommit)) {
+      ++commits;
+      if (lose) return Bytes{};
+    }
+    return wire(command, std::move(answer));
+  });
+  const auto lost = redeem("k1");
+  EXPECT_EQ(lost.type(), "urn:karta:error:card-removed") << lost.text;
+  EXPECT_EQ(commits, 1u);
+  lose = false;
+  kartad.stop();
+  ASSERT_TRUE(kartad.start());
+  kartad.forget_events();
+  insert();
+  const auto settled = redeem("k1");
+  ASSERT_EQ(settled.status, 200) << settled.text;
+  EXPECT_EQ(settled.body["settled"], true);
+  EXPECT_EQ(settled.body["left"], 1);
+  EXPECT_EQ(left(), 1u);
+  EXPECT_EQ(redeem("k1").body, settled.body);
+}
+
+TEST_F(PharmacyTest, AnotherKeyForTheSamePrescriptionFindsTheLostOne) {
+  grant(2);
+  bool lose = true;
+  insert([&](ByteView command, Bytes answer) { return lose && is(command, kInsCommit) ? Bytes{} : answer; });
+  EXPECT_EQ(redeem("k1").status, 409);
+  lose = false;
+  const auto other = redeem("k2");
+  ASSERT_EQ(other.status, 200) << other.text;
+  EXPECT_EQ(other.body["settled"], true);
+  EXPECT_EQ(left(), 1u);
+  // And the first key has its answer too.
+  EXPECT_EQ(redeem("k1").body["receipt"], other.body["receipt"]);
+  EXPECT_EQ(left(), 1u);
+}
+
+// The command never reached the card: it is taken when the call is repeated.
+TEST_F(PharmacyTest, ACommitThatNeverArrivedIsMadeWhenTheCardComesAgain) {
+  grant(2);
+  auto process = contactless(card);
+  bool lose = true;
+  auto swallowing = process;
+  swallowing.process = [&, inner = process.process](ByteView command) {
+    return lose && is(command, kInsCommit) ? Bytes{} : inner(command);
+  };
+  kartad.readers.insert(std::string(TestDaemon::kReader), swallowing);
+  ASSERT_TRUE(kartad.saw("card-in"));
+  EXPECT_EQ(redeem("k1").status, 409);
+  lose = false;
+  const auto done = redeem("k1");
+  ASSERT_EQ(done.status, 200) << done.text;
+  EXPECT_EQ(done.body["settled"], false);
+  EXPECT_EQ(done.body["left"], 1);
+}
+
+TEST_F(PharmacyTest, AStoppedCardRedeemsNothing) {
+  grant(1);
+  kartad.stop();
+  kartad.write_stop_list({4711});
+  ASSERT_TRUE(kartad.start());
+  insert();
+  EXPECT_EQ(redeem("k1").type(), "urn:karta:error:not-permitted");
+  EXPECT_EQ(kartad.records("redemption-intent").size(), 0u);
+}
+
+}  // namespace
+}  // namespace karta::test
