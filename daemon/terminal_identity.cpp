@@ -97,7 +97,9 @@ class ModuleSigner final : public crypto::Signer {
 
   Status connect() {
     auto session = std::make_unique<Session>();
-    session->connection = TRY(readers_.connect(reader_));
+    const auto all = TRY(readers_.list());
+    const std::string name = TRY(card::choose_reader(all, reader_));
+    session->connection = TRY(readers_.connect(name));
     session->channel = std::make_unique<card::PlainChannel>(*session->connection);
     auto esign = TRY(card::ESignApplication::open(*session->channel));
     session->esign.emplace(std::move(esign));

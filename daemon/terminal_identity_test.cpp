@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "crypto/pkcs11_key.h"
 #include "crypto/testing.h"
 #include "crypto/x509/csr.h"
 #include "daemon/fake_authority.h"
@@ -266,6 +267,37 @@ TEST_F(TerminalIdentityTest, CertificatesIssuedByHandWorkWithoutEnrolment) {
   EXPECT_EQ(identity->tls().error().kind, ErrorKind::not_found);
   Office::Client client(office_);
   EXPECT_THAT(identity->renew(client).error().message, HasSubstr("never enrolled"));
+}
+
+TEST_F(TerminalIdentityTest, AKeyInATokenStaysThereThroughRenewals) {
+  folder_.write("softhsm2.conf", "directories.tokendir = " + folder_.path().string() + "/tokens\nlog.level = ERROR\n");
+  std::filesystem::create_directories(folder_ / "tokens");
+  ::setenv("SOFTHSM2_CONF", (folder_ / "softhsm2.conf").c_str(), 1);
+  const auto ran = crypto::testing::run(
+      folder_, "softhsm2-util --init-token --free --label terminal --so-pin 12345678 --pin 123456");
+  ASSERT_EQ(ran.status, 0) << ran.output;
+  config_.key = "pkcs11:token=terminal;object=clinic?module-path=/usr/lib/softhsm/libsofthsm2.so";
+  folder_.write("secret", std::string_view("123456\n"));
+  const SecretBytes pin = SecretBytes::copy_of("123456");
+  crypto::PublicKey in_token = [&] {
+    const auto signer =
+        must(crypto::Pkcs11Signer::generate(must(crypto::Pkcs11Uri::parse(config_.key)), pin, crypto::KeyType::p256));
+    issuing::TerminalFolder terminal(config_.folder);
+    const auto order = must(terminal.order(role(), crypto::KeyType::p256, pin, signer.get(), nullptr, kQuick));
+    must(terminal.take(must(office_.certify(order.order)), order, clock_.now(), pin));
+    return signer->public_key();
+  }();
+  const auto identity = open();
+  expect_good(identity->keys());
+  clock_.advance(hours(24 * 4));
+  Office::Client client(office_);
+  const auto holder = identity->keys().credentials.terminal().holder();
+  must(identity->renew(client));
+  EXPECT_NE(identity->keys().credentials.terminal().holder(), holder);
+  EXPECT_TRUE(identity->keys().signer->public_key() == in_token);
+  expect_good(identity->keys());
+  for (const auto& entry : std::filesystem::directory_iterator(config_.folder))
+    EXPECT_FALSE(entry.path().filename().string().ends_with(".key.pem")) << entry.path();
 }
 
 TEST_F(TerminalIdentityTest, WhatCannotWorkIsSaid) {
