@@ -31,13 +31,13 @@ Status make_state_folder(const fs::path& folder) {
   return {};
 }
 
-/// A client under the name of the first terminal that was enrolled; without a name where none was.
-Connect connect_to(const AuthorityConfig& config,
+/// A client under the name of the first terminal of the configuration that was enrolled; without one where none was.
+Connect connect_to(const DaemonConfig& config,
                    const std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>>& terminals) {
-  return [config, &terminals]() -> Result<std::unique_ptr<identity::Authority>> {
+  return [&config, &terminals]() -> Result<std::unique_ptr<identity::Authority>> {
     std::optional<identity::TlsIdentity> identity;
-    for (const auto& [role, terminal] : terminals) {
-      auto tls = terminal->tls();
+    for (const TerminalConfig& one : config.terminals) {
+      auto tls = terminals.at(one.role)->tls();
       if (tls) {
         identity = std::move(*tls);
         break;
@@ -45,8 +45,8 @@ Connect connect_to(const AuthorityConfig& config,
       if (tls.error().kind != ErrorKind::not_found) return fail(std::move(tls).error());
     }
     identity::AuthorityOptions options;
-    options.url = config.url;
-    options.roots = config.roots;
+    options.url = config.authority->url;
+    options.roots = config.authority->roots;
     auto client = TRY(identity::AuthorityClient::create(std::move(options), std::move(identity)));
     return std::unique_ptr<identity::Authority>(std::make_unique<identity::AuthorityClient>(std::move(client)));
   };
@@ -103,7 +103,7 @@ struct Daemon::Impl {
       out->terminals.emplace(one.role, std::move(terminal));
     }
     Connect connect;
-    if (out->config.authority) connect = connect_to(*out->config.authority, out->terminals);
+    if (out->config.authority) connect = connect_to(out->config, out->terminals);
     TrustData::Sources sources;
     sources.files = out->config.trust;
     sources.folder = out->config.state / "trust";
