@@ -16,6 +16,7 @@ using service::HttpResponse;
 
 constexpr std::string_view kHtml = "text/html; charset=utf-8";
 constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kShell = "shell.html", kHome = "home", kLogIn = "login";
 
 struct MediaRow {
   std::string_view ending, media_type;
@@ -28,8 +29,8 @@ struct PageRow {
   std::string_view path, mode, english, russian;
 };
 constexpr PageRow kPages[] = {
-    {"/", "home", "Desk", "Рабочее место"},
-    {"/login", "login", "Log in", "Вход"},
+    {"/", kHome, "Desk", "Рабочее место"},
+    {"/login", kLogIn, "Log in", "Вход"},
     {"/clinic", "clinic", "Clinic", "Клиника"},
     {"/pharmacy", "pharmacy", "Pharmacy", "Аптека"},
     {"/counter", "counter", "Counter", "Окно обслуживания"},
@@ -131,29 +132,22 @@ DeskPages::DeskPages(DeskPageOptions options, std::unique_ptr<DeskSessions> sess
     : options_(std::move(options)),
       sessions_(std::move(sessions)),
       caller_(std::make_shared<const Caller>(Caller{.name = options_.name, .verbs = options_.verbs})) {
-  const auto add = [&](std::string key, std::string_view media_type, std::string_view content, std::string fields) {
-    const std::string etag = '"' + to_hex(crypto::digest(crypto::Hash::sha256, as_bytes(content))).substr(0, 32) + '"';
-    documents_[std::move(key)] = {.media_type = media_type,
-                                  .fields = fields + "ETag: " + etag + "\r\nCache-Control: no-cache\r\n",
-                                  .etag = etag,
-                                  .content = std::make_shared<const Bytes>(to_bytes(as_bytes(content)))};
+  const auto is_at_work = [&](std::string_view mode) {
+    return std::find(options_.modes.begin(), options_.modes.end(), mode) != options_.modes.end();
   };
   std::string modes;
   for (const PageRow& page : kPages) {
-    if (std::find(options_.modes.begin(), options_.modes.end(), page.mode) == options_.modes.end()) continue;
-    modes += (modes.empty() ? "" : " ") + std::string(page.mode);
+    if (is_at_work(page.mode)) modes += (modes.empty() ? "" : " ") + std::string(page.mode);
   }
   for (const Asset& asset : assets()) {
     for (const MediaRow& row : kMedia) {
       if (asset.name.ends_with(row.ending)) {
-        add("/assets/" + std::string(asset.name), row.media_type, asset.content, std::string(kSecurity));
+        assets_["/assets/" + std::string(asset.name)] = make_document(row.media_type, asset.content, {});
       }
     }
-    if (asset.name != "shell.html") continue;
+    if (asset.name != kShell) continue;
     for (const PageRow& page : kPages) {
-      const bool at_work = page.mode == "home" || page.mode == "login" ||
-                           std::find(options_.modes.begin(), options_.modes.end(), page.mode) != options_.modes.end();
-      if (!at_work) continue;
+      if (page.mode != kHome && page.mode != kLogIn && !is_at_work(page.mode)) continue;
       for (const LanguageRow& words : kLanguages) {
         std::string html(asset.content);
         replace_all(html, "{{language}}", words.language);
@@ -162,20 +156,26 @@ DeskPages::DeskPages(DeskPageOptions options, std::unique_ptr<DeskSessions> sess
         replace_all(html, "{{title}}", words.language == "ru" ? page.russian : page.english);
         replace_all(html, "{{mode}}", page.mode);
         replace_all(html, "{{modes}}", modes);
-        add(std::string(page.path) + " " + std::string(words.language), kHtml, html,
-            std::string(kSecurity) + "Vary: Accept-Language\r\nContent-Language: " + std::string(words.language) +
-                "\r\n");
+        pages_[std::string(page.path)][std::string(words.language)] = make_document(
+            kHtml, html, "Vary: Accept-Language\r\nContent-Language: " + std::string(words.language) + "\r\n");
       }
     }
   }
 }
 
+DeskPages::Document DeskPages::make_document(std::string_view media_type, std::string_view content,
+                                             const std::string& fields) {
+  const std::string etag = '"' + to_hex(crypto::digest(crypto::Hash::sha256, as_bytes(content))).substr(0, 32) + '"';
+  return {.media_type = media_type,
+          .fields = std::string(kSecurity) + fields + "ETag: " + etag + "\r\nCache-Control: no-cache\r\n",
+          .etag = etag,
+          .content = std::make_shared<const Bytes>(to_bytes(as_bytes(content)))};
+}
+
 const DeskPages::Document* DeskPages::find(const HttpRequest& request) const {
-  auto found = documents_.find(request.path);
-  if (found == documents_.end()) {
-    found = documents_.find(std::string(request.path) + " " + std::string(language_of(request)));
-  }
-  return found == documents_.end() ? nullptr : &found->second;
+  if (const auto asset = assets_.find(request.path); asset != assets_.end()) return &asset->second;
+  const auto page = pages_.find(request.path);
+  return page == pages_.end() ? nullptr : &page->second.at(std::string(language_of(request)));
 }
 
 std::optional<HttpResponse> DeskPages::serve(const HttpRequest& request) {

@@ -34,7 +34,7 @@ class DeskPages final : public PageServer {
     std::shared_ptr<const Bytes> content;
   };
   DeskPages(DeskPageOptions options, std::unique_ptr<DeskSessions> sessions);
-  void add_page(std::string_view path, std::string_view mode, std::string_view language, std::string_view title);
+  static Document make_document(std::string_view media_type, std::string_view content, const std::string& fields);
   const Document* find(const service::HttpRequest& request) const;
   service::HttpResponse log_in(const service::HttpRequest& request);
   service::HttpResponse log_out(const service::HttpRequest& request);
@@ -42,7 +42,8 @@ class DeskPages final : public PageServer {
   DeskPageOptions options_;
   std::unique_ptr<DeskSessions> sessions_;
   std::shared_ptr<const Caller> caller_;
-  std::map<std::string, Document, std::less<>> documents_;  // by path; pages by path and language: "/clinic en"
+  std::map<std::string, Document, std::less<>> assets_;                        // by path
+  std::map<std::string, std::map<std::string, Document>, std::less<>> pages_;  // by path, by language
 };
 
 }  // namespace karta::daemon

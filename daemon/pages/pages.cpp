@@ -17,10 +17,9 @@ struct VerbRow {
   std::string_view verb;
 };
 constexpr VerbRow kVerbs[] = {
-    {"", "status"},         {"", "events"},        {"", "readers"},
-    {"clinic", "visit"},    {"pharmacy", "visit"}, {"pharmacy", "entitlements"},
-    {"pharmacy", "redeem"}, {"transit", "gates"},  {"transit", "inspect"},
-    {"counter", "counter"},
+    {"", "status"},         {"", "events"},        {"clinic", "visit"},     {"pharmacy", "entitlements"},
+    {"pharmacy", "redeem"}, {"transit", "gates"},  {"transit", "inspect"},  {"counter", "activate"},
+    {"counter", "unblock"}, {"counter", "renew"},  {"counter", "application"}, {"counter", "replace"},
 };
 
 struct PageTable {

@@ -77,16 +77,20 @@ export async function logOut() {
   try { await ask('POST', '/logout'); } finally { keepKey(null); }
 }
 
-/// A key for what must happen once, kept until it is known to have happened: a reload asks again under the same one.
-export function deedKey(name) {
-  const place = `karta-deed-${name}`;
-  let value = sessionStorage.getItem(place);
-  if (!value) {
-    value = [...crypto.getRandomValues(new Uint8Array(16))].map((octet) => octet.toString(16).padStart(2, '0')).join('');
-    sessionStorage.setItem(place, value);
-  }
-  return { value, settle: () => sessionStorage.removeItem(place) };
+/// What must happen once: `order` under a key of its own, kept until it is known what became of it. A reload, and a
+/// second attempt, ask under the same key. `kept`: false where the order holds what must not outlive the page.
+export function openDeed(name, order, kept = true) {
+  const key = [...crypto.getRandomValues(new Uint8Array(16))].map((octet) => octet.toString(16).padStart(2, '0')).join('');
+  const deed = { name, key, order };
+  if (kept) sessionStorage.setItem(`karta-deed-${name}`, JSON.stringify(deed));
+  return deed;
 }
+/// The one whose outcome is not known; null: none.
+export const unsettledDeed = (name) => JSON.parse(sessionStorage.getItem(`karta-deed-${name}`));
+export const settleDeed = (deed) => sessionStorage.removeItem(`karta-deed-${deed.name}`);
+/// After these it may have happened or not; anything else is an answer.
+const unclear = new Set(['card-removed', 'card-unresponsive', 'card-insecure', 'no-daemon', 'io', 'internal', 'http-500', 'http-504']);
+export const isUnclear = (problem) => unclear.has(problem.kind);
 
 /// Events, for ever: after a break from where it broke. EventSource cannot send the page's half of the session.
 export function listen({ onEvent, onState }) {

@@ -51,19 +51,20 @@ start((main) => {
       visit.decision !== 'refused' && receiptPanel({
         title: t('receipt'),
         signed: Boolean(visit.receipt?.signature),
-        rows: [[t('receipt.number'), visit.id], [t('receipt.time'), when(visit.time)],
+        rows: [[t('receipt.number'), el('code', {}, visit.id)], [t('receipt.time'), when(visit.time)],
           [t('purpose'), purposeWords(visit.purpose)], [t('case'), visit.case],
-          [t('status-index'), visit.card?.status_index], [t('receipt.journal'), visit.journal_record]],
-        statement: visit.receipt?.signature,
+          [t('status-index'), visit.card?.status_index], [t('receipt.journal'), visit.journal_record],
+          [t('receipt.signature'), visit.receipt?.signature && el('code', {}, visit.receipt.signature), 'wide']],
       }),
       timelinePanel(visit.timeline));
   }
 
-  function holderPanel({ holder, card }) {
+  function holderPanel({ holder, card, groups }) {
     const name = [holder.family_names, holder.given_names, holder.patronymic].filter(Boolean).join(' ');
     const years = age(holder.birth_date);
     return el('section', { class: 'panel holder', 'aria-labelledby': 'name' },
-      el('div', { class: 'photo' }, state.photo
+      // Cards without a photo leave no gap for one.
+      Object.values(groups ?? {}).flat().includes('portrait') && el('div', { class: 'photo' }, state.photo
         ? el('img', { src: state.photo, alt: t('portrait') })
         : el('div', { class: 'no-photo' }, icon('person', 64), el('span', {}, t(state.photoComing ? 'portrait.coming' : 'no-portrait')))),
       el('div', { class: 'person' },

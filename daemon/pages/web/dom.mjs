@@ -79,8 +79,8 @@ export function field({ id, label, hint, error, input }) {
   return el('div', { class: 'field' }, el('label', { for: id }, label), input, below);
 }
 
-/// What is shown as name and value.
+/// What is shown as name and value; a third member "wide" gives a row the whole width.
 export function facts(rows, kind = 'facts') {
   const filled = rows.filter(([, value]) => value !== null && value !== undefined && value !== '');
-  return el('dl', { class: kind }, filled.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+  return el('dl', { class: kind }, filled.map(([name, value, wide]) => el('div', { class: wide }, el('dt', {}, name), el('dd', {}, value))));
 }

@@ -24,10 +24,10 @@ export function readerPanel(chosen, choose) {
         here.map((one) => el('option', { value: one.name, selected: one.name === name }, one.name))) }));
 }
 
-export function canField(value, error, change) {
-  return field({ id: 'can', label: t('can'), hint: t('can.hint'), error,
+export function canField(value, error, change, optional = false) {
+  return field({ id: 'can', label: optional ? `${t('can')} (${t('optional')})` : t('can'), hint: t('can.hint'), error,
     input: el('input', { type: 'text', inputmode: 'numeric', autocomplete: 'off', maxlength: 6, class: 'can',
-      spellcheck: 'false', required: true, value, on: { input: (event) => {
+      spellcheck: 'false', required: !optional, value, on: { input: (event) => {
         event.target.value = event.target.value.replace(/\D/g, '');
         change(event.target.value);
       } } }) });
@@ -43,14 +43,15 @@ export function verdict(kind, title, next, more = []) {
 
 /// What went wrong, and what to do now; the daemon's own words below.
 /// `unclear`: whether it happened is not known; `instead`: a better sentence than the kind's own.
-export function problemPanel(problem, { unclear, instead, again } = {}) {
+export function problemPanel(problem, { unclear, instead, again, leave } = {}) {
   const kind = known(`error.${problem.kind}`) ? problem.kind : 'internal';
   const other = unclear || instead;
   const title = other ? t(other) : t(`error.${kind}`);
   const next = other ? t(`${other}.next`) : t(`next.${kind}`);
   return verdict(unclear ? 'unsure' : 'bad', title, next, [
     unclear && el('p', { class: 'strong' }, t(`error.${kind}`)),
-    again && el('p', { class: 'actions' }, el('button', { id: 'again', type: 'button', class: 'main', on: { click: again } }, t('try-again'))),
+    again && el('p', { class: 'actions' }, el('button', { id: 'again', type: 'button', class: 'main', on: { click: again } }, t('try-again')),
+      leave && el('button', { id: 'leave', type: 'button', class: 'quiet', on: { click: leave } }, t('leave'))),
     (problem.detail || problem.hint) && el('details', { open: ['not-permitted', 'unsupported', 'usage'].includes(kind) }, el('summary', {}, t('details')),
       el('p', { lang: 'en', class: 'mono' }, problem.detail), problem.hint && el('p', { lang: 'en', class: 'mono' }, problem.hint)),
   ]);
@@ -62,18 +63,23 @@ export function spoken(problem) {
 }
 
 export function emptyPanel(kind) {
-  return el('section', { class: 'panel empty' }, icon('card', 56), el('h2', {}, t(`empty.${kind}.title`)), el('p', {}, t(`empty.${kind}`)),
+  return el('section', { class: 'panel blank' }, icon('card', 56), el('h2', {}, t(`empty.${kind}.title`)), el('p', {}, t(`empty.${kind}`)),
     el('p', { class: 'hint' }, t('keys')));
 }
 
+const mostSteps = 6;
 /// What is going on: steps as they are told, the last one at work.
 export function workPanel(title, steps) {
   return el('section', { class: 'panel work' }, el('div', { class: 'spinner', 'aria-hidden': 'true' }),
     el('div', {}, el('h2', {}, title), el('p', { class: 'hint' }, t('reading.keep')),
-      el('ol', { class: 'steps' }, steps.map((step, at) =>
-        el('li', { class: at + 1 < steps.length && 'done' }, stepWords(step))))));
+      el('ol', { class: 'steps' }, steps.slice(-mostSteps).map((step, at, all) =>
+        el('li', { class: at + 1 < all.length && 'done' }, stepWords(step))))));
 }
-export const stepWords = (step) => (known(`step.${step}`) ? t(`step.${step}`) : step);
+export function stepWords(step) {
+  const [, counted] = /^step (\d+)$/.exec(step) ?? [];
+  if (counted) return t('step.n', { n: counted });
+  return known(`step.${step}`) ? t(`step.${step}`) : step;
+}
 
 /// Where the milliseconds went: a bar of the steps, and the table it is made from.
 export function timelinePanel(timeline) {
@@ -97,14 +103,13 @@ export function timelinePanel(timeline) {
 }
 
 /// A receipt, which is what goes on paper.
-export function receiptPanel({ title, signed, rows, statement }) {
+export function receiptPanel({ title, signed, rows }) {
   return el('section', { class: 'panel receipt', 'aria-labelledby': 'receipt' },
     el('div', { class: 'panel-head' }, el('h2', { id: 'receipt' }, title),
       el('button', { id: 'print', type: 'button', class: 'quiet', on: { click: () => window.print() } }, icon('print', 18), el('span', {}, t('print')))),
     signed !== undefined && el('p', { class: `badge ${signed ? 'good' : 'unsure'}` }, icon(signed ? 'check' : 'warning', 18),
       t(signed ? 'receipt.signed' : 'receipt.unsigned')),
-    facts(rows),
-    statement && el('p', { class: 'mono statement' }, statement));
+    facts(rows));
 }
 
 export const reasonList = (reasons) => (reasons.length > 0 && el('ul', { class: 'reasons' },

@@ -1,21 +1,21 @@
 // pharmacy: a holder's entitlements, and medicine taken off them exactly once.
 import { el, field, fill, say, shout } from './dom.mjs';
-import { deedKey, post } from './api.mjs';
+import { isUnclear, openDeed, post, settleDeed, unsettledDeed } from './api.mjs';
 import { desk, start } from './shell.mjs';
 import { canField, emptyPanel, period, problemPanel, readerPanel, readerState, reasonList, receiptPanel, spoken, timelinePanel,
   verdict, when, workPanel } from './parts.mjs';
 import { number, t } from './words.mjs';
 
 const shownFor = 10 * 60 * 1000;
-/// After these the card may have written or not; anything else was refused before it could.
-const unclear = new Set(['card-removed', 'card-unresponsive', 'card-insecure', 'no-daemon', 'io', 'internal', 'http-504', 'http-500']);
 
 start((main) => {
   const form = el('form', { class: 'panel ask', novalidate: true, autocomplete: 'off' });
   const result = el('div', { class: 'result' });
   main.replaceChildren(el('div', { class: 'columns' }, form, result));
   const state = { can: '', canError: '', reader: null, list: null, problem: null, steps: [], chosen: null, packages: '1', packagesError: '',
-    prescription: '', prescriptionError: '', order: null, done: null, timer: null };
+    prescription: '', prescriptionError: '', deed: unsettledDeed('redemption'), done: null, timer: null };
+  // The page was loaded again while it was not known whether a card had written.
+  if (state.deed) state.problem = { kind: 'card-removed' };
 
   function drawForm() {
     fill(form,
@@ -23,8 +23,8 @@ start((main) => {
       readerPanel(state.reader, (name) => { state.reader = name; drawForm(); }),
       canField(state.can, state.canError, (value) => { state.can = value; }),
       el('div', { class: 'actions' },
-        el('button', { id: 'read', type: 'submit', class: 'main', disabled: desk.work !== null }, t(desk.work ? 'reading' : 'entitlements.show')),
-        (state.list || state.problem || state.done) && el('button', { id: 'clear', type: 'button', class: 'quiet', on: { click: clear } }, t('clear'))));
+        el('button', { id: 'read', type: 'submit', class: 'main', disabled: desk.work !== null }, t(desk.work ? 'reading' : state.deed ? 'try-again' : 'entitlements.show')),
+        !state.deed && (state.list || state.problem || state.done) && el('button', { id: 'clear', type: 'button', class: 'quiet', on: { click: clear } }, t('clear'))));
   }
 
   const medicineName = (one) => (one.package ? `${one.medicine} · ${one.package}` : one.medicine);
@@ -33,9 +33,9 @@ start((main) => {
   function drawResult() {
     if (desk.work) return fill(result, workPanel(t(desk.work.verb === 'redeem' ? 'redeeming' : 'reading'), state.steps));
     if (state.problem) {
-      const open = state.order && unclear.has(state.problem.kind);
+      const open = state.deed !== null;
       return fill(result,
-        problemPanel(state.problem, { unclear: open && 'redeem.unclear', instead: state.problem.kind === 'already-exists' && 'redeem.already', again: () => (state.order ? redeem() : form.requestSubmit()) }),
+        problemPanel(state.problem, { unclear: open && 'redeem.unclear', instead: state.problem.kind === 'already-exists' && 'redeem.already', again: () => form.requestSubmit(), leave: open && leave }),
         state.list && !open && [listPanel(), redeemPanel()]);
     }
     if (state.done) return fill(result, donePanel(), receiptOf(state.done), timelinePanel(state.done.timeline));
@@ -86,7 +86,7 @@ start((main) => {
         shout(state.packagesError || state.prescriptionError);
         return;
       }
-      state.order = { medicine: one.medicine, ...(one.package && { package: one.package }), packages: count, prescription: Number(state.prescription) };
+      state.deed = openDeed('redemption', { medicine: one.medicine, ...(one.package && { package: one.package }), packages: count, prescription: Number(state.prescription) });
       redeem();
     });
     return part;
@@ -105,7 +105,8 @@ start((main) => {
       [t('medicine'), done.order.medicine], [t('package'), done.order.package], [t('packages'), number(done.order.packages)],
       [t('left'), done.left !== undefined && number(done.left)],
       [t('prescription'), done.order.prescription], [t('receipt.time'), when(done.at)], [t('receipt.journal'), done.journal_record],
-      [t('card-sequence'), receipt.sequence]], statement: receipt.code });
+      [t('card-sequence'), receipt.sequence],
+      [t('settlement'), receipt.code && el('code', {}, receipt.code), 'wide']] });
   }
 
   async function submit(event) {
@@ -116,6 +117,10 @@ start((main) => {
       drawForm();
       document.getElementById('can').focus();
       shout(state.canError);
+      return;
+    }
+    if (state.deed) {
+      await redeem();
       return;
     }
     forget();
@@ -133,21 +138,21 @@ start((main) => {
 
   async function redeem() {
     if (desk.work) return;
-    const { order } = state;
-    const key = deedKey('redemption');
+    const { deed } = state;
+    const { order } = deed;
     state.problem = null;
     await work('redeem', async (base) => {
-      const answer = await post('/v1/redemptions', { ...base, ...order }, { once: key.value });
-      key.settle();
+      const answer = await post('/v1/redemptions', { ...base, ...order }, { once: deed.key });
+      settleDeed(deed);
       state.done = { ...answer, order, at: new Date().toISOString() };
-      Object.assign(state, { order: null, list: null, chosen: null, prescription: '', packages: '1' });
+      Object.assign(state, { deed: null, list: null, chosen: null, prescription: '', packages: '1', can: '' });
       keepFor();
       say(`${t('redeemed')}. ${t('redeemed.next')}`);
     });
-    if (state.problem && !unclear.has(state.problem.kind)) {
-      key.settle();
-      state.order = null;
-      drawResult();
+    if (state.problem && !isUnclear(state.problem) && state.problem.kind !== 'wrong-pin') {
+      settleDeed(deed);
+      state.deed = null;
+      draw();
     }
   }
 
@@ -169,6 +174,14 @@ start((main) => {
     (state.problem && !state.can ? document.getElementById('can') : document.getElementById('outcome'))?.focus();
   }
 
+  /// The daemon keeps it in mind and settles it when the card comes again.
+  function leave() {
+    settleDeed(state.deed);
+    state.deed = null;
+    clear();
+    say(t('redeem.left'));
+  }
+
   function keepFor() {
     clearTimeout(state.timer);
     state.timer = setTimeout(clear, shownFor);
@@ -179,7 +192,7 @@ start((main) => {
   }
   function clear() {
     // What may have been written is not cleared away before it is known.
-    if (desk.work || state.order) return;
+    if (desk.work || state.deed) return;
     const shown = state.list || state.problem || state.done;
     forget();
     Object.assign(state, { can: '', canError: '' });

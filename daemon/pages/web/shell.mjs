@@ -20,12 +20,12 @@ let view = null;
 export function drawFrame() {
   document.title = `${t(`mode.${mode}`)} · karta`;
   document.querySelector('.skip').textContent = language() === 'ru' ? 'Перейти к содержанию' : 'Skip to the content';
-  const links = modes.length > 1 || mode === 'home' ? ['home', ...modes] : modes;
+  const links = modes.length > 1 ? modes : [];
   fill(head,
-    el('div', { class: 'brand' }, icon('card', 26), el('span', {}, 'karta')),
-    loggedIn() && el('nav', { 'aria-label': t('nav') }, el('ul', {}, links.map((one) => el('li', {},
-      el('a', { href: one === 'home' ? '/' : `/${one}`, 'aria-current': one === mode && 'page' },
-        one === 'home' ? icon('reader', 18) : icon(one, 18), el('span', {}, t(`mode.${one}`))))))),
+    el('a', { class: 'brand', href: '/', 'aria-label': `karta, ${t('mode.home')}`, 'aria-current': mode === 'home' && 'page' }, icon('card', 26), el('span', {}, 'karta')),
+    loggedIn() && links.length > 0 && el('nav', { 'aria-label': t('nav') }, el('ul', {}, links.map((one) => el('li', {},
+      el('a', { href: `/${one}`, 'aria-current': one === mode && 'page' },
+        icon(one, 18), el('span', {}, t(`mode.${one}`))))))),
     el('div', { class: 'tools' },
       desk.live !== null && el('span', { class: `live ${desk.live ? 'on' : 'off'}` }, el('i', { 'aria-hidden': 'true' }),
         el('span', {}, t(desk.live ? 'live' : 'not-live'))),

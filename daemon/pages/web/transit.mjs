@@ -2,7 +2,7 @@
 import { el, facts, fill, icon, say, shout } from './dom.mjs';
 import { get, post } from './api.mjs';
 import { desk, start } from './shell.mjs';
-import { problemPanel, readerPanel, readerState, spoken, workPanel } from './parts.mjs';
+import { canField, problemPanel, readerPanel, readerState, spoken, workPanel } from './parts.mjs';
 import { clock, day, known, number, t, told } from './words.mjs';
 
 const mostTaps = 50;
@@ -15,23 +15,29 @@ start((main) => {
   const form = el('form', { class: 'panel ask', novalidate: true });
   const result = el('div', { class: 'result' });
   main.replaceChildren(gates, el('div', { class: 'columns' }, form, el('div', { class: 'result' }, result, taps)));
-  const state = { gates: [], taps: [], reader: null, inspection: null, problem: null, last: new Map() };
+  const state = { gates: [], taps: [], reader: null, inspection: null, problem: null, last: new Map(), can: '', canError: '' };
 
-  const reasonWords = (one) => told(one.words) || (known(`tap.${one.reason}`) ? t(`tap.${one.reason}`) : one.reason ?? '');
-  const opened = (one) => one.reason === 'open' || one.open === true;
+  const reasonWords = (one) => {
+    const words = told(one.words) || one.decision;
+    return words.charAt(0).toUpperCase() + words.slice(1);
+  };
+  const opened = (one) => one.decision === 'open';
+  const took = (one) => (one.timeline ?? []).reduce((sum, step) => sum + step.ms, 0);
+  const sum = (counts) => Object.values(counts ?? {}).reduce((all, one) => all + one, 0);
+  const stateOf = (one) => desk.readers.find((reader) => reader.name === one.reader)?.state;
 
   function drawGates() {
     fill(gates, el('h1', { id: 'gates-title' }, t('gates')),
       state.gates.length === 0 ? el('p', { class: 'panel' }, t('gates.none')) : el('ul', { class: 'gate-list' }, state.gates.map((one) => {
         const last = state.last.get(one.gate);
-        const look = last ? (opened(last) ? 'open' : 'denied') : { card: 'working', working: 'working', empty: 'ready' }[one.state] ?? (one.state === 'ready' ? 'ready' : 'closed');
+        const look = last ? (opened(last) ? 'open' : 'denied') : { card: 'ready', working: 'working', empty: 'ready' }[stateOf(one)] ?? 'closed';
         return el('li', { class: `gate ${look}` },
-          el('div', { class: 'gate-head' }, el('strong', {}, t('gate.n', { n: one.gate })), one.zone !== undefined && el('span', {}, t('gate.zone', { n: one.zone }))),
+          el('div', { class: 'gate-head' }, el('strong', {}, t('gate.n', { n: one.gate })), el('span', {}, one.reader)),
           el('p', { class: 'gate-now' }, icon({ open: 'check', denied: 'cross', ready: 'gate', working: 'clock', closed: 'warning' }[look], 28), el('span', {}, t(`gate.${look}`))),
           el('p', { class: 'gate-why' }, last ? reasonWords(last) : '\u00a0'),
           el('p', { class: 'gate-counts' }, el('span', {}, el('strong', {}, number(one.opened ?? 0)), ` ${t('gate.opened.n')}`),
-            el('span', {}, el('strong', {}, number(one.denied ?? 0)), ` ${t('gate.denied.n')}`)),
-          el('p', { class: 'hint' }, one.reader));
+            el('span', {}, el('strong', {}, number(sum(one.refused))), ` ${t('gate.denied.n')}`)),
+        );
       })));
   }
 
@@ -43,12 +49,13 @@ start((main) => {
         el('tbody', {}, state.taps.map((one) => el('tr', {},
           el('td', { class: 'digits' }, clock(one.time)), el('td', {}, number(one.gate)),
           el('td', {}, el('span', { class: `badge ${opened(one) ? 'good' : 'bad'}` }, icon(opened(one) ? 'check' : 'cross', 16), t(opened(one) ? 'gate.open' : 'gate.denied'))),
-          el('td', {}, reasonWords(one)), el('td', { class: 'right digits' }, one.card_ms === undefined ? '' : t('ms', { n: number(one.card_ms) })))))))); 
+          el('td', {}, reasonWords(one)), el('td', { class: 'right digits' }, took(one) > 0 && t('ms', { n: number(took(one)) })))))))); 
   }
 
   function drawForm() {
     fill(form, el('h2', {}, t('inspect')), el('p', { class: 'hint' }, t('inspect.about')),
       readerPanel(state.reader, (name) => { state.reader = name; drawForm(); }),
+      canField(state.can, state.canError, (value) => { state.can = value; }, true),
       el('div', { class: 'actions' }, el('button', { id: 'inspect', type: 'submit', class: 'main', disabled: desk.work !== null }, t(desk.work ? 'inspecting' : 'inspect')),
         (state.inspection || state.problem) && el('button', { id: 'clear', type: 'button', class: 'quiet', on: { click: clear } }, t('clear'))));
   }
@@ -60,14 +67,15 @@ start((main) => {
     const one = state.inspection;
     return fill(result, el('section', { class: 'panel', 'aria-labelledby': 'inspection', tabindex: '-1', id: 'outcome' },
       el('div', { class: 'panel-head' }, el('h2', { id: 'inspection' }, t('inspection')),
-        one.reason && el('p', { class: `badge ${opened(one) ? 'good' : 'bad'}` }, icon(opened(one) ? 'check' : 'cross', 18), reasonWords(one))),
-      facts([[t('status-index'), one.card?.status_index ?? one.status_index], [t('concession'), one.concession || null]]),
-      (one.products ?? []).map((product) => facts([[t('product'), product.kind], [t('left'), product.left !== undefined && number(product.left)],
-        [t('valid-until'), product.until && day(product.until)]])),
-      (one.taps ?? []).length === 0 ? el('p', {}, t('inspection.none')) : el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'inspection' },
+        el('p', { class: `badge ${{ good: 'good', stopped: 'bad' }[one.state] ?? 'unsure'}` }, icon({ good: 'check', stopped: 'cross' }[one.state] ?? 'question', 18), t(`verdict.${one.state}`))),
+      facts([[t('status-index'), one.status_index], [t('card-sequence'), one.sequence],
+        [t('concession'), one.concession ? `${one.concession}${one.concession_until ? `, ${t('until.short', { date: day(one.concession_until) })}` : ''}` : null]]),
+      (one.products ?? []).map((product) => facts([[t('product'), known(`product.${product.kind}`) ? t(`product.${product.kind}`) : product.kind], [t('left'), product.left !== undefined && number(product.left)],
+        [t('until'), product.until && day(product.until)]])),
+      one.entries.length === 0 ? el('p', {}, t('inspection.none')) : el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'inspection' },
         el('table', {}, el('thead', {}, el('tr', {}, ['time', 'gate', 'outcome'].map((name) => el('th', { scope: 'col' }, t(`tap.${name}`))))),
-          el('tbody', {}, one.taps.map((tap) => el('tr', {}, el('td', { class: 'digits' }, `${day(tap.time)} ${clock(tap.time)}`),
-            el('td', {}, number(tap.gate)), el('td', {}, tap.event))))))));
+          el('tbody', {}, one.entries.map((tap) => el('tr', {}, el('td', { class: 'digits' }, `${day(tap.time)} ${clock(tap.time)}`),
+            el('td', {}, number(tap.gate)), el('td', {}, known(`event.${tap.event}`) ? t(`event.${tap.event}`) : tap.event))))))));
   }
 
   async function refreshGates() {
@@ -80,13 +88,21 @@ start((main) => {
   async function submit(event) {
     event.preventDefault();
     if (desk.work) return;
+    state.canError = /^(\d{6})?$/.test(state.can) ? '' : t('can.wrong');
+    if (state.canError) {
+      drawForm();
+      document.getElementById('can').focus();
+      shout(state.canError);
+      return;
+    }
     const { name } = readerState(state.reader);
     Object.assign(state, { inspection: null, problem: null });
     desk.work = { name };
     drawForm();
     drawResult();
     try {
-      state.inspection = await post('/v1/inspections', name ? { reader: name } : {});
+      state.inspection = await post('/v1/inspections', { ...(name && { reader: name }), ...(state.can && { can: state.can }) });
+      state.can = '';
       say(t('inspection'));
     } catch (problem) {
       state.problem = problem;
@@ -100,7 +116,7 @@ start((main) => {
 
   function clear() {
     if (desk.work) return;
-    Object.assign(state, { inspection: null, problem: null });
+    Object.assign(state, { inspection: null, problem: null, can: '', canError: '' });
     drawForm();
     drawResult();
     document.getElementById('inspect').focus();

@@ -1,0 +1,197 @@
+// browser: Chromium, driven over a pipe by its DevTools protocol: no package besides Chromium and Node.js.
+//
+// A page is used as a person does: keys and clicks go in as input events, and what is looked for is what assistive
+// technology is told (roles and names), not the document's structure. Nothing sleeps: every wait has a condition and a
+// deadline.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const patience = 15_000;
+
+/// Waits until `look` gives something true; fails with `what` after the deadline.
+export async function until(what, look, deadline = patience) {
+  const end = Date.now() + deadline;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+}
+
+export class Browser {
+  static async start({ language = 'en' } = {}) {
+    const out = new Browser();
+    out.profile = mkdtempSync(join(tmpdir(), 'karta-chromium-'));
+    out.process = spawn(process.env.CHROMIUM ?? 'chromium', [
+      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--remote-debugging-pipe', `--lang=${language}`,
+      `--accept-lang=${language}`, `--user-data-dir=${out.profile}`, 'about:blank',
+    ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+    out.ended = new Promise((resolve) => { out.process.once('exit', resolve); });
+    let rest = '';
+    out.process.stdio[4].setEncoding('utf8');
+    out.process.stdio[4].on('data', (text) => {
+      const parts = (rest + text).split('\0');
+      rest = parts.pop();
+      for (const part of parts) out.#take(JSON.parse(part));
+    });
+    out.process.once('exit', () => { for (const { reject } of out.waiting.values()) reject(new Error('Chromium ended')); });
+    await out.send('Target.setDiscoverTargets', { discover: true });
+    return out;
+  }
+
+  waiting = new Map();
+  pages = new Map();
+  number = 0;
+
+  #take(message) {
+    if (message.id) {
+      const { resolve, reject, method } = this.waiting.get(message.id);
+      this.waiting.delete(message.id);
+      if (message.error) reject(new Error(`${method}: ${message.error.message}`));
+      else resolve(message.result);
+    } else if (message.sessionId) {
+      this.pages.get(message.sessionId)?.take(message);
+    }
+  }
+
+  send(method, params = {}, sessionId = undefined) {
+    const id = ++this.number;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject, method });
+      this.process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    });
+  }
+
+  /// A page in a fresh jar of cookies, or in that of `beside`.
+  async page({ beside, language } = {}) {
+    const context = beside?.context ?? (await this.send('Target.createBrowserContext')).browserContextId;
+    const { targetId } = await this.send('Target.createTarget', { url: 'about:blank', browserContextId: context });
+    const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
+    const page = new Page(this, sessionId, context);
+    this.pages.set(sessionId, page);
+    for (const domain of ['Page', 'Runtime', 'Network', 'Log', 'DOM', 'Accessibility']) await page.send(`${domain}.enable`);
+    if (language) {
+      await page.send('Network.setUserAgentOverride', { userAgent: 'karta-test', acceptLanguage: language });
+    }
+    return page;
+  }
+
+  async stop() {
+    this.send('Browser.close').catch(() => {});
+    await this.ended;
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+const keys = {
+  Tab: { code: 'Tab', keyCode: 9 }, Enter: { code: 'Enter', keyCode: 13, text: '\r' }, Escape: { code: 'Escape', keyCode: 27 },
+  ' ': { code: 'Space', keyCode: 32, text: ' ' }, ArrowDown: { code: 'ArrowDown', keyCode: 40 }, ArrowUp: { code: 'ArrowUp', keyCode: 38 },
+  Backspace: { code: 'Backspace', keyCode: 8 },
+};
+
+export class Page {
+  constructor(browser, session, context) {
+    Object.assign(this, { browser, session, context, complaints: [], requests: [] });
+  }
+
+  send(method, params) { return this.browser.send(method, params, this.session); }
+
+  take({ method, params }) {
+    if (method === 'Runtime.exceptionThrown') {
+      this.complaints.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
+    }
+    // A refused request is told by the page itself; what the policy of contents blocks is a fault of ours.
+    if (method === 'Log.entryAdded' && params.entry.level === 'error' && params.entry.source !== 'network') this.complaints.push(params.entry.text);
+    if (method === 'Network.requestWillBeSent') this.requests.push(params.request.url);
+  }
+
+  async open(address) {
+    await this.send('Page.navigate', { url: address });
+    await until(`${address} to load`, () => this.run('document.readyState === "complete"').catch(() => false));
+  }
+
+  /// The value of an expression; promises are waited for.
+  async run(expression) {
+    const { result, exceptionDetails } = await this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  }
+
+  path() { return this.run('location.pathname'); }
+  /// What the page says, as a reader sees it.
+  text(selector = 'body') { return this.run(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? ''`); }
+  has(selector) { return this.run(`document.querySelector(${JSON.stringify(selector)}) !== null`); }
+  async sees(words, selector = 'body') {
+    try {
+      await until(`"${words}"`, async () => (await this.text(selector).catch(() => '')).includes(words));
+    } catch (error) {
+      throw new Error(`${error.message}; the page says:\n${await this.text()}`);
+    }
+  }
+
+  async press(key, modifiers = 0) {
+    const known = keys[key] ?? { code: `Key${key.toUpperCase()}`, keyCode: key.toUpperCase().charCodeAt(0), text: key };
+    const event = { key, code: known.code, windowsVirtualKeyCode: known.keyCode, modifiers };
+    await this.send('Input.dispatchKeyEvent', { ...event, type: known.text ? 'keyDown' : 'rawKeyDown', text: known.text });
+    await this.send('Input.dispatchKeyEvent', { ...event, type: 'keyUp' });
+  }
+
+  async type(text) {
+    for (const one of text) {
+      const event = { key: one, windowsVirtualKeyCode: one.toUpperCase().charCodeAt(0) };
+      await this.send('Input.dispatchKeyEvent', { ...event, type: 'keyDown', text: one });
+      await this.send('Input.dispatchKeyEvent', { ...event, type: 'keyUp' });
+    }
+  }
+
+  /// Presses Tab until the element with this id has the keyboard: what a mouse alone could reach is never found.
+  async tabTo(id, most = 60) {
+    for (let pressed = 0; pressed <= most; ++pressed) {
+      if ((await this.focused()) === id) return pressed;
+      await this.press('Tab');
+    }
+    throw new Error(`"${id}" cannot be reached by the keyboard`);
+  }
+  focused() { return this.run('document.activeElement?.id ?? ""'); }
+
+  async click(selector) {
+    const box = await until(selector, () => this.run(`(() => {
+      const found = document.querySelector(${JSON.stringify(selector)});
+      if (!found || found.disabled) return null;
+      found.scrollIntoView({ block: 'center' });
+      const { x, y, width, height } = found.getBoundingClientRect();
+      return width > 0 ? { x: x + width / 2, y: y + height / 2 } : null;
+    })()`));
+    for (const type of ['mousePressed', 'mouseReleased']) await this.send('Input.dispatchMouseEvent', { type, ...box, button: 'left', clickCount: 1 });
+  }
+
+  async fill(selector, text) {
+    await until(selector, () => this.run(`(() => { const field = document.querySelector(${JSON.stringify(selector)});
+      if (!field) return false; field.focus(); field.select?.(); return true; })()`));
+    await this.type(text);
+  }
+
+  /// [{role, name}] of everything assistive technology is told of, in order.
+  async accessible() {
+    const { nodes } = await this.send('Accessibility.getFullAXTree');
+    return nodes.filter((node) => !node.ignored).map((node) => ({ role: node.role?.value, name: node.name?.value ?? '' }));
+  }
+
+  async look({ width = 1280, height = 800, dark = false, scale = 1 } = {}) {
+    await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: scale, mobile: false });
+    await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' },
+      { name: 'prefers-reduced-motion', value: 'reduce' }] });
+  }
+
+  /// A picture of the whole page.
+  async picture(file) {
+    const { cssContentSize } = await this.send('Page.getLayoutMetrics');
+    const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true,
+      clip: { x: 0, y: 0, width: cssContentSize.width, height: cssContentSize.height, scale: 1 } });
+    writeFileSync(file, Buffer.from(data, 'base64'));
+  }
+}

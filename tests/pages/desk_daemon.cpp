@@ -1,0 +1,192 @@
+// desk_daemon: a kartad with pages and every mode over simulated readers and cards, for stories told in a browser.
+//
+// On standard output, a line: {"link_file": ..., "address": ...}. Then it takes a command a line on standard input and
+// answers each with a line of JSON, {} where there is nothing to say. PLACE is desk or gate:
+//   insert PLACE | remove PLACE | mute PLACE | hold PLACE | release PLACE | plug PLACE | unplug PLACE
+//   pull          the next answer to COMMIT does not arrive: the card is out of the reader, having written
+//   slow MS       each answer of the desk's card takes so long
+//   stop | good   the card is put on the stop-list, or taken off it
+//   pcscd stop | pcscd start
+//   age HOURS     so much time passes
+//   journal KIND  the bodies of the journal's records of a kind
+//   quit
+#include <atomic>
+#include <iostream>
+#include <sstream>
+
+#include "card/transit_rules.h"
+#include "daemon/counter/counter_mode.h"
+#include "daemon/pages/pages.h"
+#include "daemon/transit/transit_mode.h"
+#include "tests/kartad/daemon_fixture.h"
+#include "tests/sectors/wire.h"
+
+namespace karta::test {
+namespace {
+
+constexpr std::string_view kDesk = "Desk Reader 00 00", kGate = "Gate Reader 00 00";
+constexpr daemon::ModeRow kAllModes[] = {{"clinic", daemon::read_clinic},
+                                         {"pharmacy", daemon::read_pharmacy},
+                                         {"counter", daemon::read_counter},
+                                         {"transit", daemon::read_transit}};
+
+/// Time that a test may move while the daemon reads it.
+class MovableClock final : public Clock {
+ public:
+  explicit MovableClock(Time at) : seconds_(at.time_since_epoch().count()) {}
+  Time now() const override { return Time(std::chrono::seconds(seconds_)); }
+  void advance(std::chrono::seconds by) { seconds_ += by.count(); }
+
+ private:
+  std::atomic<std::int64_t> seconds_;
+};
+
+class Stage {
+ public:
+  Status start() {
+    write_rules();
+    write_config();
+    files_.readers.remove_reader(std::string(TestDaemon::kReader));
+    files_.readers.add_reader(std::string(kDesk));
+    files_.readers.add_reader(std::string(kGate));
+    daemon_ = TRY(daemon::Daemon::start(
+        files_.folder / "kartad.toml",
+        {.clock = clock_,
+         .random = files_.random,
+         .make_readers = [this](const daemon::DaemonConfig&) -> std::unique_ptr<daemon::ReaderSource> {
+           return std::make_unique<BorrowedReaders>(files_.readers);
+         },
+         .modes = kAllModes,
+         .read_pages = daemon::read_pages,
+         .open_rules = daemon::transit_rules_opener()}));
+    return {};
+  }
+  void stop() { daemon_->stop(); }
+  Json where() const {
+    return {{"address", "http://" + daemon_->addresses().front()},
+            {"link_file", (files_.folder / "state" / "desk-link").string()}};
+  }
+
+  Json obey(const std::string& line) {
+    std::istringstream words(line);
+    std::string verb, object;
+    words >> verb >> object;
+    const std::string reader(object == "gate" ? kGate : kDesk);
+    SimulatedReaders& readers = files_.readers;
+    if (verb == "insert") {
+      readers.insert(reader,
+                     contactless(object == "gate" ? gate_card_ : desk_card_, [this](ByteView command, Bytes answer) {
+                       if (const int wait = slow_) std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+                       if (is(command, kInsCommit) && pull_.exchange(false)) return Bytes{};
+                       return answer;
+                     }));
+    } else if (verb == "remove") {
+      readers.remove(reader);
+    } else if (verb == "mute") {
+      readers.insert_mute(reader);
+    } else if (verb == "hold" || verb == "release") {
+      readers.hold(reader, verb == "hold");
+    } else if (verb == "plug") {
+      readers.add_reader(reader);
+    } else if (verb == "unplug") {
+      readers.remove_reader(reader);
+    } else if (verb == "pull") {
+      pull_ = true;
+    } else if (verb == "slow") {
+      slow_ = std::stoi(object);
+    } else if (verb == "stop" || verb == "good") {
+      files_.write_stop_list(verb == "stop" ? std::vector<std::uint64_t>{4711} : std::vector<std::uint64_t>{});
+      return told(daemon_->reload());
+    } else if (verb == "pcscd") {
+      object == "stop" ? readers.stop_pcscd() : readers.start_pcscd();
+    } else if (verb == "age") {
+      clock_.advance(std::chrono::hours(std::stoi(object)));
+    } else if (verb == "journal") {
+      daemon_->flush_refusals();
+      return records(object);
+    } else {
+      return {{"error", "no such command: " + line}};
+    }
+    return Json::object();
+  }
+
+ private:
+  static Json told(const Status& status) { return status ? Json::object() : Json{{"error", status.error().message}}; }
+  Json records(const std::string& kind) {
+    Json out = Json::array();
+    const auto all = daemon_->journal().pages(0, 10'000);
+    if (!all) return {{"error", all.error().message}};
+    for (const identity::JournalRecord& one : *all) {
+      if (one.kind == kind) out.push_back(Json::parse(one.body));
+    }
+    return out;
+  }
+  void write_rules() {
+    card::TransitRules rules;
+    rules.sequence = 1;
+    rules.issued_at = clock_.now() - std::chrono::hours(1);
+    rules.next_update = clock_.now() + std::chrono::days(30);
+    rules.name = "Sampletown";
+    rules.zones = {{1, "Centre"}};
+    rules.fares = {{1, 1, {50, 25}}};
+    rules.counted = {card::ProductKind::period, card::ProductKind::trips, card::ProductKind::purse};
+    rules.concessions = {{1, 0, 0}};
+    rules.pass_back_seconds = 60;
+    files_.centre.issuing_signer.set_certificate_chain({files_.centre.issuing.der()});
+    files_.folder.write("rules.p7m",
+                        crypto::testing::must(card::sign_transit_rules(rules, files_.centre.issuing_signer)));
+    card::TransactionMasters masters;
+    masters.emplace("transit", ledger_masters(kTransitMasters));
+    files_.folder.write("transit.pem", crypto::testing::must(card::seal_transaction_masters(
+                                           masters, secret("for tests only"), 1000, files_.random)));
+  }
+  void write_config() {
+    std::string text =
+        "schema = \"karta.kartad/1\"\nstate = \"state\"\n"
+        "[server]\nlisten = [\"127.0.0.1:8470\"]\nverb_seconds = 20\ncard_busy_milliseconds = 200\n"
+        "[[reader]]\nname = \"Desk *\"\nmodes = [\"clinic\", \"pharmacy\", \"counter\"]\n"
+        "[[reader]]\nname = \"Gate *\"\nmodes = [\"transit\"]\ngate = 17\nzone = 1\n";
+    for (const char* const role : {"counter", "clinic", "pharmacy", "transit"}) {
+      text += "[[terminal]]\nrole = \"" + std::string(role) + "\"\nfolder = \"" + files_.terminals.string() +
+              "\"\npassphrase_file = \"secret\"\n";
+    }
+    text +=
+        "[trust]\ntrust_list = \"trust-list.p7m\"\nroots = [\"root.der\"]\nstop_lists = [\"lists\"]\nrules = "
+        "\"rules.p7m\"\n"
+        "[authority]\nurl = \"http://127.0.0.1:9\"\n"
+        "[pages]\nname = \"front-desk\"\n"
+        "[clinic]\n"
+        "[pharmacy]\nkeys = \"masters.pem\"\npassphrase_file = \"secret\"\n"
+        "[counter]\n"
+        "[transit]\nkeys = \"transit.pem\"\npassphrase_file = \"secret\"\n";
+    files_.folder.write("kartad.toml", text);
+  }
+
+  TestDaemon files_;
+  MovableClock clock_{crypto::testing::test_time()};
+  IdentityCard desk_card_{IdentityCardOptions{.card_signed = true}}, gate_card_{IdentityCardOptions{.seed = 2}};
+  std::atomic<bool> pull_{false};
+  std::atomic<int> slow_{0};
+  std::unique_ptr<daemon::Daemon> daemon_;
+};
+
+int run() {
+  Stage stage;
+  const Status started = stage.start();
+  if (!started) {
+    std::cerr << "error: " << started.error().message << '\n';
+    return 70;
+  }
+  std::cout << stage.where() << std::endl;
+  for (std::string line; std::getline(std::cin, line) && line != "quit";) std::cout << stage.obey(line) << std::endl;
+  stage.stop();
+  return 0;
+}
+
+}  // namespace
+}  // namespace karta::test
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  return karta::test::run();
+}
