@@ -212,7 +212,7 @@ Result<Reply> Counter::unblock_here(const Call& call, RequestBody& body, ReaderD
   count("unblock", done ? "done" : "failed");
   if (!done) return fail(with_next_step(done.error()));
   Json document{{"schema", "karta.kartad.unblocking/1"},
-                {"serial", esign.info().serial_hex()},
+                {"serial", to_hex(esign.info().serial)},
                 {"pin", which},
                 {"by", with},
                 {"reader", desk.reader()},
@@ -228,8 +228,8 @@ Result<Reply> Counter::agreement(RequestBody& body, ReaderDesk& desk) {
   auto esign = TRY(card::ESignApplication::open(use->channel()));
   const Bytes certificate = TRY(card::read_file(use->channel(), card::Path{card::kEfAgreementCertificate}));
   return Reply{.body = {{"schema", "karta.kartad.agreement/1"},
-                        {"serial", esign.info().serial_hex()},
-                        {"certificate", to_hex_upper(certificate)},
+                        {"serial", to_hex(esign.info().serial)},
+                        {"certificate", to_hex(certificate)},
                         {"reader", desk.reader()}}};
 }
 

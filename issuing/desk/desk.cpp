@@ -77,15 +77,9 @@ constexpr auto kDeeds = std::to_array<DeedRow>({
     {DeedKind::replace, "replace", "karta.desk.replacement/1"},
 });
 
-/// Of the chip, in capitals as everywhere on the card's side.
-std::string serial_of(const identity::Card& card) {
-  const auto octets = from_hex(card.serial);
-  return octets ? to_hex_upper(*octets) : card.serial;
-}
-
 void put_card(Json& result, const identity::Card& card) {
   result["card"] = identity::format_id(card.id);
-  result["serial"] = serial_of(card);
+  result["serial"] = card.serial;
   result["status_index"] = card.status_index;
   result["profile"] = card.profile;
   result["state"] = identity::row_of(card.state).name;
@@ -308,7 +302,7 @@ Json json_of(const Activation& done) {
   Json result;
   put_card(result, done.card);
   result["already"] = done.already;
-  result["replaced"] = done.replaced ? Json(serial_of(*done.replaced)) : Json();
+  result["replaced"] = done.replaced ? Json(done.replaced->serial) : Json();
   return result;
 }
 
@@ -382,8 +376,8 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
       const LoadedApplication loaded = TRY(load_application(desk, card, request.aid, request.offer));
       Json result;
       put_card(result, card.record);
-      result["aid"] = to_hex_upper(request.aid);
-      result["receipt"] = to_hex_upper(loaded.receipt);
+      result["aid"] = to_hex(request.aid);
+      result["receipt"] = to_hex(loaded.receipt);
       result["already"] = loaded.already;
       return done(result);
     }
@@ -398,7 +392,7 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
   const Bytes agreement = TRY(card::read_file(*card.channel, card::Path{card::kEfAgreementCertificate}));
   Json result;
   put_card(result, card.record);
-  result["agreement_certificate"] = to_hex_upper(agreement);
+  result["agreement_certificate"] = to_hex(agreement);
   return done(result);
 }
 
