@@ -138,7 +138,9 @@ class Clinic final : public Mode {
 
   std::string_view name() const override { return "clinic"; }
   std::span<const Route> routes() const override { return kRoutes; }
-  Json status() const override { return {{"role", config_.role}, {"visits", board_.size()}}; }
+  Json status() const override {
+    return {{"role", config_.role}, {"purposes", config_.purposes}, {"visits", board_.size()}};
+  }
   void tick() override { board_.forget_old(services_.clock.now()); }
 
   Result<Reply> answer(const Call& call) override {
