@@ -27,7 +27,9 @@ export class Browser {
     out.profile = mkdtempSync(join(tmpdir(), 'karta-chromium-'));
     out.process = spawn(process.env.CHROMIUM ?? 'chromium', [
       '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--remote-debugging-pipe', `--lang=${language}`,
+      '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--remote-debugging-pipe',
+      // A name that is somebody else's and leads to this machine.
+      '--host-resolver-rules=MAP rebound.example 127.0.0.1', `--lang=${language}`,
       `--accept-lang=${language}`, `--user-data-dir=${out.profile}`, 'about:blank',
     ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
     out.ended = new Promise((resolve) => { out.process.once('exit', resolve); });
@@ -107,6 +109,22 @@ export class Page {
     // A refused request is told by the page itself; what the policy of contents blocks is a fault of ours.
     if (method === 'Log.entryAdded' && params.entry.level === 'error' && params.entry.source !== 'network') this.complaints.push(params.entry.text);
     if (method === 'Network.requestWillBeSent') this.requests.push(params.request.url);
+    if (method === 'Fetch.requestPaused') this.#standIn(params);
+  }
+
+  answers = new Map();
+
+  #standIn({ requestId, request }) {
+    const answer = this.answers.get(new URL(request.url).pathname);
+    if (!answer) return this.send('Fetch.continueRequest', { requestId });
+    return this.send('Fetch.fulfillRequest', { requestId, responseCode: answer.status,
+      responseHeaders: [{ name: 'Content-Type', value: 'application/json' }], body: Buffer.from(JSON.stringify(answer.body)).toString('base64') });
+  }
+
+  /// From now on requests of `path` get this answer, and the server hears nothing of them.
+  async answer(path, status, body) {
+    this.answers.set(path, { status, body });
+    await this.send('Fetch.enable', { patterns: [...this.answers.keys()].map((one) => ({ urlPattern: `*${one}` })) });
   }
 
   async open(address) {

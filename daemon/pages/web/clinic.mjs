@@ -9,7 +9,7 @@ import { bloodGroup } from './model.mjs';
 
 /// As [clinic] has them unless the daemon says others.
 const usualPurposes = ['treatment', 'emergency', 'registration'];
-const purposes = () => desk.status?.modes?.clinic?.purposes ?? usualPurposes;
+const purposes = () => desk.status?.modes.find((one) => one.name === 'clinic')?.purposes ?? usualPurposes;
 /// How long what a card said may stand on a screen nobody looks at.
 const shownFor = 10 * 60 * 1000;
 

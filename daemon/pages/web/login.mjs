@@ -14,7 +14,7 @@ function draw() {
     el('h1', {}, t(waiting ? 'login.wait' : note === 'login.out' ? 'login.out' : 'login.title')),
     !waiting && note && note !== 'login.out' && el('p', { class: 'notice warn' }, icon('warning'), el('span', {}, t(note))),
     !waiting && el('p', {}, t('login.how')),
-    !waiting && el('p', { class: 'hint' }, `${t('login.command')} `, el('code', {}, 'karta terminal desk'))));
+    !waiting && el('p', { class: 'hint' }, `${t('login.command')} `, el('code', {}, '/var/lib/kartad/desk-link'))));
 }
 
 async function take() {

@@ -23,7 +23,8 @@ export function noticesOf({ status, pcscd }) {
     if (one.state === 'stale' || one.state === 'early') add('warn', `notice.${one.state}`, values);
   }
   if (status.clock && status.clock !== 'fine') add('warn', 'notice.clock');
-  const upload = status.journal?.upload;
+  if (status.journal.health !== 'fine') add('bad', 'notice.journal.full');
+  const { upload } = status;
   if (upload?.state === 'alarm') add('bad', 'notice.journal.fork');
   else if (upload?.state === 'away' && upload.waiting > 100) add('warn', 'notice.journal', { n: upload.waiting });
   return out.sort((a, b) => (a.level === 'bad' ? 0 : 1) - (b.level === 'bad' ? 0 : 1));
