@@ -263,5 +263,65 @@ TEST_P(CadesByOpenssl, SeveralSignersAndCounterSignatures) {
   EXPECT_EQ(ran.status, 0) << ran.output;
 }
 
+// Ed25519 brings a hash of its own among the others' (RFC 8419 §2.3), and none to choose.
+TEST(CadesOfSeveral, Ed25519AmongOthers) {
+  const KeyType keys[] = {KeyType::p256, KeyType::ed25519, KeyType::rsa_2048, KeyType::gost_256_a};
+  std::vector<std::unique_ptr<TestCentre>> centres;
+  TrustMaterial trust;
+  Bytes joined;
+  for (const KeyType key : keys) {
+    const bool gost = row_of(key).family == KeyFamily::gost;
+    centres.push_back(std::make_unique<TestCentre>(key, gost ? key : KeyType::p384));
+    trust.anchors.push_back(centres.back()->root);
+    MemoryContent content(kText);
+    const Bytes one = must(sign_cms(centres.back()->citizen, content, {.signing_time = test_time()}));
+    joined = joined.empty() ? one : must(join_cms(joined, one));
+  }
+  const Bytes countered = must(counter_sign_cms(joined, 1, centres[0]->citizen, test_time()));
+  const auto judge = [&](const Bytes& signature, const Bytes& text) {
+    MemoryContent content(text);
+    return verify_cms(signature, &content, trust, {.at = test_time()});
+  };
+  const Report report = judge(countered, kText);
+  ASSERT_TRUE(report.passed());
+  // A set of four, and what signs one of them.
+  std::map<std::string, int> by_signature;
+  const SignedData data = must(SignedData::parse(countered));
+  ASSERT_EQ(data.signers.size(), std::size(keys));
+  std::size_t counter_signed = 0;
+  for (const CmsSigner& signer : data.signers) {
+    ++by_signature[signer.signature_algorithm.oid + "/" + signer.digest_algorithm.oid];
+    counter_signed += signer.unsigned_attributes ? 1 : 0;
+    if (signer.signature_algorithm.oid != row_of(AlgorithmId::ed25519).oid) continue;
+    EXPECT_EQ(signer.digest_algorithm.oid, row_of(Hash::sha512).oid);
+    const Bytes& der = centres[1]->citizen_certificate.der();
+    const Botan::X509_Certificate certificate(der.data(), der.size());
+    const std::unique_ptr<Botan::Public_Key> key = certificate.load_subject_public_key();
+    Botan::PK_Verifier verifier(*key, "Pure");
+    const Bytes& covered = signer.signed_attributes->der;
+    EXPECT_TRUE(
+        verifier.verify_message(covered.data(), covered.size(), signer.signature.data(), signer.signature.size()));
+  }
+  EXPECT_EQ(by_signature.size(), std::size(keys)) << "each by its own algorithm";
+  EXPECT_EQ(counter_signed, 1u);
+  const Bytes other = to_bytes(as_bytes("I hereby disagree.\n"));
+  std::size_t intact = 0;
+  for (const SignatureReport& one : judge(countered, other).signatures) {
+    intact += one.integrity == Integrity::intact ? 1 : 0;
+  }
+  EXPECT_EQ(intact, 1u) << "the counter-signature, which is over a signature and no content";
+  // One signer's value spoilt: the others' stand.
+  for (std::size_t i = 0; i < data.signers.size(); ++i) {
+    Bytes spoilt = countered;
+    spoilt[data.signers[i].signature_offset + 10] ^= 1;
+    const Report after = judge(spoilt, kText);
+    EXPECT_FALSE(after.passed());
+    std::size_t broken = 0;
+    for (const SignatureReport& one : after.signatures) broken += one.integrity == Integrity::intact ? 0 : 1;
+    EXPECT_GE(broken, 1u);
+    EXPECT_LE(broken, 2u) << "and what counter-signs it";
+  }
+}
+
 }  // namespace
 }  // namespace karta::crypto

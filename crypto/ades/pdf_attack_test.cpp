@@ -432,6 +432,28 @@ TEST(EveryBit, OfEveryLevel) {
   }
 }
 
+TEST(EveryBit, OfEncryptedFiles) {
+  const testing::TemporaryFolder folder;
+  folder.write("plain.pdf", plain_pdf());
+  const SecretBytes password = SecretBytes::copy_of("user");
+  const auto judge = [&](const std::string& file) {
+    const auto opened = PdfFile::open(to_bytes(as_bytes(file)), password);
+    if (!opened) return unreadable_pdf(opened.error());
+    return verify_pdf(*opened, {.anchors = {testing::pdf_centre().root}}, {.at = testing::test_time()});
+  };
+  for (const char* options :
+       {"--allow-weak-crypto --encrypt user owner 128 --use-aes=n --", "--encrypt user owner 128 --use-aes=y --",
+        "--encrypt user owner 256 --", "--object-streams=generate --encrypt user owner 256 --"}) {
+    SCOPED_TRACE(options);
+    const testing::Ran made = testing::run(folder, "qpdf " + std::string(options) + " plain.pdf encrypted.pdf");
+    ASSERT_EQ(made.status, 0) << made.output;
+    PdfFile file = must(PdfFile::open(folder.read("encrypted.pdf"), password));
+    must(
+        sign_pades(file, testing::pdf_centre().citizen, {.request = {.time = testing::test_time(), .reason = "test"}}));
+    expect_every_bit_counts(std::string(as_text(file.octets())), judge, 127);
+  }
+}
+
 // --- raising what is there ---
 
 TEST(Raise, AForeignOrPlainSignatureToEveryLevel) {

@@ -69,6 +69,25 @@ TEST(Sign, RefusesWhatItCannotVouchFor) {
             ErrorKind::limit);
 }
 
+// What TR-03110 and RFC 5652 §5.3 ask for, and nothing that costs octets besides.
+TEST(SignCms, WithTheLeastAttributes) {
+  MemoryContent source(kText);
+  const Bytes least = must(sign_cms(centre().citizen, source, {.least_attributes = true}));
+  const SignedData data = must(SignedData::parse(least));
+  ASSERT_TRUE(data.signers.front().signed_attributes);
+  std::vector<std::string> oids;
+  for (const CmsAttribute& one : data.signers.front().signed_attributes->list) oids.push_back(one.oid);
+  EXPECT_EQ(oids, (std::vector<std::string>{std::string(cms::kContentTypeOid), std::string(cms::kMessageDigestOid)}));
+  const Report report = verify(least, kText);
+  EXPECT_TRUE(report.passed()) << words(report);
+  EXPECT_FALSE(report.signatures.front().claimed_signing_time);
+  EXPECT_EQ(report.signatures.front().level.find("CAdES"), std::string::npos)
+      << "no CAdES without its certificate's hash";
+  MemoryContent again(kText);
+  const Bytes whole = must(sign_cms(centre().citizen, again, {}));
+  EXPECT_GT(whole.size(), least.size() + 100);
+}
+
 // --- any one octet changed ---
 
 void change_every_octet(const Bytes& signature, std::optional<ByteView> content, const TrustMaterial& material) {
