@@ -136,7 +136,7 @@ TEST_F(TerminalIdentityTest, StatesFollowTheTimeLeft) {
   const Time until = identity->status().until;
   const std::pair<Time, IdentityState> moments[] = {
       {kStart + hours(24), IdentityState::fine}, {identity->status().renew_after, IdentityState::due},
-      {until - hours(25), IdentityState::due},   {until - hours(23), IdentityState::urgent},
+      {until - hours(28), IdentityState::due},   {until - hours(26), IdentityState::urgent},
       {until, IdentityState::expired},
   };
   for (const auto& [moment, state] : moments) {
@@ -150,7 +150,7 @@ TEST_F(TerminalIdentityTest, ARenewalBringsNewKeysAndSwapsThemWhole) {
   const auto identity = open();
   const TerminalKeys before = identity->keys();
   const auto tls_before = must(identity->tls());
-  clock_.advance(hours(24 * 4));
+  clock_.advance(hours(24 * 5));
   EXPECT_EQ(identity->status().state, IdentityState::due);
   Office::Client client(office_);
   must(identity->renew(client));
@@ -187,7 +187,7 @@ TEST_F(TerminalIdentityTest, AnAnswerForOtherKeysChangesNothing) {
 TEST_F(TerminalIdentityTest, RenewsByItselfAndSaysSo) {
   enrol();
   const auto identity = open();
-  clock_.advance(hours(24 * 4));
+  clock_.advance(hours(24 * 5));
   std::mutex mutex;
   std::condition_variable told;
   std::optional<IdentityStatus> last;
@@ -207,7 +207,7 @@ TEST_F(TerminalIdentityTest, OffLineTooLongIsSaidInTime) {
   enrol();
   const auto identity = open();
   office_.away = true;
-  clock_.advance(hours(24 * 5) + hours(1));
+  clock_.advance(hours(24 * 5 + 20));
   std::mutex mutex;
   std::condition_variable told;
   std::optional<IdentityStatus> last;
@@ -289,7 +289,7 @@ TEST_F(TerminalIdentityTest, AKeyInATokenStaysThereThroughRenewals) {
   }();
   const auto identity = open();
   expect_good(identity->keys());
-  clock_.advance(hours(24 * 4));
+  clock_.advance(hours(24 * 5));
   Office::Client client(office_);
   const auto holder = identity->keys().credentials.terminal().holder();
   must(identity->renew(client));

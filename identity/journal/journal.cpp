@@ -54,6 +54,7 @@ constexpr std::size_t kMostInTransaction = 512;
 constexpr std::size_t kPrunedAtOnce = 2'000;
 constexpr std::size_t kCopiedAtOnce = 5'000;
 constexpr std::size_t kMostPage = 10'000;
+constexpr off_t kRoom = 256 * 1024;  // for hundreds of records
 
 constexpr std::string_view kCompleting[] = {"counter", "damage", "redemption", "settled", "stop", "tap"};
 
@@ -494,6 +495,17 @@ bool make_reserve(const fs::path& path, std::size_t octets) {
   return made;
 }
 
+/// Whether a little more than the reserve could be written.
+bool has_room(const fs::path& path) {
+  const fs::path name = beside(path, ".room");
+  const int file = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) return false;
+  const bool room = ::posix_fallocate(file, 0, kRoom) == 0;
+  ::close(file);
+  ::unlink(name.c_str());
+  return room;
+}
+
 }  // namespace
 
 Status Journal::open_store() {
@@ -669,11 +681,12 @@ void Journal::write(std::vector<Pending*>& batch) {
     Status written = write_once(taken);
     if (!written && written.error().kind == ErrorKind::io && store_->reserve) {
       // Room is set aside for what ends something begun. The rest has to wait.
-      health = JournalHealth::full;
+      const bool full = written.error().message.find("full") != std::string::npos;
+      health = full ? JournalHealth::full : JournalHealth::failing;
       std::vector<Pending*> completing, refused;
       for (Pending* pending : taken) (completes(pending->kind) ? completing : refused).push_back(pending);
       Error error = no_room;
-      error.message += " (" + written.error().message + ")";
+      if (!full) error.message = "the journal cannot be written: " + written.error().message;
       refuse(refused, error);
       taken = std::move(completing);
       if (!taken.empty()) {
@@ -812,8 +825,8 @@ JournalHealth Journal::health() {
   const std::scoped_lock lock(mutex_);
   // Nobody may come to append while it says "full": whether there is room again is looked at here too.
   if (health_ == JournalHealth::full && !writing_) {
-    store_->reserve = make_reserve(path_, options_.reserve_octets);
-    if (store_->reserve) health_ = JournalHealth::fine;
+    if (!store_->reserve) store_->reserve = make_reserve(path_, options_.reserve_octets);
+    if (store_->reserve && has_room(path_)) health_ = JournalHealth::fine;
   }
   return health_;
 }
