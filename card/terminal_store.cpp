@@ -29,9 +29,8 @@ CvDate later(CvDate from, unsigned count) { return CvDate(std::chrono::sys_days(
 // A certificate does not outlive the one above it.
 CvDate no_later(CvDate wanted, CvDate issuer) { return std::min(wanted, issuer); }
 
-bool is_dv(const CvCertificate& certificate) {
-  return certificate.chat().role == HolderRole::domestic_dv || certificate.chat().role == HolderRole::foreign_dv;
-}
+// Of this authority's own: others it has certified are foreign, or not official.
+bool is_own_dv(const CvCertificate& certificate) { return certificate.chat().role == HolderRole::domestic_dv; }
 
 Result<crypto::AlgorithmId> algorithm_of(const crypto::PublicKey& key) {
   for (const crypto::AlgorithmId id : crypto::algorithms_of(key)) {
@@ -126,7 +125,7 @@ Result<CvCertificate> TerminalStore::authority() const {
 
 Result<CvCertificate> TerminalStore::verifier() const {
   const auto certificates = TRY(all());
-  const CvCertificate* const best = newest(certificates, is_dv);
+  const CvCertificate* const best = newest(certificates, is_own_dv);
   if (best == nullptr) return fail(ErrorKind::not_found, "\"" + folder_.string() + "\" holds no document verifier");
   return *best;
 }
@@ -204,35 +203,98 @@ Result<CvCertificate> TerminalStore::issue_verifier(const CvIssueOptions& option
   return made;
 }
 
-Result<CvCertificate> TerminalStore::sign_terminal(const CvPublicKey& key, std::string holder, const TerminalRole& role,
-                                                   std::optional<Rights> rights, const CvIssueOptions& options,
-                                                   const SecretBytes& passphrase, CvDate today) {
-  const CvCertificate above = TRY(verifier());
+Result<CvCertificate> TerminalStore::issue_verifier(const CvRequest& request, std::optional<Rights> rights,
+                                                    const CvIssueOptions& options, const SecretBytes& passphrase,
+                                                    CvDate today) {
+  TRY(check_cv_reference(request.holder));
+  const CvCertificate above = TRY(authority());
   if (above.expired(today)) {
-    return fail(ErrorKind::untrusted, "the verifier \"" + above.holder() + "\" has expired",
-                "karta cv issue dv makes a new one");
+    return fail(ErrorKind::untrusted, "the authority \"" + above.holder() + "\" has expired",
+                "karta cv link makes its successor, which cards accept");
+  }
+  if (request.public_key.curve != above.content().public_key.curve) {
+    return fail(ErrorKind::usage, "the request's key is on another curve than the authority's");
+  }
+  for (const CvCertificate& one : TRY(all())) {
+    if (one.holder() != request.holder) continue;
+    return fail(ErrorKind::already_exists, "\"" + request.holder + "\" has a certificate already",
+                "verifiers of two regions need references of their own: countries, or names, that differ");
   }
   const auto signer = TRY(key_of(above.holder(), passphrase));
   CvContent content;
   content.authority = above.holder();
-  content.holder = std::move(holder);
-  content.public_key = key;
+  content.holder = request.holder;
+  content.public_key = request.public_key;
   content.public_key.curve.reset();
-  content.chat = {above.chat().type, HolderRole::terminal, rights.value_or(role.rights)};
-  // Rights named one by one replace all of the role's.
-  const SectorRights in_sectors = options.sector_rights.value_or(rights ? SectorRights{0} : role.sector_rights);
+  content.chat = {above.chat().type, HolderRole::foreign_dv, rights.value_or(above.chat().rights)};
+  const SectorRights in_sectors = options.sector_rights.value_or(rights ? SectorRights{0} : above.sector_rights());
   if (in_sectors != 0) {
     content.extensions.push_back({std::string(kSectorRightsOid), encode_sector_rights(in_sectors)});
   }
   content.effective = today;
-  content.expiration =
-      no_later(later(today, options.days == 0 ? kTerminalDays : options.days), above.content().expiration);
-  if (!role.sector.empty()) {
-    const SectorKey sector = TRY(make_sector(role.sector, options, passphrase));
-    content.extensions.push_back({std::string(kCvSectorOid), sector_extension(sector, *key.algorithm)});
-  }
+  content.expiration = no_later(later(today, options.days == 0 ? kDvDays : options.days), above.content().expiration);
   CvCertificate made = TRY(sign_cv_certificate(content, *signer, above.content().public_key.algorithm->algorithm));
   TRY(save(made, content.holder));
+  return made;
+}
+
+Result<UnlockedVerifier> TerminalStore::unlock_verifier(const SecretBytes& passphrase,
+                                                        std::unique_ptr<crypto::Signer> signer) const {
+  const CvCertificate own = TRY(verifier());
+  UnlockedVerifier out{own, TRY(way_to(own)), std::move(signer)};
+  if (!out.signer) out.signer = TRY(key_of(own.holder(), passphrase));
+  const auto authorities = TRY(anchors());
+  const CvCertificate* const above =
+      newest(authorities, [&](const CvCertificate& one) { return one.holder() == own.authority(); });
+  const auto key =
+      TRY(own.content().public_key.key(above == nullptr ? std::nullopt : above->content().public_key.curve));
+  if (!(key == out.signer->public_key())) {
+    return fail(ErrorKind::configuration, "the key is not that of the verifier \"" + own.holder() + "\"");
+  }
+  return out;
+}
+
+Result<CvCertificate> sign_terminal(const UnlockedVerifier& verifier, const TerminalGrant& grant) {
+  const CvCertificate& above = verifier.certificate;
+  if (above.expired(grant.effective)) {
+    return fail(ErrorKind::untrusted, "the verifier \"" + above.holder() + "\" has expired",
+                "karta cv issue dv makes a new one");
+  }
+  if (grant.key.curve && *grant.key.curve != verifier.signer->public_key().type()) {
+    return fail(ErrorKind::usage, "the terminal's key is on another curve than the authority's");
+  }
+  CvContent content;
+  content.authority = above.holder();
+  content.holder = grant.holder;
+  content.public_key = grant.key;
+  content.public_key.curve.reset();
+  content.chat = {above.chat().type, HolderRole::terminal, grant.rights};
+  if (grant.sector_rights != 0) {
+    content.extensions.push_back({std::string(kSectorRightsOid), encode_sector_rights(grant.sector_rights)});
+  }
+  content.effective = grant.effective;
+  content.expiration = no_later(grant.expiration, above.content().expiration);
+  if (grant.sector) {
+    content.extensions.push_back({std::string(kCvSectorOid), sector_extension(*grant.sector, *grant.key.algorithm)});
+  }
+  return sign_cv_certificate(content, *verifier.signer, above.content().public_key.algorithm->algorithm);
+}
+
+Result<CvCertificate> TerminalStore::grant(const CvPublicKey& key, std::string holder, const TerminalRole& role,
+                                           std::optional<Rights> rights, const CvIssueOptions& options,
+                                           const SecretBytes& passphrase, CvDate today) {
+  const UnlockedVerifier above = TRY(unlock_verifier(passphrase));
+  TerminalGrant wanted;
+  wanted.key = key;
+  wanted.holder = std::move(holder);
+  wanted.rights = rights.value_or(role.rights);
+  // Rights named one by one replace all of the role's.
+  wanted.sector_rights = options.sector_rights.value_or(rights ? SectorRights{0} : role.sector_rights);
+  wanted.effective = today;
+  wanted.expiration = later(today, options.days == 0 ? kTerminalDays : options.days);
+  if (!role.sector.empty()) wanted.sector = TRY(make_sector(role.sector, options, passphrase));
+  CvCertificate made = TRY(sign_terminal(above, wanted));
+  TRY(save(made, made.holder()));
   return made;
 }
 
@@ -245,7 +307,7 @@ Result<CvCertificate> TerminalStore::issue_terminal(const TerminalRole& role, st
   const crypto::AlgorithmId algorithm = TRY(algorithm_of(key.public_key()));
   const CvPublicKey public_key = TRY(cv_public_key_of(key.public_key(), algorithm, false));
   std::string holder = TRY(next_holder(std::string_view(anchors_of.holder()).substr(0, 2), role.holder));
-  CvCertificate made = TRY(sign_terminal(public_key, holder, role, rights, options, passphrase, today));
+  CvCertificate made = TRY(grant(public_key, holder, role, rights, options, passphrase, today));
   TRY(save_key(key, holder, options, passphrase));
   return made;
 }
@@ -264,7 +326,7 @@ Result<CvCertificate> TerminalStore::issue_terminal(const CvRequest& request, co
                   "a renewal has the next sequence number");
     }
   }
-  return sign_terminal(request.public_key, request.holder, role, rights, options, passphrase, today);
+  return grant(request.public_key, request.holder, role, rights, options, passphrase, today);
 }
 
 Result<TerminalStore::Rollover> TerminalStore::roll_over(const CvIssueOptions& options, const SecretBytes& passphrase,
@@ -302,7 +364,12 @@ Result<std::vector<CvCertificate>> TerminalStore::chain(const TerminalRole& role
                 "\"" + folder_.string() + "\" holds no certificate for \"" + std::string(role.name) + "\"",
                 "make one: karta cv issue " + std::string(role.name));
   }
-  std::vector<CvCertificate> upwards = {*terminal};
+  return way_to(*terminal);
+}
+
+Result<std::vector<CvCertificate>> TerminalStore::way_to(const CvCertificate& last) const {
+  const auto certificates = TRY(all());
+  std::vector<CvCertificate> upwards = {last};
   // Up through the verifier to the authority, then link by link to the oldest.
   while (upwards.size() < kMostFiles) {
     const std::string& wanted = upwards.back().authority();

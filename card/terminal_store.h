@@ -39,6 +39,25 @@ struct UnlockedTerminal {
   std::unique_ptr<crypto::Signer> signer;
 };
 
+/// A verifier's certificate with its key unlocked, and what a card is shown before the terminals it signs.
+struct UnlockedVerifier {
+  CvCertificate certificate;
+  std::vector<CvCertificate> above;  ///< links from the oldest on, the verifier's certificate last
+  std::unique_ptr<crypto::Signer> signer;
+};
+
+/// What a terminal's certificate is to say.
+struct TerminalGrant {
+  CvPublicKey key;
+  std::string holder;  ///< its reference
+  Rights rights = 0;
+  SectorRights sector_rights = 0;
+  std::optional<SectorKey> sector = {};  ///< whose pseudonyms it may ask for
+  CvDate effective{}, expiration{};      ///< cut to the verifier's end
+};
+/// Fails with `untrusted` where the verifier has expired at the first day, `usage` where the key is on another curve.
+Result<CvCertificate> sign_terminal(const UnlockedVerifier& verifier, const TerminalGrant& grant);
+
 class TerminalStore {
  public:
   explicit TerminalStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -55,6 +74,10 @@ class TerminalStore {
                                        const CvIssueOptions& options, const SecretBytes& passphrase, CvDate today);
   /// A new verifier by the present authority.
   Result<CvCertificate> issue_verifier(const CvIssueOptions& options, const SecretBytes& passphrase, CvDate today);
+  /// A certificate by the present authority for another region's or an unofficial verifier, whose request came from
+  /// there. Fails with `usage` (a key on another curve), `already_exists` (the reference is taken here).
+  Result<CvCertificate> issue_verifier(const CvRequest& request, std::optional<Rights> rights,
+                                       const CvIssueOptions& options, const SecretBytes& passphrase, CvDate today);
   /// A new authority: its own certificate, and the link that makes cards accept it. Verifiers follow with
   /// issue_verifier().
   struct Rollover {
@@ -68,8 +91,11 @@ class TerminalStore {
   Result<std::vector<CvCertificate>> anchors() const;
   /// The present authority: what new cards are given.
   Result<CvCertificate> authority() const;
-  /// The present verifier.
+  /// The present verifier of this authority's own.
   Result<CvCertificate> verifier() const;
+  /// The same, ready to sign. `signer`: its key where that is in a token; null: the sealed file.
+  Result<UnlockedVerifier> unlock_verifier(const SecretBytes& passphrase,
+                                           std::unique_ptr<crypto::Signer> signer = nullptr) const;
   /// The newest certificate of a role with all above it, links included; ready for authenticate_terminal().
   Result<UnlockedTerminal> unlock(const TerminalRole& role, const SecretBytes& passphrase) const;
   /// The chain alone.
@@ -87,9 +113,10 @@ class TerminalStore {
   Status save(const CvCertificate& certificate, const std::string& name) const;
   Status save_key(const crypto::PrivateKey& key, const std::string& holder, const CvIssueOptions& options,
                   const SecretBytes& passphrase) const;
-  Result<CvCertificate> sign_terminal(const CvPublicKey& key, std::string holder, const TerminalRole& role,
-                                      std::optional<Rights> rights, const CvIssueOptions& options,
-                                      const SecretBytes& passphrase, CvDate today);
+  Result<CvCertificate> grant(const CvPublicKey& key, std::string holder, const TerminalRole& role,
+                              std::optional<Rights> rights, const CvIssueOptions& options,
+                              const SecretBytes& passphrase, CvDate today);
+  Result<std::vector<CvCertificate>> way_to(const CvCertificate& last) const;
   Result<std::string> next_holder(std::string_view country, std::string_view mnemonic) const;
 
   std::filesystem::path folder_;

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "card/terminal_store.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/operator.h"
@@ -532,9 +533,12 @@ Result<int> run_trust_list(const Arguments& given) {
     const std::string file = word.substr(equals + 1);
     const Bytes octets = TRY(read_file(file, crypto::Certificate::kMostOctets));
     if (entry.service == crypto::TrustService::cvca) {
-      entry.certificate = octets;
-      entry.name = fs::path(file).filename().string();
-      entry.from = list.issued_at;
+      // An authority, a link, or a verifier that an authority has certified for another region.
+      const card::CvCertificate certificate = TRY(card::read_cv_certificate(file));
+      entry.certificate = certificate.octets();
+      entry.name = certificate.holder();
+      entry.from = std::chrono::sys_days(certificate.content().effective);
+      entry.until = std::chrono::sys_days(certificate.content().expiration) + std::chrono::days(1);
     } else {
       const auto certificate = TRY(crypto::Certificate::from_file_octets(octets));
       entry.certificate = certificate.der();

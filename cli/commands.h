@@ -14,6 +14,8 @@ void add_card(CLI::App& app, Run& chosen);
 void add_card_trace(CLI::App& card_noun, Run& chosen);
 /// `karta card suspend` and the like, on the same noun.
 void add_card_life(CLI::App& card_noun, Run& chosen);
+/// `karta card renew` and `replace`, on the same noun.
+void add_card_desk(CLI::App& card_noun, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);
 void add_domain(CLI::App& app, Run& chosen);
 void add_health(CLI::App& app, Run& chosen);
@@ -24,6 +26,9 @@ void add_sam(CLI::App& app, Run& chosen);
 void add_stop_list(CLI::App& app, Run& chosen);
 /// `karta stop-list foreign`: on the noun that add_stop_list has made.
 void add_stop_list_foreign(CLI::App& stop_list_noun, Run& chosen);
+void add_terminal(CLI::App& app, Run& chosen);
+/// `karta terminal watch`: on the noun that add_terminal has made.
+void add_terminal_watch(CLI::App& terminal_noun, Run& chosen);
 void add_transit(CLI::App& app, Run& chosen);
 void add_verify(CLI::App& app, Run& chosen);
 /// karta-sign has no verbs: the program is the command.

@@ -194,9 +194,10 @@ Result<int> run_issue(const IssueArguments& given) {
   const SecretBytes passphrase =
       TRY(passphrase_of(given.store.secret, "The key of \"" + above.holder() + "\", which signs."));
   const card::CvCertificate made =
-      TRY(role == nullptr ? store.issue_verifier(options, passphrase, today)
-          : request       ? store.issue_terminal(*request, *role, rights.rights, options, passphrase, today)
-                          : store.issue_terminal(*role, rights.rights, options, passphrase, today));
+      TRY(role == nullptr && request ? store.issue_verifier(*request, rights.rights, options, passphrase, today)
+          : role == nullptr          ? store.issue_verifier(options, passphrase, today)
+          : request                  ? store.issue_terminal(*request, *role, rights.rights, options, passphrase, today)
+                                     : store.issue_terminal(*role, rights.rights, options, passphrase, today));
   say("issued \"" + made.holder() + "\", valid to " + card::to_string(made.content().expiration));
   print((store.folder() / (made.holder() + std::string(card::kCvSuffix))).string());
   return 0;
@@ -288,25 +289,48 @@ Result<int> run_verify(const VerifyArguments& given) {
 
 struct RequestArguments {
   std::string holder, authority, out, key_out;
+  std::string key;  ///< one that is there already
   std::string key_type = "p256";
   SecretOptions secret;
 };
 
+Result<int> write_request(const RequestArguments& given, crypto::Signer& signer) {
+  for (const crypto::AlgorithmId id : crypto::algorithms_of(signer.public_key())) {
+    if (card::find_cv_algorithm(id) == nullptr) continue;
+    const Bytes request = TRY(card::make_cv_request(given.authority, given.holder, {}, signer, id));
+    TRY(write_new_file(given.out, request, 0644));
+    return 0;
+  }
+  return fail(ErrorKind::unsupported, "cards verify no signature of a " + signer.public_key().type_name() + " key");
+}
+
 Result<int> run_request(const RequestArguments& given) {
   const crypto::KeyType type = TRY(curve_named(given.key_type));
   TRY(card::check_cv_reference(given.holder));
+  if (given.key.empty() == given.key_out.empty()) {
+    return fail(ErrorKind::usage, "a request is for a new key or for one that is there",
+                "--key-out FILE, or --key FILE");
+  }
   for (const std::string* file : {&given.out, &given.key_out}) {
     if (std::filesystem::exists(*file)) return fail(ErrorKind::already_exists, "\"" + *file + "\" exists");
   }
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  if (!given.key.empty()) {
+    constexpr std::size_t kMostKeyFile = 64 * 1024;
+    const SecretBytes passphrase = TRY(input->ask({"The key of \"" + given.key + "\".", "passphrase", "", false}));
+    const Bytes pem = TRY(read_file(given.key, kMostKeyFile));
+    crypto::PrivateKey key = TRY(crypto::PrivateKey::from_encrypted_pem(as_text(pem), passphrase));
+    crypto::SoftwareSigner signer(std::move(key));
+    TRY(write_request(given, signer));
+    say("another authority certifies it: karta cv issue dv --request " + given.out);
+    return 0;
+  }
   const SecretBytes passphrase = TRY(input->ask({"A passphrase for the terminal's new key.", "passphrase", "", true}));
   crypto::PrivateKey key = TRY(crypto::PrivateKey::generate(type));
   const std::string pem = TRY(key.to_encrypted_pem(passphrase));
   crypto::SoftwareSigner signer(std::move(key));
-  const Bytes request =
-      TRY(card::make_cv_request(given.authority, given.holder, {}, signer, crypto::default_algorithm(type)));
   TRY(write_new_file(given.key_out, as_bytes(pem), 0600));
-  TRY(write_new_file(given.out, request, 0644));
+  TRY(write_request(given, signer));
   say("the verifier's centre answers " + given.out + ": karta cv issue ROLE --request " + given.out);
   return 0;
 }
@@ -359,11 +383,14 @@ void add_cv(CLI::App& app, Run& chosen) {
   on_call(verifying, chosen, [verify] { return run_verify(*verify); });
 
   auto request = std::make_shared<RequestArguments>();
-  CLI::App& requesting = *noun.add_subcommand("request", "A new terminal key and a request for its certificate");
+  CLI::App& requesting =
+      *noun.add_subcommand("request", "A request for a certificate, with a new key or one that is there");
   requesting.add_option("holder", request->holder, "the holder reference asked for: RUCLINIC00002")->required();
   requesting.add_option("--authority", request->authority, "the verifier asked: RUKDV00001");
   requesting.add_option("--out", request->out, "the request")->required();
-  requesting.add_option("--key-out", request->key_out, "the new key, encrypted")->required();
+  requesting.add_option("--key-out", request->key_out, "the new key, encrypted");
+  requesting.add_option("--key", request->key,
+                        "no new key, but this one: a verifier's, for another region's authority");
   requesting.add_option("--key-type", request->key_type, "the authority's curve")->capture_default_str();
   add_passphrase_options(requesting, request->secret);
   on_call(requesting, chosen, [request] { return run_request(*request); });

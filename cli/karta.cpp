@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
                                    karta::cli::add_card(app, chosen);
                                    karta::cli::add_card_trace(*app.get_subcommand("card"), chosen);
                                    karta::cli::add_card_life(*app.get_subcommand("card"), chosen);
+                                   karta::cli::add_card_desk(*app.get_subcommand("card"), chosen);
                                    karta::cli::add_cv(app, chosen);
                                    karta::cli::add_domain(app, chosen);
                                    karta::cli::add_health(app, chosen);
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
                                    karta::cli::add_sam(app, chosen);
                                    karta::cli::add_stop_list(app, chosen);
                                    karta::cli::add_stop_list_foreign(*app.get_subcommand("stop-list"), chosen);
+                                   karta::cli::add_terminal(app, chosen);
                                    karta::cli::add_transit(app, chosen);
                                    karta::cli::add_verify(app, chosen);
                                    app.require_subcommand(0, 1);

@@ -1,15 +1,13 @@
 // karta stop-list: which cards are dead, in a file for those who check cards without a network.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
-#include <map>
 
 #include "base/file.h"
 #include "base/random.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/secret_input.h"
-#include "identity/stop_list/stop_table.h"
+#include "identity/authority/stop_list_folder.h"
 #include "issuing/centre.h"
 
 namespace karta::cli {
@@ -18,12 +16,12 @@ namespace {
 namespace fs = std::filesystem;
 using identity::CardVerdict;
 using identity::StopList;
+using identity::StopListFile;
 using identity::StopListKind;
 using identity::StopListState;
 using identity::StopTable;
 
 constexpr std::string_view kFolder = "stop-lists";
-constexpr std::string_view kSuffix = ".stop-list";
 constexpr unsigned kFullHours = 8 * 24;  // made weekly, with a day to spare
 constexpr unsigned kDeltaHours = 26;     // made daily
 constexpr std::size_t kMostCertificates = 1u << 20;
@@ -43,150 +41,45 @@ struct Arguments {
   SecretOptions secret;
 };
 
-/// A file and what it parses to: the list aliases the octets.
-struct ListFile {
-  fs::path path;
-  Bytes octets;
-  StopList list;
-};
-Result<ListFile> read_list(const fs::path& path) {
-  Bytes octets = TRY(read_file(path, identity::kMostStopListOctets));
-  auto list = StopList::parse(octets);
-  if (!list) return fail(list.error().kind, "\"" + path.string() + "\": " + list.error().message, list.error().hint);
-  return ListFile{path, std::move(octets), std::move(*list)};
-}
-
-// "0000000042.stop-list"
-std::string name_for(std::uint64_t epoch) {
-  std::string digits = std::to_string(epoch);
-  return std::string(digits.size() < 10 ? 10 - digits.size() : 0, '0') + digits + std::string(kSuffix);
-}
-
-/// The lists a centre has made, by epoch, read one at a time.
-Result<std::map<std::uint64_t, fs::path>> lists_in(const fs::path& folder) {
-  std::map<std::uint64_t, fs::path> lists;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.ends_with(kSuffix)) continue;
-    const std::string digits = name.substr(0, name.size() - kSuffix.size());
-    if (digits.empty() || digits.size() > 18 || digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    lists.emplace(std::stoull(digits), entry->path());
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return fail(ErrorKind::io, "cannot read \"" + folder.string() + "\": " + error.message());
-  }
-  return lists;
-}
-
-/// The state after the list of `epoch`: a full list, or a delta on the state after its base.
-Result<StopTable> state_after(const std::map<std::uint64_t, fs::path>& lists, std::uint64_t epoch,
-                              const std::vector<crypto::Certificate>& signers, Time now) {
-  std::vector<fs::path> chain;
-  for (std::uint64_t wanted = epoch;;) {
-    const auto found = lists.find(wanted);
-    if (found == lists.end()) {
-      return fail(ErrorKind::not_found, "the list of epoch " + std::to_string(wanted) + " is missing",
-                  "make a full list: karta stop-list build");
-    }
-    chain.push_back(found->second);
-    const ListFile file = TRY(read_list(found->second));
-    if (file.list.head().kind == StopListKind::full) break;
-    wanted = file.list.head().base_epoch;  // smaller every time
-  }
-  std::optional<StopTable> table;
-  for (auto path = chain.rbegin(); path != chain.rend(); ++path) {
-    const ListFile file = TRY(read_list(*path));
-    TRY(file.list.verify(signers, now));
-    if (table) {
-      TRY(table->apply(file.list));
-    } else {
-      table = TRY(StopTable::unfold(file.list));
-    }
-  }
-  return std::move(*table);
-}
-
 Result<int> make(const Arguments& given, StopListKind kind) {
   const SystemClock clock;
   SystemRandom random;
   issuing::Centre centre = TRY(issuing::Centre::open(given.folder, clock, random));
-  const fs::path folder = centre.config().folder / kFolder;
-  const auto lists = TRY(lists_in(folder));
-  const std::vector<crypto::Certificate> signers = {centre.issuing()};
-  const Time now = clock.now();
-
-  identity::StopListHead head;
-  head.kind = kind;
-  head.epoch = lists.empty() ? 1 : lists.rbegin()->first + 1;
-  head.this_update = now;
-  head.next_update = now + std::chrono::hours(given.hours != 0             ? given.hours
-                                              : kind == StopListKind::full ? kFullHours
-                                                                           : kDeltaHours);
-  head.issuer = centre.config().name;
-
-  std::optional<StopTable> base;
-  if (kind == StopListKind::delta) {
-    std::uint64_t epoch = 0;
-    for (const auto& [number, path] : lists) {
-      const ListFile file = TRY(read_list(path));
-      if (given.incremental || file.list.head().kind == StopListKind::full) epoch = number;
-    }
-    if (epoch == 0)
-      return fail(ErrorKind::not_found, "there is no list a delta could stand on",
-                  "make a full list: karta stop-list build");
-    base = TRY(state_after(lists, epoch, signers, now));
-    if (now < base->head().this_update)
-      return fail(ErrorKind::configuration, "the clock stands before the last list was made");
-    head.base_epoch = base->head().epoch;
-    head.base = base->hash();
-  }
-
-  std::vector<identity::IndexRange> batches;
-  const std::vector<identity::StatusBlock> blocks = TRY(centre.registry().status_blocks());
-  for (const identity::StatusBlock& block : blocks) batches.push_back({block.first, block.size});
-  std::sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::uint64_t> stopped;
-  TRY(centre.registry().stopped_indexes([&](std::uint64_t index) { stopped.push_back(index); }));
-  const std::size_t dead = stopped.size();
-  if (base) {
-    const std::vector<std::uint64_t> before = base->indexes();
-    std::vector<std::uint64_t> changed;
-    std::set_symmetric_difference(before.begin(), before.end(), stopped.begin(), stopped.end(),
-                                  std::back_inserter(changed));
-    stopped = std::move(changed);
-  }
-
-  Bytes body = TRY(identity::encode_stop_list(head, batches, stopped));
+  const identity::StopListFolder folder(centre.config().folder / kFolder);
+  identity::StopListPlan plan;
+  plan.kind = kind;
+  plan.incremental = given.incremental;
+  plan.issuer = centre.config().name;
+  plan.valid_for = std::chrono::hours(given.hours != 0             ? given.hours
+                                      : kind == StopListKind::full ? kFullHours
+                                                                   : kDeltaHours);
+  identity::StopListDraft draft = TRY(folder.draft(plan, centre.registry(), {centre.issuing()}, clock.now()));
+  const identity::StopListHead head = draft.head;
+  const std::size_t listed = draft.listed, stopped = draft.stopped;
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes passphrase = TRY(input->ask({.title = "Stop-list of epoch " + std::to_string(head.epoch),
                                                  .prompt = "passphrase of the issuing CA",
                                                  .warning = "",
                                                  .repeat = false}));
   const auto signer = TRY(centre.unlock_issuing_ca(passphrase));
-  const Bytes file = TRY(identity::sign_stop_list(std::move(body), *signer));
-
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return fail(ErrorKind::io, "cannot make \"" + folder.string() + "\": " + error.message());
-  const fs::path path = folder / name_for(head.epoch);
-  TRY(write_new_file(path, file, 0644));
-  if (!given.out.empty()) TRY(write_new_file(given.out, file, 0644));
+  const StopListFile made = TRY(folder.publish(std::move(draft), *signer));
+  if (!given.out.empty()) TRY(write_new_file(given.out, made.octets, 0644));
   if (given.json) {
     Json document = json_document("karta.stop-list.build/1");
-    document["file"] = path.string();
+    document["file"] = made.path.string();
     document["kind"] = std::string(name_of(kind));
     document["epoch"] = head.epoch;
-    document["listed"] = stopped.size();
-    document["stopped"] = dead;
-    document["octets"] = file.size();
+    document["listed"] = listed;
+    document["stopped"] = stopped;
+    document["octets"] = made.octets.size();
     print_json(document);
   } else {
     print(std::string(name_of(kind)) + " stop-list of epoch " + std::to_string(head.epoch) + ": " +
-          std::to_string(dead) + " cards stopped" +
-          (base ? ", " + std::to_string(stopped.size()) + " changed since epoch " + std::to_string(head.base_epoch)
-                : std::string()) +
-          ", " + std::to_string(file.size()) + " octets, in \"" + path.string() + "\"");
+          std::to_string(stopped) + " cards stopped" +
+          (kind == StopListKind::delta
+               ? ", " + std::to_string(listed) + " changed since epoch " + std::to_string(head.base_epoch)
+               : std::string()) +
+          ", " + std::to_string(made.octets.size()) + " octets, in \"" + made.path.string() + "\"");
   }
   return 0;
 }
@@ -212,7 +105,7 @@ Json json_of(const StopList& list) {
 }
 
 Result<int> run_info(const Arguments& given) {
-  const ListFile file = TRY(read_list(given.file));
+  const StopListFile file = TRY(StopListFile::read(given.file));
   const StopList& list = file.list;
   if (given.json) {
     Json document = json_document("karta.stop-list.info/1");
@@ -255,16 +148,16 @@ Result<std::vector<crypto::Certificate>> signers_of(const Arguments& given) {
 /// The list in FILE with the deltas after it, all signatures and successions checked.
 Result<StopTable> open_table(const Arguments& given, Time now) {
   const auto signers = TRY(signers_of(given));
-  const ListFile full = TRY(read_list(given.file));
+  const StopListFile full = TRY(StopListFile::read(given.file));
   TRY(full.list.verify(signers, now));
   StopTable table = TRY(StopTable::unfold(full.list));
   for (const std::string& path : given.deltas) {
-    const ListFile delta = TRY(read_list(path));
+    const StopListFile delta = TRY(StopListFile::read(path));
     TRY(delta.list.verify(signers, now));
     TRY(table.apply(delta.list));
   }
   if (!given.in_use.empty()) {
-    const ListFile in_use = TRY(read_list(given.in_use));
+    const StopListFile in_use = TRY(StopListFile::read(given.in_use));
     TRY(in_use.list.verify(signers, now));
     TRY(identity::check_succession(in_use.list.head(), table.head()));
   }

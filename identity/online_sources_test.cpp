@@ -20,7 +20,7 @@ class OnlineTest : public testing::Test {
     service::HttpServerOptions options;
     options.listen = {"127.0.0.1:0"};
     server_.emplace(must(service::HttpServer::start(std::move(options), [this](std::size_t) {
-      return make_service_handler(services_.config, *services_.keys, {clock_, services_.metrics, services_.shelf});
+      return make_service_handler(services_.config, *services_.keys, {clock_, services_.metrics, services_.shelves});
     })));
     url_ = "http://" + server_->addresses().front();
   }

@@ -37,7 +37,7 @@ struct Terminal {
   std::string name;
   std::string role;  ///< "clinic"
   TerminalState state = TerminalState::invited;
-  std::string cv_line;            ///< country and mnemonic of its CV references: "RUC0000001A"
+  std::string cv_line;            ///< country and mnemonic of its CV references: "RUCL000001A"
   std::uint32_t cv_sequence = 0;  ///< of the last reference given; 0: none
   Bytes cv_certificate;           ///< the last one, 7F21; empty: none
   std::optional<Time> cv_until, tls_until;
@@ -86,7 +86,7 @@ class TerminalLedger {
   // At the centre
 
   /// A code for a new terminal, or a new one for one that is there (it lost its keys; codes given before are void).
-  /// `cv_prefix`: country and first letters of the CV line, "RUC". Errors: usage (a name of other than small letters,
+  /// `cv_prefix`: country and first letters of the CV line, "RUCL". Errors: usage (a name of other than small letters,
   /// digits, dots and hyphens; another role than before), not_permitted (revoked).
   Result<Invitation> invite(const std::string& name, const std::string& role, const std::string& cv_prefix,
                             std::chrono::seconds valid_for, const Cause& cause);

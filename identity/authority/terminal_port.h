@@ -14,7 +14,7 @@ namespace karta::identity {
 /// A terminal asks for a certificate.
 struct TerminalOrder {
   std::string role;                 ///< as enrolled: what it may have at most
-  std::string holder_line;          ///< country and mnemonic of its references: "RUC0000001A"
+  std::string holder_line;          ///< country and mnemonic of its references: "RUCL000001A"
   std::uint32_t sequence = 0;       ///< of the reference to be given, 1 to 99999
   Bytes request;                    ///< CV request (TR-03110-3 C.2), signed by the key to be certified
   std::vector<std::string> rights;  ///< names of those wanted; empty: all of the role's
@@ -30,17 +30,15 @@ struct TerminalCertificate {
   Time until{};              ///< the end of its last day
 };
 
-/// Used by one thread at a time; each worker has its own.
+/// Used by all of the server's threads at once.
 class TerminalPort {
  public:
   virtual ~TerminalPort() = default;
   /// Errors: malformed, invalid_signature (the request), not_permitted (more rights than the role has), untrusted
   /// (verifier or authority expired), usage (no such role, a key on another curve).
   virtual Result<TerminalCertificate> certify(const TerminalOrder& order) = 0;
-  /// The mnemonic's first letters for a role: "C" for "clinic". Fails with usage where there is no such role.
-  virtual Result<std::string> check_role(std::string_view role) = 0;
-  /// Two capitals: the country of the verifier.
-  virtual std::string country() = 0;
+  /// The public key in a request, for telling whether two requests are for one key. Errors: malformed.
+  virtual Result<Bytes> key_of(ByteView request) = 0;
   /// Until when certificates can be made: the end of the verifier's time.
   virtual Result<Time> until() = 0;
 };

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/der.h"
+#include "identity/journal/record.h"
 #include "service/configuration.h"
 
 namespace karta::identity {
@@ -123,6 +124,73 @@ Result<TimeStampConfig> read_time_stamp(ConfigTable& table) {
   return out;
 }
 
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+Result<OperatorConfig> read_operator(ConfigTable& table) {
+  OperatorConfig out;
+  out.name = TRY(table.text("name"));
+  if (!is_name(out.name)) return table.bad("name", "must be small letters, digits and hyphens, at most 64");
+  out.token_hash = TRY(table.text_or("token_sha256", ""));
+  out.certificate_hash = TRY(table.text_or("certificate_sha256", ""));
+  if (out.token_hash.empty() == out.certificate_hash.empty()) {
+    return table.bad("token_sha256", "needs one of \"token_sha256\" and \"certificate_sha256\"");
+  }
+  if (!is_sha256(out.token_hash + out.certificate_hash)) {
+    return table.bad(out.token_hash.empty() ? "certificate_sha256" : "token_sha256",
+                     "must be 64 small hexadecimal digits");
+  }
+  for (const std::string& scope : TRY(table.texts("scopes"))) {
+    if (scope == "card-life") {
+      out.card_life = true;
+    } else if (scope == "card-status") {
+      out.card_status = true;
+    } else {
+      return table.bad("scopes", "are card-life and card-status");
+    }
+  }
+  if (!out.card_life && !out.card_status) return table.bad("scopes", "is missing: card-life, card-status");
+  return out;
+}
+
+Result<StopListConfig> read_stop_list(ConfigTable& table) {
+  StopListConfig out;
+  out.folder = TRY(table.path("folder"));
+  if (table.has("key")) {
+    out.key = TRY(read_key(table));
+    out.issuer = TRY(table.text("issuer"));
+  }
+  out.full_validity = std::chrono::hours(TRY(table.integer_or("full_hours", 1, 24 * 366, 8 * 24)));
+  out.delta_validity = std::chrono::hours(TRY(table.integer_or("delta_hours", 1, 24 * 366, 26)));
+  out.after_change = std::chrono::seconds(TRY(table.integer_or("after_change_seconds", 0, 86400, 60)));
+  return out;
+}
+
+Result<AuthorityConfig> read_authority_on_line(ConfigTable& table) {
+  AuthorityConfig out;
+  out.centre = TRY(table.path("centre"));
+  out.secret_file = TRY(read_secret_place(table));
+  out.desk = TRY(table.boolean_or("desk", false));
+  out.cv_life = std::chrono::days(TRY(table.integer_or("cv_days", 1, 366, 7)));
+  out.tls_life = std::chrono::days(TRY(table.integer_or("tls_days", 1, 366, 7)));
+  out.journal_octets = static_cast<std::size_t>(
+      TRY(table.integer_or("journal_octets", 64 * 1024, kMostUploadOctets, kMostUploadOctets)));
+  auto tls = TRY(table.table("tls"));
+  if (!tls) return table.bad("tls", "is missing: the key and certificate of the CA that certifies terminals' TLS keys");
+  out.tls = TRY(read_key(*tls));
+  if (auto lists = TRY(table.table("stop_list"))) out.stop_list = TRY(read_stop_list(*lists));
+  out.rules = TRY(table.path_if("rules"));
+  for (ConfigTable& one : TRY(table.tables("operator"))) {
+    OperatorConfig person = TRY(read_operator(one));
+    for (const OperatorConfig& other : out.operators) {
+      if (other.name == person.name) return one.bad("name", "is that of another [[authority.operator]]");
+    }
+    out.operators.push_back(std::move(person));
+  }
+  return out;
+}
+
 Result<ServerConfig> read(service::Configuration configuration, const std::filesystem::path& file) {
   ServerConfig out;
   out.file = file;
@@ -167,10 +235,15 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
     if (trust.roots.empty()) return list->bad("roots", "is missing: who signs the list");
     out.trust_list = std::move(trust);
   }
+  if (auto authority = TRY(root.table("authority"))) {
+    out.authority = TRY(read_authority_on_line(*authority));
+    if (out.database.empty()) return authority->bad("centre", "needs the registry: \"database\"");
+    if (!out.tls) return authority->bad("tls", "needs [tls]: terminals are known by their certificates");
+  }
   TRY(root.finish());
-  if (out.authorities.empty() && !out.time_stamp && !out.trust_list) {
+  if (out.authorities.empty() && !out.time_stamp && !out.trust_list && !out.authority) {
     return fail(ErrorKind::configuration, file.filename().string() + ": there is nothing to serve",
-                "name a [[ca]], a [time_stamp] or a [trust_list]");
+                "name a [[ca]], a [time_stamp], a [trust_list] or an [authority]");
   }
   return out;
 }

@@ -56,6 +56,38 @@ struct TrustListConfig {
   std::vector<std::filesystem::path> roots;
 };
 
+/// Stop-lists: handed out from a folder; made here too where there is a key.
+struct StopListConfig {
+  std::filesystem::path folder;
+  std::optional<KeyConfig> key;              ///< the issuing CA's
+  std::string issuer;                        ///< whose cards: as the lists before say it
+  std::chrono::hours full_validity{8 * 24};  ///< a full list is made when three quarters of it are over
+  std::chrono::hours delta_validity{26};     ///< and a delta likewise
+  std::chrono::seconds after_change{60};     ///< a card that was stopped stands on a delta after so long
+};
+
+/// Who may do what through the authority, beside terminals.
+struct OperatorConfig {
+  std::string name;
+  std::string token_hash;        ///< SHA-256 of a bearer token, hexadecimal; or
+  std::string certificate_hash;  ///< SHA-256 of a client certificate
+  bool card_life = false;        ///< scopes
+  bool card_status = false;
+};
+
+/// The authority on line: terminals enrol, renew and report here.
+struct AuthorityConfig {
+  std::filesystem::path centre;       ///< the issuing centre's folder: CV authority of terminals, the desk's keys
+  std::filesystem::path secret_file;  ///< its passphrase
+  bool desk = false;                  ///< counters may work on cards through it
+  KeyConfig tls;                      ///< certifies terminals' TLS keys: the issuing CA's
+  std::chrono::days cv_life{7}, tls_life{7};
+  std::size_t journal_octets = 4u << 20;  ///< of a batch
+  std::optional<StopListConfig> stop_list;
+  std::optional<std::filesystem::path> rules;
+  std::vector<OperatorConfig> operators;
+};
+
 struct ServerConfig {
   std::filesystem::path file;
   std::vector<std::string> listen;
@@ -68,6 +100,7 @@ struct ServerConfig {
   std::vector<CaConfig> authorities;
   std::optional<TimeStampConfig> time_stamp;
   std::optional<TrustListConfig> trust_list;
+  std::optional<AuthorityConfig> authority;
 };
 
 inline constexpr std::string_view kServerConfigSchema = "karta.identity/1";

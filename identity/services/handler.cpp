@@ -4,9 +4,12 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "crypto/cms/timestamp.h"
 #include "crypto/digest.h"
+#include "identity/authority/routes.h"
+#include "identity/services/document.h"
 #include "identity/services/key.h"
 #include "identity/services/ledgers.h"
 #include "identity/services/ocsp_service.h"
@@ -19,11 +22,12 @@ class ServiceKeys {
   std::vector<std::optional<ServiceKey>> ocsp;  // one an authority of the configuration
   std::optional<ServiceKey> time_stamp;
   std::shared_ptr<const service::HttpTls> tls;
+  std::optional<AuthorityKeys> authority;
   /// Answers are of these keys: they go with them.
   std::shared_ptr<PreparedAnswers> prepared = std::make_shared<PreparedAnswers>();
 };
 
-Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig& config) {
+Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig& config, const AuthorityPorts& ports) {
   auto out = std::make_shared<ServiceKeys>();
   for (const CaConfig& one : config.authorities) {
     std::optional<ServiceKey> key;
@@ -36,8 +40,16 @@ Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig&
     auto tls = std::make_shared<service::HttpTls>();
     for (const crypto::Certificate& one : key.certificates()) tls->certificates_pem += one.to_pem();
     tls->private_key = key.expose_secret_der();
+    if (config.authority) {
+      // Clients without a certificate are served too: lists and OCSP are for everybody.
+      tls->client_certificates = service::ClientCertificates::optional;
+      const Bytes roots = TRY(read_file(config.authority->tls.certificate, 16 * crypto::Certificate::kMostOctets));
+      const auto certificates = TRY(crypto::Certificate::many_from_file_octets(roots));
+      tls->client_roots_pem = certificates.front().to_pem();
+    }
     out->tls = std::move(tls);
   }
+  if (config.authority) out->authority = TRY(open_authority_keys(*config.authority, ports));
   return std::shared_ptr<const ServiceKeys>(std::move(out));
 }
 
@@ -74,45 +86,6 @@ HttpResponse unavailable(std::string_view why) {
   HttpResponse out = HttpResponse::text(503, why);
   out.fields = "Retry-After: 5\r\n";
   return out;
-}
-
-/// True if the client has what stands under `etag` (RFC 9110 §13.1.2).
-bool client_has(const HttpRequest& request, std::string_view etag) {
-  const std::string_view given = request.field("If-None-Match");
-  if (given.empty() || etag.empty()) return false;
-  return given == "*" || given.find(etag) != std::string_view::npos;
-}
-
-/// A file that many fetch: its octets, and the fields that go with them.
-struct Document {
-  std::shared_ptr<const Bytes> der;
-  std::string etag;
-  Time last_modified{};
-  Time expires{};
-};
-
-HttpResponse serve(const HttpRequest& request, const Document& document, std::string_view media_type, Time now) {
-  HttpResponse out;
-  out.media_type = media_type;
-  out.fields = "ETag: " + document.etag + "\r\n";
-  out.fields += "Last-Modified: " + service::http_date(document.last_modified.time_since_epoch().count()) + "\r\n";
-  if (document.expires != Time{}) {
-    // No longer than an hour: what is newer should not wait for the old one's end.
-    constexpr std::int64_t kLongest = 3600;
-    const std::int64_t age = std::clamp<std::int64_t>((document.expires - now).count(), 0, kLongest);
-    out.fields += "Cache-Control: public, max-age=" + std::to_string(age) + "\r\n";
-  }
-  if (client_has(request, document.etag)) {
-    out.status = 304;
-    out.media_type = {};
-  } else {
-    out.shared_body = document.der;
-  }
-  return out;
-}
-
-std::string etag_of(ByteView octets) {
-  return "\"" + to_hex(ByteView(crypto::digest(crypto::Hash::sha256, octets)).first(16)) + "\"";
 }
 
 /// The lists of one authority, as last read from its ledger.
@@ -158,6 +131,7 @@ class ServiceHandler final : public service::HttpHandler {
  public:
   ServiceHandler(const ServerConfig& config, const ServiceKeys& keys, const HandlerSurroundings& around)
       : metrics_allow_(config.metrics_allow),
+        body_octets_(config.limits.body_octets),
         has_trust_list_(config.trust_list.has_value()),
         around_(around),
         clock_(around.clock),
@@ -188,6 +162,10 @@ class ServiceHandler final : public service::HttpHandler {
                                        certificate.not_before(), certificate.not_after()});
       lists_.push_back(ListShelf{one.name, certificate, std::move(ledger), one.crl.has_value()});
     }
+    if (config.authority) {
+      authority_ = TRY(
+          AuthorityRoutes::open(config, *keys.authority, {around_.clock, around_.metrics, around_.shelves.authority}));
+    }
     if (!config.time_stamp) return {};
     stamp_signer_ = TRY(keys.time_stamp->signer());
     crypto::TimeStampAuthority::Options options;
@@ -199,6 +177,10 @@ class ServiceHandler final : public service::HttpHandler {
   }
 
   HttpResponse handle(const HttpRequest& request) override {
+    // A server with an authority reads larger bodies; for all but journals the limit is the same as without.
+    if (request.body.size() > body_octets_ && !(authority_ && authority_->takes_large_body(request))) {
+      return HttpResponse::text(413, "the body is too large");
+    }
     for (std::size_t i = 0; i < kRoutes.size(); ++i) {
       const Route& route = kRoutes[i];
       if (!request.path.starts_with(route.prefix)) continue;
@@ -215,7 +197,7 @@ class ServiceHandler final : public service::HttpHandler {
     std::string_view prefix;
     HttpResponse (ServiceHandler::*answer)(const HttpRequest&, std::string_view rest);
   };
-  static const std::array<Route, 7> kRoutes;
+  static const std::array<Route, 8> kRoutes;
 
   static bool reads(const HttpRequest& request) {
     return request.method == HttpMethod::get || request.method == HttpMethod::head;
@@ -267,7 +249,7 @@ class ServiceHandler final : public service::HttpHandler {
         const auto document = one.list(i);
         if (!document) return unavailable("the list cannot be read at present");
         if (*document == nullptr) return not_found();
-        return serve(request, **document, "application/pkix-crl", clock_.now());
+        return serve_document(request, **document, "application/pkix-crl", clock_.now());
       }
     }
     return not_found();
@@ -277,7 +259,7 @@ class ServiceHandler final : public service::HttpHandler {
     if (!reads(request)) return not_allowed("GET, HEAD");
     for (std::size_t i = 0; i < lists_.size(); ++i) {
       if (rest == lists_[i].name + ".cer") {
-        return serve(request, certificates_[i], "application/pkix-cert", clock_.now());
+        return serve_document(request, certificates_[i], "application/pkix-cert", clock_.now());
       }
     }
     return not_found();
@@ -300,11 +282,15 @@ class ServiceHandler final : public service::HttpHandler {
   HttpResponse answer_trust_list(const HttpRequest& request, std::string_view rest) {
     if (!has_trust_list_ || !rest.empty()) return not_found();
     if (!reads(request)) return not_allowed("GET, HEAD");
-    const auto list = around_.shelf.get();
+    const auto list = around_.shelves.trust_list.get();
     if (!list) return unavailable("there is no trust list at present");
     const Document document{std::shared_ptr<const Bytes>(list, &list->der), list->etag, list->issued_at,
                             list->next_update};
-    return serve(request, document, "application/cms", clock_.now());
+    return serve_document(request, document, "application/cms", clock_.now());
+  }
+
+  HttpResponse answer_authority(const HttpRequest& request, std::string_view rest) {
+    return authority_ ? authority_->answer(request, rest) : not_found();
   }
 
   HttpResponse answer_health(const HttpRequest& request, std::string_view rest) {
@@ -326,12 +312,15 @@ class ServiceHandler final : public service::HttpHandler {
       }
     }
     if (has_trust_list_) {
-      const auto list = around_.shelf.get();
+      const auto list = around_.shelves.trust_list.get();
       if (!list) {
         problems.push_back("trust list: missing");
       } else if (now > list->next_update) {
         problems.push_back("trust list: stale");
       }
+    }
+    if (authority_) {
+      for (std::string& one : authority_->problems()) problems.push_back(std::move(one));
     }
     const bool healthy = problems.empty();
     const nlohmann::ordered_json document{{"schema", "karta.identity.health/1"},
@@ -360,6 +349,7 @@ class ServiceHandler final : public service::HttpHandler {
   static constexpr std::size_t kMostGetOctets = 4096;
 
   std::vector<std::string> metrics_allow_;
+  std::size_t body_octets_;
   bool has_trust_list_;
   bool has_ocsp_ = false;
   HandlerSurroundings around_;
@@ -371,16 +361,18 @@ class ServiceHandler final : public service::HttpHandler {
   std::vector<Document> certificates_;  // of the same authorities
   std::unique_ptr<crypto::Signer> stamp_signer_;
   std::optional<crypto::TimeStampAuthority> stamps_;
+  std::unique_ptr<AuthorityRoutes> authority_;
   std::vector<service::Counter> served_;
   service::Counter ocsp_signed_, ocsp_prepared_, ocsp_failed_, stamps_granted_, stamps_refused_;
 };
 
-const std::array<ServiceHandler::Route, 7> ServiceHandler::kRoutes = {{
+const std::array<ServiceHandler::Route, 8> ServiceHandler::kRoutes = {{
     {"/ocsp", &ServiceHandler::answer_ocsp},
     {"/crl/", &ServiceHandler::answer_crl},
     {"/ca/", &ServiceHandler::answer_certificate},
     {"/tsa", &ServiceHandler::answer_time_stamp},
     {"/trust-list", &ServiceHandler::answer_trust_list},
+    {"/v1/", &ServiceHandler::answer_authority},
     {"/healthz", &ServiceHandler::answer_health},
     {"/metrics", &ServiceHandler::answer_metrics},
 }};

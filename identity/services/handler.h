@@ -5,11 +5,13 @@
 //   GET  /ca/CA.cer                   the authority's certificate
 //   POST /tsa                         time-stamps (RFC 3161 §3.4)
 //   GET  /trust-list
+//   /v1/...                           the authority on line (authority/routes.h)
 //   GET  /healthz, /metrics
 #pragma once
 
 #include <memory>
 
+#include "identity/authority/ports.h"
 #include "identity/services/config.h"
 #include "identity/services/publisher.h"
 #include "service/http_server.h"
@@ -20,7 +22,8 @@ namespace karta::identity {
 class ServiceKeys;
 
 /// The keys of a configuration, opened once for all workers.
-Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig& config);
+Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig& config,
+                                                             const AuthorityPorts& ports = {});
 /// What TLS needs of them; null where there is none.
 std::shared_ptr<const service::HttpTls> tls_of(const ServiceKeys& keys);
 
@@ -28,7 +31,7 @@ std::shared_ptr<const service::HttpTls> tls_of(const ServiceKeys& keys);
 struct HandlerSurroundings {
   const Clock& clock;
   service::Metrics& metrics;
-  const TrustListShelf& shelf;
+  const Shelves& shelves;
 };
 
 Result<std::unique_ptr<service::HttpHandler>> make_service_handler(const ServerConfig& config, const ServiceKeys& keys,

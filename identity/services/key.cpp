@@ -14,8 +14,15 @@ namespace {
 constexpr std::size_t kMostKeyFile = 64 * 1024;
 constexpr std::size_t kMostSecret = 1024;
 
-/// The first line of a file that nobody else may read.
-Result<SecretBytes> read_secret(const std::filesystem::path& file) {
+std::vector<Bytes> chain_of(const std::vector<crypto::Certificate>& certificates) {
+  std::vector<Bytes> out;
+  for (const crypto::Certificate& one : certificates) out.push_back(one.der());
+  return out;
+}
+
+}  // namespace
+
+Result<SecretBytes> read_secret_file(const std::filesystem::path& file) {
   struct stat about {};
   if (::stat(file.c_str(), &about) != 0) {
     return fail(errno == ENOENT ? ErrorKind::not_found : ErrorKind::io,
@@ -34,14 +41,6 @@ Result<SecretBytes> read_secret(const std::filesystem::path& file) {
   return SecretBytes::copy_of(line);
 }
 
-std::vector<Bytes> chain_of(const std::vector<crypto::Certificate>& certificates) {
-  std::vector<Bytes> out;
-  for (const crypto::Certificate& one : certificates) out.push_back(one.der());
-  return out;
-}
-
-}  // namespace
-
 Result<ServiceKey> ServiceKey::open(const KeyConfig& config) {
   ServiceKey out;
   const Bytes file = TRY(read_file(config.certificate, 16 * crypto::Certificate::kMostOctets));
@@ -50,7 +49,7 @@ Result<ServiceKey> ServiceKey::open(const KeyConfig& config) {
     return fail(ErrorKind::configuration, "\"" + config.certificate.string() + "\": " + certificates.error().message);
   }
   out.certificates_ = std::move(*certificates);
-  SecretBytes secret = TRY(read_secret(config.secret_file));
+  SecretBytes secret = TRY(read_secret_file(config.secret_file));
   if (crypto::is_pkcs11_uri(config.key)) {
     out.uri_ = config.key;
     out.pin_ = std::move(secret);

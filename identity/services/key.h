@@ -10,6 +10,10 @@
 
 namespace karta::identity {
 
+/// The first line of a file that nobody else may read. Errors: not_found, not_permitted (open to others),
+/// configuration.
+Result<SecretBytes> read_secret_file(const std::filesystem::path& file);
+
 class ServiceKey {
  public:
   /// Reads certificates and secret, opens the key, and checks that it is that of the first certificate. Errors:

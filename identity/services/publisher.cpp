@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "crypto/digest.h"
 #include "crypto/trust_list.h"
+#include "identity/authority/keepers.h"
 #include "identity/services/key.h"
 #include "identity/services/ledgers.h"
 #include "service/log.h"
@@ -39,12 +39,15 @@ struct Issuer {
 
 struct Publisher::Impl {
   const Clock* clock;
-  TrustListShelf* shelf;
+  Shelves* shelves;
   std::vector<Issuer> issuers;
   std::optional<TrustListConfig> trust_list;
   std::vector<crypto::Certificate> trust_roots;
   std::pair<long long, long long> trust_file{-1, -1};
   std::string trust_trouble;  // said already
+
+  std::unique_ptr<StopListKeeper> stop_lists;
+  std::optional<RulesKeeper> rules;
 
   Status load_trust_list();
   Status publish(Issuer& issuer);
@@ -55,10 +58,10 @@ Publisher::Publisher(Publisher&&) noexcept = default;
 Publisher& Publisher::operator=(Publisher&&) noexcept = default;
 Publisher::~Publisher() = default;
 
-Result<Publisher> Publisher::create(const ServerConfig& config, const Clock& clock, TrustListShelf& shelf) {
+Result<Publisher> Publisher::create(const ServerConfig& config, const Clock& clock, Shelves& shelves) {
   auto impl = std::make_unique<Impl>();
   impl->clock = &clock;
-  impl->shelf = &shelf;
+  impl->shelves = &shelves;
   for (const CaConfig& one : config.authorities) {
     if (!one.crl || !one.crl->key) continue;
     const ServiceKey key = TRY(ServiceKey::open(*one.crl->key));
@@ -96,6 +99,14 @@ Result<Publisher> Publisher::create(const ServerConfig& config, const Clock& clo
     }
     TRY(impl->load_trust_list());
   }
+  if (config.authority && config.authority->stop_list) {
+    impl->stop_lists =
+        TRY(StopListKeeper::create(*config.authority->stop_list, config.database, clock, shelves.authority));
+  }
+  if (config.authority && config.authority->rules) {
+    impl->rules.emplace(*config.authority->rules, shelves.authority);
+    TRY(impl->rules->load());
+  }
   return Publisher(std::move(impl));
 }
 
@@ -108,17 +119,17 @@ Status Publisher::Impl::load_trust_list() {
                                              about.st_mtim.tv_sec * 1'000'000'000LL + about.st_mtim.tv_nsec);
   if (seen == trust_file) return {};
   trust_file = seen;
-  const auto before = shelf->get();
+  const auto before = shelves->trust_list.get();
   Bytes octets = TRY(read_file(trust_list->file, 2 * crypto::TrustList::kMostOctets));
   const crypto::TrustList list =
       TRY(crypto::open_trust_list(octets, trust_roots, clock->now(), before ? before->sequence : 0));
   auto fresh = std::make_shared<PublishedTrustList>();
-  fresh->etag = "\"" + to_hex(ByteView(crypto::digest(crypto::Hash::sha256, octets)).first(16)) + "\"";
+  fresh->etag = etag_of(octets);
   fresh->der = std::move(octets);
   fresh->sequence = list.sequence;
   fresh->issued_at = list.issued_at;
   fresh->next_update = list.next_update;
-  shelf->put(std::move(fresh));
+  shelves->trust_list.put(std::move(fresh));
   service::log_info("trust list " + std::to_string(list.sequence) + " is published; the next is due at " +
                     format_time(list.next_update));
   return {};
@@ -172,6 +183,8 @@ void Publisher::tick() {
     service::log_error("CRL of \"" + issuer.name + "\"", done.error());
     issuer.not_before = now + kRetry;
   }
+  if (impl_->stop_lists) impl_->stop_lists->tick();
+  if (impl_->rules) impl_->rules->tick();
   if (!impl_->trust_list) return;
   const Status loaded = impl_->load_trust_list();
   if (!loaded && loaded.error().message != impl_->trust_trouble) {

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "identity/services/handler.h"
@@ -37,11 +38,12 @@ struct Services {
   std::unique_ptr<Publisher> publisher;
 };
 
-Result<Services> open_services(const std::filesystem::path& file, const Clock& clock, TrustListShelf& shelf) {
+Result<Services> open_services(const std::filesystem::path& file, const AuthorityPorts& ports, const Clock& clock,
+                               Shelves& shelves) {
   Services out;
   out.config = TRY(load_server_config(file));
-  out.keys = TRY(open_service_keys(out.config));
-  out.publisher = std::make_unique<Publisher>(TRY(Publisher::create(out.config, clock, shelf)));
+  out.keys = TRY(open_service_keys(out.config, ports));
+  out.publisher = std::make_unique<Publisher>(TRY(Publisher::create(out.config, clock, shelves)));
   return out;
 }
 
@@ -73,36 +75,45 @@ class Gauges {
 
 }  // namespace
 
-Status check_server(const std::filesystem::path& file) {
+Status check_server(const std::filesystem::path& file, const AuthorityPorts& ports) {
   const SystemClock clock;
-  TrustListShelf shelf;
+  Shelves shelves;
   service::Metrics metrics;
-  const Services services = TRY(open_services(file, clock, shelf));
-  TRY(make_service_handler(services.config, *services.keys, {clock, metrics, shelf}));
+  const Services services = TRY(open_services(file, ports, clock, shelves));
+  TRY(make_service_handler(services.config, *services.keys, {clock, metrics, shelves}));
   return {};
 }
 
-Status serve(const std::filesystem::path& file) {
+Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
   service::Supervisor supervisor;
   keep_secrets_in();
   raise_descriptor_limit();
   const SystemClock clock;
-  TrustListShelf shelf;
+  Shelves shelves;
   service::Metrics metrics;
   Gauges gauges(metrics);
   service::set_up_log({.level = service::LogLevel::info, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
 
-  Services services = TRY(open_services(file, clock, shelf));
+  Services services = TRY(open_services(file, ports, clock, shelves));
   service::set_up_log({.level = services.config.log_level, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
   // The first lists are there before anybody can ask for them.
   services.publisher->tick();
   const auto make_handler = [&](std::size_t) {
-    return make_service_handler(services.config, *services.keys, {clock, metrics, shelf});
+    return make_service_handler(services.config, *services.keys, {clock, metrics, shelves});
   };
   service::HttpServerOptions options;
   options.listen = services.config.listen;
   options.workers = services.config.workers;
   options.limits = services.config.limits;
+  if (services.config.authority) {
+    options.limits.body_octets = std::max(options.limits.body_octets, services.config.authority->journal_octets);
+  }
+  service::Counter handshakes = metrics.counter("karta_http_handshakes_failed_total",
+                                                "TLS handshakes that failed, refused certificates among them");
+  options.on_failed_handshake = [&handshakes](std::string_view peer, std::string_view reason) {
+    handshakes.add();
+    service::log_warning("TLS with " + std::string(peer) + " failed: " + std::string(reason));
+  };
   options.tls = tls_of(*services.keys);
   HttpServer server = TRY(HttpServer::start(std::move(options), make_handler));
   std::string where;
@@ -116,11 +127,11 @@ Status serve(const std::filesystem::path& file) {
     if (signal == service::Signal::stop) break;
     if (signal == service::Signal::reload) {
       supervisor.notify_reloading();
-      auto fresh = open_services(file, clock, shelf);
+      auto fresh = open_services(file, ports, clock, shelves);
       Status taken = fresh ? Status{} : Status(fail(fresh.error()));
       if (fresh) {
         taken = server.replace_handlers([&](std::size_t) {
-          return make_service_handler(fresh->config, *fresh->keys, {clock, metrics, shelf});
+          return make_service_handler(fresh->config, *fresh->keys, {clock, metrics, shelves});
         });
       }
       if (taken) {

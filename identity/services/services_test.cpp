@@ -153,7 +153,7 @@ TEST_F(ServicesTest, TheTrustListIsHandedOutWholeOrNotAtAll) {
   EXPECT_EQ(ask(get("/trust-list")).status, 503);
   EXPECT_EQ(ask(get("/healthz")).status, 503);
   EXPECT_THAT(text(ask(get("/healthz"))), HasSubstr("trust list: missing"));
-  Publisher publisher = must(Publisher::create(fixture_.config, clock_, fixture_.shelf));
+  Publisher publisher = must(Publisher::create(fixture_.config, clock_, fixture_.shelves));
   const HttpResponse got = ask(get("/trust-list"));
   ASSERT_EQ(got.status, 200);
   const auto list = must(crypto::open_trust_list(got.content(), {fixture_.ca}, clock_.now()));
@@ -180,7 +180,7 @@ TEST_F(ServicesTest, ThePublisherMakesListsInTimeAndAfterRevocations) {
                "[ca.crl]\nkey = \"ca.key\"\npassphrase_file = \"passphrase\"\nvalidity_hours = 24\ndelta_hours = 2\n"
                "partitions = true\nafter_revocation_seconds = 60\n");
   fixture_.config = must(parse_server_config(text, fixture_.folder / "identity.toml"));
-  Publisher publisher = must(Publisher::create(fixture_.config, clock_, fixture_.shelf));
+  Publisher publisher = must(Publisher::create(fixture_.config, clock_, fixture_.shelves));
   const auto number = [&](const std::string& path) -> std::uint64_t {
     const HttpResponse got = ask(get(path));
     return got.status == 200 ? number_of(must(crypto::Crl::from_der(got.content()))) : 0;
@@ -284,7 +284,7 @@ TEST_F(ServicesTest, KeysThatDoNotFitAreFoundAtTheStart) {
     const auto config = must(parse_server_config(text, fixture_.folder / "identity.toml"));
     const auto keys = open_service_keys(config);
     if (!keys) return keys.error();
-    const auto handler = make_service_handler(config, **keys, {clock_, fixture_.metrics, fixture_.shelf});
+    const auto handler = make_service_handler(config, **keys, {clock_, fixture_.metrics, fixture_.shelves});
     return handler ? Error{} : handler.error();
   };
   EXPECT_THAT(error_of("\"ocsp.key\"", "\"stranger.key\"").message, HasSubstr("is not that of"));

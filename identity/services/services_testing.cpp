@@ -133,7 +133,7 @@ Bytes ServicesFixture::ocsp_request(std::uint8_t serial, ByteView nonce) const {
 }
 
 std::unique_ptr<service::HttpHandler> ServicesFixture::handler() {
-  return must(make_service_handler(config, *keys, {clock, metrics, shelf}));
+  return must(make_service_handler(config, *keys, {clock, metrics, shelves}));
 }
 
 service::HttpResponse response_to(service::HttpHandler& handler, const std::string& wire) {

@@ -30,7 +30,7 @@ struct ServicesFixture {
   crypto::SoftwareSigner ca_signer;
   crypto::Certificate ca;
   service::Metrics metrics;
-  TrustListShelf shelf;
+  Shelves shelves;
   ServerConfig config;
   std::shared_ptr<const ServiceKeys> keys;
 };
