@@ -126,12 +126,6 @@ class ModuleSigner final : public crypto::Signer {
   std::vector<crypto::AlgorithmId> algorithms_;
 };
 
-bool is_for(const CvCertificate& certificate, const crypto::PublicKey& key) {
-  const card::CvPublicKey& named = certificate.content().public_key;
-  if (!named.point.empty()) return equal(named.point, key.key_octets());
-  return equal(named.modulus, key.modulus()) && equal(named.exponent, key.exponent());
-}
-
 }  // namespace
 
 std::string_view name_of(IdentityState state) {
@@ -215,7 +209,7 @@ Status TerminalIdentity::reload() {
     }
   }
   if (!key->signer) key->signer = std::make_shared<SharedSigner>(std::move(signer));
-  if (!is_for(key->chain.back(), key->signer->public_key())) {
+  if (!issuing::is_for(key->chain.back(), key->signer->public_key())) {
     return fail(ErrorKind::configuration,
                 "the certificate of \"" + key->chain.back().holder() + "\" is for another key than \"" +
                     (config_.key.empty() ? config_.folder.string() : config_.key) + "\"",

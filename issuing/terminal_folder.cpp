@@ -44,13 +44,6 @@ Result<crypto::AlgorithmId> cv_algorithm_of(const crypto::PublicKey& key) {
               "an elliptic curve: p256, p384, brainpoolP256r1, ...");
 }
 
-/// True if `certificate` is for `key`.
-bool is_for(const CvCertificate& certificate, const crypto::PublicKey& key) {
-  const card::CvPublicKey& named = certificate.content().public_key;
-  if (!named.point.empty()) return equal(named.point, key.key_octets());
-  return equal(named.modulus, key.modulus()) && equal(named.exponent, key.exponent());
-}
-
 bool is_terminal(const CvCertificate& certificate) { return certificate.chat().role == HolderRole::terminal; }
 
 /// Country and mnemonic of a reference; its last five characters are the sequence number.
@@ -150,6 +143,12 @@ Result<PrivateKey> pending_key(const fs::path& path, crypto::KeyType type, const
 }
 
 }  // namespace
+
+bool is_for(const CvCertificate& certificate, const crypto::PublicKey& key) {
+  const card::CvPublicKey& named = certificate.content().public_key;
+  if (!named.point.empty()) return equal(named.point, key.key_octets());
+  return equal(named.modulus, key.modulus()) && equal(named.exponent, key.exponent());
+}
 
 Result<TerminalFacts> TerminalFolder::facts(std::string_view role) const {
   auto document = read_document(folder_);

@@ -30,6 +30,9 @@ struct TerminalFacts {
   Time renew_after{};
 };
 
+/// True if `certificate` is for `key`.
+bool is_for(const card::CvCertificate& certificate, const crypto::PublicKey& key);
+
 class TerminalFolder {
  public:
   explicit TerminalFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
