@@ -202,9 +202,7 @@ struct Daemon::Impl {
   void keep() {
     auto pulsed = std::chrono::steady_clock::now(), swept = pulsed;
     std::unique_lock lock(mutex);
-    while (!stopping) {
-      wake.wait_for(lock, kTick);
-      if (stopping) break;
+    for (; !stopping; wake.wait_for(lock, kTick, [this] { return stopping; })) {
       const auto one = works;
       lock.unlock();
       for (const auto& mode : one->modes) mode->tick();

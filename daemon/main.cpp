@@ -11,6 +11,7 @@
 #include "daemon/daemon.h"
 #include "daemon/pages/pages.h"
 #include "daemon/pharmacy.h"
+#include "daemon/transit/transit_mode.h"
 #include "service/log.h"
 #include "service/supervisor.h"
 
@@ -23,6 +24,7 @@ constexpr std::chrono::milliseconds kTick{500};
 constexpr daemon::ModeRow kModes[] = {
     {"clinic", daemon::read_clinic},
     {"pharmacy", daemon::read_pharmacy},
+    {"transit", daemon::read_transit},
     {"counter", daemon::read_counter},
 };
 
@@ -106,7 +108,8 @@ int main(int argc, char** argv) {
                                           .random = random,
                                           .make_readers = pcsc_readers,
                                           .modes = kModes,
-                                          .read_pages = daemon::read_pages};
+                                          .read_pages = daemon::read_pages,
+                                          .open_rules = daemon::transit_rules_opener()};
     const Status done = check ? daemon::check_daemon(file, environment) : serve(file, environment);
     if (!done) return report(done.error());
     if (check) std::fprintf(stderr, "\"%s\" can be served\n", file.c_str());

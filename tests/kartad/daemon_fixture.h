@@ -115,7 +115,7 @@ class TestDaemon {
     };
     add(crypto::TrustService::document_signer, centre.centre.ca);
     add(crypto::TrustService::unqualified_ca, centre.issuing);
-    const Bytes file = crypto::testing::must(crypto::sign_trust_list(list, centre.centre.root_signer));
+    const Bytes file = crypto::testing::must(crypto::sign_trust_list(list, centre.centre.citizen));
     folder.write("trust-list.p7m", file);
   }
   void write_stop_list(const std::vector<std::uint64_t>& stopped,
@@ -130,7 +130,7 @@ class TestDaemon {
     centre.issuing_signer.set_certificate_chain({centre.issuing.der()});
     const Bytes file = must(identity::sign_stop_list(body, centre.issuing_signer));
     std::filesystem::create_directories(folder / "lists");
-    folder.write("lists/full-" + std::to_string(head.epoch) + ".stoplist", file);
+    folder.write("lists/full-" + std::to_string(head.epoch) + ".stop-list", file);
   }
 
   Status start() {

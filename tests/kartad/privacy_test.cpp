@@ -1,0 +1,62 @@
+// What a role may not read does not leave the card; what it may read leaves it under encryption, and is in no journal,
+// event or file of the daemon's.
+#include <filesystem>
+
+#include "tests/kartad/daemon_fixture.h"
+
+namespace karta::test {
+namespace {
+
+bool holds(ByteView octets, std::string_view planted) {
+  return as_text(octets).find(planted) != std::string_view::npos;
+}
+
+TEST(Privacy, PlantedValuesAreSearchedInTrafficAndFiles) {
+  IdentityCard card{IdentityCardOptions{.card_signed = true}};
+  TestDaemon kartad;
+  ASSERT_TRUE(kartad.start());
+  ASSERT_TRUE(kartad.saw("reader-added"));
+  std::vector<Bytes> traffic;
+  kartad.readers.insert(std::string(TestDaemon::kReader), contactless(card, [&](ByteView command, Bytes answer) {
+                          traffic.push_back(to_bytes(command));
+                          traffic.push_back(answer);
+                          return answer;
+                        }));
+  ASSERT_TRUE(kartad.saw("card-in"));
+  const auto visit = kartad.post("/v1/visits", {{"purpose", "treatment"}, {"can", kCan}});
+  ASSERT_EQ(visit.status, 201) << visit.text;
+  const auto pharmacy = kartad.post("/v1/entitlements", {{"can", kCan}});
+  ASSERT_EQ(pharmacy.status, 200) << pharmacy.text;
+
+  // The holder's data, some of them this role's to read: none travels in the clear.
+  const std::vector<std::string> planted = {"Sampletown", "Sample Street",  "Testovich",      "Beforehand",
+                                            "penicillin", "Sample Insurer", "Sample Contact", "A10BA02"};
+  for (const std::string& one : planted) {
+    for (const Bytes& octets : traffic) EXPECT_FALSE(holds(octets, one)) << one << " on the wire";
+  }
+  // What the role has no right to is in no answer.
+  for (const std::string one : {"Sampletown", "Sample Street", "Beforehand", "000000000000\""}) {
+    EXPECT_EQ(visit.text.find(one), std::string::npos) << one;
+    EXPECT_EQ(pharmacy.text.find(one), std::string::npos) << one;
+  }
+  EXPECT_EQ(pharmacy.text.find("penicillin"), std::string::npos);
+  EXPECT_EQ(pharmacy.text.find("Sample Insurer"), std::string::npos);
+  // Nor is it asked for: READ BINARY by short identifier goes to the groups the role reads alone. (The header is not
+  // encrypted.) 17 is the residence, 13 the name at birth.
+  for (const Bytes& octets : traffic) {
+    if (octets.size() < 4 || octets[1] != 0xB0) continue;
+    EXPECT_NE(octets[2], 0x80 | 17);
+    EXPECT_NE(octets[2], 0x80 | 13);
+  }
+  kartad.stop();
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(kartad.folder / "state")) {
+    if (!entry.is_regular_file()) continue;
+    const auto content = read_file(entry.path(), 64u << 20);
+    ASSERT_TRUE(content);
+    for (const std::string& one : planted) EXPECT_FALSE(holds(*content, one)) << one << " in " << entry.path();
+    EXPECT_FALSE(holds(*content, kCan)) << "the CAN in " << entry.path();
+  }
+}
+
+}  // namespace
+}  // namespace karta::test
