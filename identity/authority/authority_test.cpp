@@ -465,6 +465,15 @@ TEST_F(AuthorityTest, KilledInTheMiddleOfUploadsNothingAcknowledgedIsLost) {
   EXPECT_EQ(end.number, must(ledger.terminal(id)).journal_to);
 }
 
+TEST(AuthorityConfig, TheExamplesCanBeRead) {
+  ::setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x", 1);
+  for (const char* name : {"identity.toml", "identity-authority.toml"}) {
+    const auto read = load_server_config(std::filesystem::path(KARTA_SOURCE_DIR) / "docs/examples" / name);
+    EXPECT_TRUE(read) << (read ? "" : read.error().message);
+  }
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 TEST(AuthorityConfig, WhatIsWrongIsNamedByLineAndKey) {
   const std::string good = R"(schema = "karta.identity/1"
 database = "r"

@@ -47,6 +47,8 @@ struct StopListKeeper::Impl {
   std::map<std::uint64_t, StopListHead> heads = {};  // of the files seen: they never change
   std::uint64_t shown = 0;                           // newest epoch on the shelf
   std::optional<std::uint64_t> known_changes = {};   // Registry::stop_changes() the newest list has
+  std::uint64_t seen_changes = 0;                    // at the last look, and
+  Time seen_at{};                                    // when it was first seen
   Time not_before{};                                 // after a failure: not earlier
   std::string trouble = {};                          // said already
 
@@ -158,7 +160,13 @@ Status StopListKeeper::Impl::make_due() {
   if (full == nullptr || due(*full, now)) return make(StopListKind::full);
   const StopListHead& newest = heads.rbegin()->second;
   const std::uint64_t changes = TRY(registry->stop_changes());
-  // At the start it is not known what the newest list has: a delta more does no harm.
+  if (changes != seen_changes || seen_at == Time{}) {
+    seen_changes = changes;
+    seen_at = now;
+  }
+  // A list that another server has made since has it. At the start it is not known what the newest list has: a delta
+  // more does no harm.
+  if (known_changes != changes && newest.this_update > seen_at) known_changes = changes;
   const bool changed = known_changes != changes && now >= newest.this_update + config.after_change;
   if (!changed && !(newest.kind == StopListKind::delta && due(newest, now))) return {};
   return make(StopListKind::delta);
