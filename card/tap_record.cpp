@@ -32,6 +32,12 @@ Status read(const Json& json, const char* key, Number& out) {
   out = static_cast<Number>(value);
   return {};
 }
+Status read(const Json& json, const char* key, bool& out) {
+  const auto found = json.find(key);
+  if (found == json.end() || !found->is_boolean()) return bad(key);
+  out = found->get<bool>();
+  return {};
+}
 Status read(const Json& json, const char* key, std::string_view& out) {
   const auto found = json.find(key);
   if (found == json.end() || !found->is_string()) return bad(key);
@@ -106,6 +112,10 @@ std::string TapRecord::to_json() const {
   json["counters"] = change.counters;
   json["entry"] = to_hex(change.entry);
   if (!code.empty()) json["code"] = to_hex(code);
+  if (product != ProductKind::none) {
+    json["product"] = name_of(product);
+    json["taken"] = taken;
+  }
   if (seen) {
     json["seen"] = {{"sequence", seen->sequence},
                     {"kind", seen->credit ? kCredit : kDebit},
@@ -116,8 +126,16 @@ std::string TapRecord::to_json() const {
   if (settlement) {
     json["settlement"] = name_of(*settlement);
     json["opens"] = opens;
+    json["opened"] = opened;
   }
   return json.dump();
+}
+
+void TapRecord::price(const LedgerState& before, const TransitEntry& entry) {
+  const auto pass = TransitPass::parse(before.product, before.counters.size());
+  if (!pass || entry.slot >= pass->products.size() || entry.slot >= change.counters.size()) return;
+  product = pass->products[entry.slot].kind;
+  taken = before.counters[entry.slot] - change.counters[entry.slot];
 }
 
 Result<TapRecord> TapRecord::from_json(std::string_view body) {
@@ -145,6 +163,14 @@ Result<TapRecord> TapRecord::from_json(std::string_view body) {
     TRY(read(json, "code", record.code));
     if (record.code.size() != kSettlementCodeOctets) return bad("code");
   }
+  if (json.contains("product")) {
+    std::string_view name;
+    TRY(read(json, "product", name));
+    const auto kind = find_product_kind(name);
+    if (!kind) return bad("product");
+    record.product = *kind;
+    TRY(read(json, "taken", record.taken));
+  }
   if (const auto found = json.find("seen"); found != json.end()) {
     if (!found->is_object()) return bad("seen");
     Seen& seen = record.seen.emplace();
@@ -159,9 +185,8 @@ Result<TapRecord> TapRecord::from_json(std::string_view body) {
   }
   if (json.contains("settlement")) {
     TRY(read_name(json, "settlement", kSettlements, record.settlement.emplace()));
-    const auto opens = json.find("opens");
-    if (opens == json.end() || !opens->is_boolean()) return bad("opens");
-    record.opens = opens->get<bool>();
+    TRY(read(json, "opens", record.opens));
+    TRY(read(json, "opened", record.opened));
   }
   return record;
 }

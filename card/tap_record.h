@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "card/ledger.h"
+#include "card/transit.h"
 
 namespace karta::card {
 
@@ -40,9 +40,11 @@ struct TapRecord {
 
   // Counted: the commit.
   LedgerKey kind = LedgerKey::debit;
-  std::uint32_t sequence = 0;  ///< after the commit
-  LedgerChange change;         ///< what was, or was to be, written
-  Bytes code;                  ///< settlement code; empty in an intent
+  std::uint32_t sequence = 0;               ///< after the commit
+  LedgerChange change;                      ///< what was, or was to be, written
+  Bytes code;                               ///< settlement code; empty in an intent
+  ProductKind product = ProductKind::none;  ///< what was ridden on
+  std::uint32_t taken = 0;                  ///< off its counter: trips, or money
 
   // Counted: what OPEN showed of the commit before, where that was not ratified: evidence for who made it.
   struct Seen {
@@ -54,15 +56,17 @@ struct TapRecord {
   };
   std::optional<Seen> seen;
 
-  // Settled: what became of an earlier commit, and whether this gate opened for it now.
+  // Settled: what became of an earlier commit; whether this gate opens for it now; whether its gate had opened before.
   std::optional<TapSettlement> settlement;
-  bool opens = false;
+  bool opens = false, opened = false;
 
   // Card-signed: the statement with its signature (r || s) and the certificate, DER.
   Bytes statement, signature, certificate;
 
   /// Canonical JSON: sorted keys, no blanks.
   std::string to_json() const;
+  /// The product and what is taken, from what OPEN showed and the entry.
+  void price(const LedgerState& before, const TransitEntry& entry);
   /// Unknown keys are left alone: journals outlive programs. Fails with `malformed`.
   static Result<TapRecord> from_json(std::string_view body);
 };

@@ -156,6 +156,17 @@ Result<Bytes> DerivingTransactionKeys::confirm(ByteView answer) {
   return ratification;
 }
 
+Result<Bytes> TransactionKeys::settlement_code(LedgerKey, ByteView, std::uint32_t, ByteView, ByteView) {
+  return fail(ErrorKind::unsupported, "these are no back office's keys");
+}
+
+Result<Bytes> DerivingTransactionKeys::settlement_code(LedgerKey kind, ByteView serial, std::uint32_t sequence,
+                                                       ByteView counters, ByteView entry) {
+  session_.reset();
+  const SecretBytes key = TRY(derive(LedgerKey::settlement, serial));
+  return karta::card::settlement_code(key, kind, serial, sequence, counters, entry);
+}
+
 Result<SecretBytes> MasterTransactionKeys::derive(LedgerKey kind, ByteView serial) {
   const auto master = masters_.find(kind);
   if (master == masters_.end()) return no_master(kind);
@@ -191,6 +202,25 @@ Result<Bytes> SamTransactionKeys::check(const LedgerShape& shape, ByteView answe
 Result<Bytes> SamTransactionKeys::authorise(ByteView counters_and_entry) {
   return module_.run({0x80, 0x56, 0x00, 0x00, to_bytes(counters_and_entry), kShortResponse},
                      "have the security module authorise the commit");
+}
+
+// 80 5A 03 file kind serial sequence counters entry
+Result<Bytes> SamTransactionKeys::settlement_code(LedgerKey kind, ByteView serial, std::uint32_t sequence,
+                                                  ByteView counters, ByteView entry) {
+  const auto file = files_.find(LedgerKey::settlement);
+  if (file == files_.end()) return no_master(LedgerKey::settlement);
+  Bytes data{octet(kind)};
+  append(data, serial);
+  append_be32(data, sequence);
+  append(data, counters);
+  append(data, entry);
+  Bytes code = TRY(module_.run({0x80, 0x5A, octet(LedgerKey::settlement),
+                                static_cast<std::uint8_t>(file->second & 0xFF), std::move(data), kShortResponse},
+                               "have the security module compute a settlement code"));
+  if (code.size() != kSettlementCodeOctets) {
+    return fail(ErrorKind::card_unresponsive, "the security module's settlement code is not 8 octets");
+  }
+  return code;
 }
 
 // 80 58 00 00 answer

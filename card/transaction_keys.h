@@ -60,6 +60,12 @@ class TransactionKeys {
   virtual Result<Bytes> authorise(ByteView counters_and_entry) = 0;
   /// COMMIT's answer. Returns the checksum for RATIFY. Fails with `card_insecure` on a wrong receipt.
   virtual Result<Bytes> confirm(ByteView answer) = 0;
+
+  /// The back office's: the settlement code of a commit of `kind`, as the card made it of the sequence and the octets
+  /// that stood on it afterwards. Needs no session and ends one. Fails with `not_found` where there is no settlement
+  /// master, `unsupported` where these keys are not a back office's.
+  virtual Result<Bytes> settlement_code(LedgerKey kind, ByteView serial, std::uint32_t sequence, ByteView counters,
+                                        ByteView entry);
 };
 
 /// The session's cryptography over a ledger's key that is at hand. One row of the table above does not use it: the SAM.
@@ -93,6 +99,8 @@ class DerivingTransactionKeys : public TransactionKeys {
   Result<Bytes> check(const LedgerShape& shape, ByteView answer) override;
   Result<Bytes> authorise(ByteView counters_and_entry) override;
   Result<Bytes> confirm(ByteView answer) override;
+  Result<Bytes> settlement_code(LedgerKey kind, ByteView serial, std::uint32_t sequence, ByteView counters,
+                                ByteView entry) override;
 
  private:
   virtual Result<SecretBytes> derive(LedgerKey kind, ByteView serial) = 0;
@@ -126,6 +134,8 @@ class SamTransactionKeys final : public TransactionKeys {
   Result<Bytes> check(const LedgerShape& shape, ByteView answer) override;
   Result<Bytes> authorise(ByteView counters_and_entry) override;
   Result<Bytes> confirm(ByteView answer) override;
+  Result<Bytes> settlement_code(LedgerKey kind, ByteView serial, std::uint32_t sequence, ByteView counters,
+                                ByteView entry) override;
 
  private:
   Channel& module_;

@@ -103,10 +103,10 @@ Result<std::vector<ProductKind>> read_kinds(Object& object, const char* key) {
 
 constexpr std::int64_t kMostZone = Gate::kZones - 1;
 
-Status read_lists(TransitRules& rules, Object& object) {
+Status read_lists(GateRules& rules, Object& object) {
   for (const Json& json : *TRY(object.array("zones", Gate::kZones))) {
     Object row = TRY(Object::of(json, "a zone"));
-    TransitRules::Zone zone;
+    GateRules::Zone zone;
     TRY(row.read("zone", zone.zone, 0, kMostZone));
     zone.name = TRY(row.text("name"));
     TRY(row.finish());
@@ -114,7 +114,7 @@ Status read_lists(TransitRules& rules, Object& object) {
   }
   for (const Json& json : *TRY(object.array("fares", Gate::kZones * Gate::kZones))) {
     Object row = TRY(Object::of(json, "a fare"));
-    TransitRules::ZoneFare fare;
+    GateRules::ZoneFare fare;
     TRY(row.read("from", fare.from, 0, kMostZone));
     TRY(row.read("to", fare.to, 0, kMostZone));
     fare.fare = TRY(read_fare(row));
@@ -123,16 +123,16 @@ Status read_lists(TransitRules& rules, Object& object) {
   }
   for (const Json& json : *TRY(object.array("concessions", Gate::kGrounds))) {
     Object row = TRY(Object::of(json, "a concession"));
-    TransitRules::Ground ground;
+    GateRules::Ground ground;
     TRY(row.read("ground", ground.ground, 1, Gate::kGrounds - 1));
     TRY(row.read("rides_day", ground.rides_day, 0, 254));
     TRY(row.read("rides_month", ground.rides_month, 0, 254));
     TRY(row.finish());
     rules.concessions.push_back(ground);
   }
-  for (const Json& json : *TRY(object.array("gates", TransitRules::kMostGates))) {
+  for (const Json& json : *TRY(object.array("gates", GateRules::kMostGates))) {
     Object row = TRY(Object::of(json, "a gate"));
-    TransitRules::GateRow gate;
+    GateRules::GateRow gate;
     TRY(row.read("gate", gate.gate, 0, UINT32_MAX));
     TRY(row.read("zone", gate.zone, 0, kMostZone));
     const std::string direction = TRY(row.text("direction"));
@@ -145,7 +145,7 @@ Status read_lists(TransitRules& rules, Object& object) {
 }
 
 /// What only the whole can break.
-Status check_whole(const TransitRules& rules) {
+Status check_whole(const GateRules& rules) {
   std::uint32_t known = 0;
   const auto knows = [&](std::uint8_t zone) { return (known >> zone & 1u) != 0; };
   for (const auto& zone : rules.zones) {
@@ -212,7 +212,7 @@ std::uint8_t mask_of(const std::vector<ProductKind>& kinds) {
 
 }  // namespace
 
-Result<TransitRules> TransitRules::from_json(std::string_view text) {
+Result<GateRules> GateRules::from_json(std::string_view text) {
   if (text.size() > kMostOctets) return fail(ErrorKind::limit, "transit rules are larger than 1 MiB");
   if (nested_too_deep(text)) return bad("nested too deep");
   const Json json = Json::parse(text, nullptr, false);
@@ -220,7 +220,7 @@ Result<TransitRules> TransitRules::from_json(std::string_view text) {
   Object whole = TRY(Object::of(json, "the file"));
   const std::string schema = TRY(whole.text("schema"));
   if (schema != kSchema) return bad("its schema is " + in_quotes(schema));
-  TransitRules rules;
+  GateRules rules;
   TRY(whole.read("sequence", rules.sequence, 0, INT64_MAX));
   rules.issued_at = TRY(whole.time("issued_at"));
   rules.next_update = TRY(whole.time("next_update"));
@@ -244,7 +244,7 @@ Result<TransitRules> TransitRules::from_json(std::string_view text) {
   return rules;
 }
 
-std::string TransitRules::to_json() const {
+std::string GateRules::to_json() const {
   const auto names = [](const std::vector<ProductKind>& kinds) {
     Json list = Json::array();
     for (const ProductKind kind : kinds) list.push_back(name_of(kind));
@@ -281,12 +281,12 @@ std::string TransitRules::to_json() const {
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-const TransitRules::GateRow* TransitRules::row(std::uint32_t gate) const {
+const GateRules::GateRow* GateRules::row(std::uint32_t gate) const {
   const auto found = std::find_if(gates.begin(), gates.end(), [&](const GateRow& one) { return one.gate == gate; });
   return found == gates.end() ? nullptr : &*found;
 }
 
-std::optional<Fare> TransitRules::fare(std::uint8_t from, std::uint8_t to) const {
+std::optional<Fare> GateRules::fare(std::uint8_t from, std::uint8_t to) const {
   const auto named = [&](std::uint8_t a, std::uint8_t b) {
     return std::find_if(fares.begin(), fares.end(), [&](const ZoneFare& one) { return one.from == a && one.to == b; });
   };
@@ -295,8 +295,8 @@ std::optional<Fare> TransitRules::fare(std::uint8_t from, std::uint8_t to) const
   return found == fares.end() ? std::nullopt : std::optional(found->fare);
 }
 
-Result<Gate> TransitRules::gate(std::uint32_t number, std::optional<std::uint8_t> zone,
-                                TransitEntry::Event direction) const {
+Result<Gate> GateRules::gate(std::uint32_t number, std::optional<std::uint8_t> zone,
+                             TransitEntry::Event direction) const {
   const GateRow* const named = row(number);
   if (named == nullptr && !zone) {
     return fail(ErrorKind::configuration, "gate " + std::to_string(number) + " has no zone: the rules do not name it");
@@ -332,9 +332,9 @@ Result<Gate> TransitRules::gate(std::uint32_t number, std::optional<std::uint8_t
   return gate;
 }
 
-Result<Bytes> sign_transit_rules(const TransitRules& rules, crypto::Signer& signer) {
+Result<Bytes> sign_transit_rules(const GateRules& rules, crypto::Signer& signer) {
   const std::string text = rules.to_json();
-  (void)TRY(TransitRules::from_json(text));  // nothing leaves that a reader would refuse
+  (void)TRY(GateRules::from_json(text));  // nothing leaves that a reader would refuse
   crypto::MemoryContent content(as_bytes(text));
   crypto::CmsSignOptions options;
   options.form = crypto::CmsForm::enveloping;
@@ -342,9 +342,19 @@ Result<Bytes> sign_transit_rules(const TransitRules& rules, crypto::Signer& sign
   return crypto::sign_cms(signer, content, options);
 }
 
-Result<TransitRules> open_transit_rules(ByteView file, const std::vector<crypto::Certificate>& signers, Time at,
-                                        std::uint64_t least_sequence) {
-  if (file.size() > 2 * TransitRules::kMostOctets) return fail(ErrorKind::limit, "transit rules larger than 2 MiB");
+Result<GateRules> read_transit_rules(ByteView file) {
+  if (file.size() > 2 * GateRules::kMostOctets) return fail(ErrorKind::limit, "transit rules larger than 2 MiB");
+  const Bytes cms = TRY(crypto::cms_of_file(file));
+  crypto::ValidateOptions options;
+  options.keep_content = true;
+  const crypto::Report report = crypto::verify_cms(cms, nullptr, {}, options);
+  if (!report.content) return bad("the file holds no content");
+  return GateRules::from_json(as_text(*report.content));
+}
+
+Result<GateRules> open_transit_rules(ByteView file, const std::vector<crypto::Certificate>& signers, Time at,
+                                     std::uint64_t least_sequence) {
+  if (file.size() > 2 * GateRules::kMostOctets) return fail(ErrorKind::limit, "transit rules larger than 2 MiB");
   if (signers.empty()) {
     return fail(ErrorKind::untrusted, "transit rules: there is no signer to hold them against",
                 "name the signer's certificate, or fetch the trust list");
@@ -356,19 +366,28 @@ Result<TransitRules> open_transit_rules(ByteView file, const std::vector<crypto:
   options.at = at;
   options.keep_content = true;
   const crypto::Report report = crypto::verify_cms(cms, nullptr, trust, options);
-  if (!report.passed() || !report.content || report.signatures.size() != 1) {
-    const crypto::Finding* const fault = report.signatures.front().first_fault();
-    const bool broken = report.signatures.front().integrity == crypto::Integrity::broken;
+  const crypto::SignatureReport& signature = report.signatures.front();
+  if (report.signatures.size() != 1 || !report.content || report.integrity() != crypto::Integrity::intact) {
+    const crypto::Finding* const fault = signature.first_fault();
+    const bool broken = signature.integrity == crypto::Integrity::broken;
     return fail(broken ? ErrorKind::invalid_signature : ErrorKind::untrusted,
                 "transit rules: " + (fault != nullptr ? fault->message : std::string("not one signature over them")));
   }
-  // By the signer itself: who has a certificate from it, as every citizen may, makes no rules.
-  const auto& chain = report.signatures.front().chain;
-  const bool direct = !chain.empty() && std::any_of(signers.begin(), signers.end(), [&](const auto& signer) {
-    return equal(signer.der(), chain.front().der());
+  // By the signer itself: who has a certificate from it, as every citizen may, makes no rules. An issuing CA signs
+  // lists, and these as it does stop-lists, so that what the policy for documents says of its key is not asked.
+  const auto signer = std::find_if(signers.begin(), signers.end(), [&](const crypto::Certificate& one) {
+    return !signature.chain.empty() && equal(one.der(), signature.chain.front().der());
   });
-  if (!direct) return fail(ErrorKind::untrusted, "transit rules: signed by none of those trusted for them");
-  TransitRules rules = TRY(TransitRules::from_json(as_text(*report.content)));
+  if (signer == signers.end()) {
+    return fail(ErrorKind::untrusted, "transit rules: signed by none of those trusted for them");
+  }
+  if (at < signer->not_before() || at > signer->not_after()) {
+    return fail(ErrorKind::untrusted, "transit rules: the certificate that signed them is not valid now");
+  }
+  if (!signer->allows(signer->is_ca() ? crypto::KeyUsage::crl_sign : crypto::KeyUsage::digital_signature)) {
+    return fail(ErrorKind::untrusted, "transit rules: the certificate that signed them may not sign lists");
+  }
+  GateRules rules = TRY(GateRules::from_json(as_text(*report.content)));
   if (rules.sequence < least_sequence) {
     return fail(ErrorKind::untrusted, "transit rules: number " + std::to_string(rules.sequence) +
                                           " is older than number " + std::to_string(least_sequence) +

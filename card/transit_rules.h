@@ -1,4 +1,4 @@
-// TransitRules: what a region's gates judge by (karta.transit-rules/1): zones and fares, products taken, concessions
+// GateRules: what a region's gates judge by (karta.transit-rules/1): zones and fares, products taken, concessions
 // with their quotas, pass-back, the day's cap. JSON inside a CMS signature, as the trust list is (docs/transit.md).
 //
 // A gate takes rules only from a signer it was told of, never older ones than it has; gate() then makes all that
@@ -15,7 +15,7 @@
 
 namespace karta::card {
 
-struct TransitRules {
+struct GateRules {
   static constexpr std::size_t kMostOctets = 1u << 20;
   static constexpr std::size_t kMostGates = 10'000;
 
@@ -56,7 +56,7 @@ struct TransitRules {
   std::vector<GateRow> gates;  ///< may be none: then each gate's configuration names its zone
 
   /// The JSON, without the signature around it. Every key is checked, and that purses have a fare for every way.
-  static Result<TransitRules> from_json(std::string_view text);
+  static Result<GateRules> from_json(std::string_view text);
   std::string to_json() const;
 
   bool stale(Time at) const { return at > next_update; }
@@ -68,16 +68,19 @@ struct TransitRules {
   Result<Gate> gate(std::uint32_t number, std::optional<std::uint8_t> zone = {},
                     TransitEntry::Event direction = TransitEntry::Event::entry) const;
 
-  friend bool operator==(const TransitRules&, const TransitRules&) = default;
+  friend bool operator==(const GateRules&, const GateRules&) = default;
 };
 
 /// Signs `rules` into one DER file. The signer must have its certificate (first in its chain).
-Result<Bytes> sign_transit_rules(const TransitRules& rules, crypto::Signer& signer);
+Result<Bytes> sign_transit_rules(const GateRules& rules, crypto::Signer& signer);
+
+/// The rules in a signed file whose signature was checked before: it is not looked at. Fails with malformed.
+Result<GateRules> read_transit_rules(ByteView file);
 
 /// Opens signed rules: the signature must be whole, by one of `signers` itself, good at `at`, and the rules' number no
 /// smaller than `least_sequence`. Stale rules are returned: stale() tells, and the caller says so. Fails with untrusted
 /// (no signer given, none of them, older than the rules known), malformed, invalid_signature.
-Result<TransitRules> open_transit_rules(ByteView file, const std::vector<crypto::Certificate>& signers, Time at,
-                                        std::uint64_t least_sequence = 0);
+Result<GateRules> open_transit_rules(ByteView file, const std::vector<crypto::Certificate>& signers, Time at,
+                                     std::uint64_t least_sequence = 0);
 
 }  // namespace karta::card

@@ -4,9 +4,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace karta;
   using namespace karta::card;
-  const auto rules = TransitRules::from_json(as_text(ByteView(data, size)));
+  const auto rules = GateRules::from_json(as_text(ByteView(data, size)));
   if (!rules) return 0;
-  const auto again = TransitRules::from_json(rules->to_json());
+  const auto again = GateRules::from_json(rules->to_json());
   KARTA_CHECK(again && again->to_json() == rules->to_json());
   for (std::uint8_t zone = 0; zone < Gate::kZones; ++zone) (void)rules->gate(1, zone);
   for (const auto& row : rules->gates) KARTA_CHECK(rules->gate(row.gate).has_value());

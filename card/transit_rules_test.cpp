@@ -28,9 +28,9 @@ std::string with(std::string text, std::string_view from, std::string_view to) {
   return text;
 }
 
-TEST(TransitRulesFile, TheExampleBecomesAGate) {
-  const TransitRules rules = must(TransitRules::from_json(example()));
-  EXPECT_EQ(must(TransitRules::from_json(rules.to_json())), rules);
+TEST(GateRulesFile, TheExampleBecomesAGate) {
+  const GateRules rules = must(GateRules::from_json(example()));
+  EXPECT_EQ(must(GateRules::from_json(rules.to_json())), rules);
   const Gate in = must(rules.gate(7));
   EXPECT_EQ(in.zone, 1);
   EXPECT_EQ(in.event, TransitEntry::Event::entry);
@@ -55,7 +55,7 @@ TEST(TransitRulesFile, TheExampleBecomesAGate) {
   EXPECT_FALSE(rules.gate(7, 2)) << "the configuration says another zone than the rules";
 }
 
-TEST(TransitRulesFile, IsReadStrictly) {
+TEST(GateRulesFile, IsReadStrictly) {
   struct Case {
     std::string_view from, to, words;
   };
@@ -71,18 +71,18 @@ TEST(TransitRulesFile, IsReadStrictly) {
         Case{"\"ground\": 6", "\"ground\": 1", "twice"}, Case{"\"gate\": 9", "\"gate\": 7", "twice"},
         Case{"\"out\"", "\"up\"", "direction"}, Case{"\"purse\"]", "\"barter\"]", "no kind"},
         Case{"2027-11-22", "2026-11-22", "never be valid"}}) {
-    const auto rules = TransitRules::from_json(with(good, one.from, one.to));
+    const auto rules = GateRules::from_json(with(good, one.from, one.to));
     ASSERT_FALSE(rules) << one.to;
     EXPECT_THAT(rules.error().message, HasSubstr(std::string(one.words))) << one.to;
   }
-  EXPECT_FALSE(TransitRules::from_json(""));
-  EXPECT_FALSE(TransitRules::from_json("[[[[[[[["));
-  EXPECT_FALSE(TransitRules::from_json(std::string(TransitRules::kMostOctets + 1, ' ')));
+  EXPECT_FALSE(GateRules::from_json(""));
+  EXPECT_FALSE(GateRules::from_json("[[[[[[[["));
+  EXPECT_FALSE(GateRules::from_json(std::string(GateRules::kMostOctets + 1, ' ')));
 }
 
-TEST(TransitRulesFile, OnlyItsSignerMakesIt) {
+TEST(GateRulesFile, OnlyItsSignerMakesIt) {
   const crypto::testing::TestCentre centre, other;
-  TransitRules rules = must(TransitRules::from_json(example()));
+  GateRules rules = must(GateRules::from_json(example()));
   rules.issued_at = test_time();
   rules.next_update = test_time() + std::chrono::hours(24);
   rules.sequence = 7;
@@ -90,6 +90,12 @@ TEST(TransitRulesFile, OnlyItsSignerMakesIt) {
   const Bytes file = must(sign_transit_rules(rules, signing.citizen));
   const auto signer = must(crypto::Certificate::from_der(signing.citizen.certificate_chain().front()));
   EXPECT_EQ(must(open_transit_rules(file, {signer}, test_time(), 7)), rules);
+  // By an issuing CA, as a centre does it.
+  signing.ca_signer.set_certificate_chain({signing.ca.der()});
+  const Bytes by_ca = must(sign_transit_rules(rules, signing.ca_signer));
+  EXPECT_EQ(must(open_transit_rules(by_ca, {other.ca, signing.ca}, test_time(), 7)), rules);
+  EXPECT_FALSE(open_transit_rules(by_ca, {signing.root}, test_time(), 7));
+  EXPECT_FALSE(open_transit_rules(by_ca, {signing.ca}, signing.ca.not_after() + std::chrono::hours(1), 7));
   EXPECT_THAT(open_transit_rules(file, {}, test_time()).error().message, HasSubstr("no signer"));
   EXPECT_THAT(open_transit_rules(file, {signer}, test_time(), 8).error().message, HasSubstr("older than number 8"));
   EXPECT_EQ(open_transit_rules(file, {other.root}, test_time()).error().kind, ErrorKind::untrusted);

@@ -1,14 +1,22 @@
-// karta transit: a gate and a ticket office: taps with receipts, trips sold.
+// karta transit: a gate, a ticket office and a back office: taps with receipts, trips sold, rules signed, journals
+// settled.
 #include <CLI/CLI.hpp>
+#include <fstream>
 
-#include "card/transit.h"
+#include "base/file.h"
+#include "card/transit_rules.h"
 #include "cli/card_session.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/pending_folder.h"
+#include "cli/secret_input.h"
 #include "cli/sector_output.h"
 #include "cli/terminal_session.h"
 #include "cli/transaction_input.h"
+#include "identity/journal/journal.h"
+#include "identity/terminals.h"
+#include "issuing/centre.h"
+#include "issuing/settlement.h"
 
 namespace karta::cli {
 namespace {
@@ -137,6 +145,300 @@ Result<int> run_sell(SellArguments given) {
   return 0;
 }
 
+// Rules ------------------------------------------------------------------------------------------
+
+struct RulesArguments {
+  std::string folder, file, out;
+  std::vector<std::string> signers;
+  SecretOptions secret;
+  bool json = false;
+};
+
+Result<int> run_rules_sign(const RulesArguments& given) {
+  const Bytes text = TRY(read_file(given.file, card::GateRules::kMostOctets));
+  const card::GateRules rules = TRY(card::GateRules::from_json(as_text(text)));
+  const SystemClock clock;
+  SystemRandom random;
+  issuing::Centre centre = TRY(issuing::Centre::open(given.folder, clock, random));
+  const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
+  const SecretBytes passphrase = TRY(input->ask({.title = "Transit rules number " + std::to_string(rules.sequence),
+                                                 .prompt = "passphrase of the issuing CA",
+                                                 .warning = "",
+                                                 .repeat = false}));
+  const auto signer = TRY(centre.unlock_issuing_ca(passphrase));
+  const Bytes signed_rules = TRY(card::sign_transit_rules(rules, *signer));
+  TRY(write_new_file(given.out, signed_rules, 0644));
+  say("transit rules " + std::to_string(rules.sequence) + " of " + rules.name + ", the next are due at " +
+      format_time(rules.next_update));
+  return 0;
+}
+
+/// A draft, as people write it, or signed rules, whose signature this does not look at.
+Result<card::GateRules> read_rules(const std::string& file) {
+  const Bytes octets = TRY(read_file(file, 2 * card::GateRules::kMostOctets));
+  const std::string_view text = as_text(octets);
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] == '{') return card::GateRules::from_json(text);
+  return card::read_transit_rules(octets);
+}
+
+Result<int> run_rules_show(const RulesArguments& given) {
+  const card::GateRules rules = TRY(read_rules(given.file));
+  if (given.json) {
+    std::string text = rules.to_json();
+    text.pop_back();
+    print(text);
+    return 0;
+  }
+  print(rules.name + ": rules number " + std::to_string(rules.sequence) + " of " + format_time(rules.issued_at) +
+        ", the next are due at " + format_time(rules.next_update));
+  for (const auto& zone : rules.zones) {
+    const auto fare = rules.fare(zone.zone, zone.zone);
+    print("zone " + std::to_string(zone.zone) + "  " + zone.name +
+          (fare ? ", a ride " + std::to_string(fare->full) + ", reduced " + std::to_string(fare->reduced) : ""));
+  }
+  const auto limit = [](unsigned rides) { return rides == 0 ? std::string("any number") : std::to_string(rides); };
+  for (const auto& ground : rules.concessions) {
+    print("concession " + std::to_string(ground.ground) + "  rides a day: " + limit(ground.rides_day) +
+          ", a month: " + limit(ground.rides_month));
+  }
+  print(std::to_string(rules.gates.size()) + " gates, pass-back " + std::to_string(rules.pass_back_seconds) +
+        " s, day's cap " + std::to_string(rules.day_cap.full) + ", reduced " + std::to_string(rules.day_cap.reduced));
+  return 0;
+}
+
+Result<int> run_rules_check(const RulesArguments& given) {
+  const SystemClock clock;
+  std::vector<crypto::Certificate> signers;
+  for (const std::string& file : given.signers) {
+    const Bytes octets = TRY(read_file(file, crypto::Certificate::kMostOctets));
+    signers.push_back(TRY(crypto::Certificate::from_file_octets(octets)));
+  }
+  if (signers.empty()) {
+    SystemRandom random;
+    const issuing::Centre centre = TRY(issuing::Centre::open(given.folder, clock, random));
+    signers.push_back(centre.issuing());
+  }
+  const Bytes octets = TRY(read_file(given.file, 2 * card::GateRules::kMostOctets));
+  const card::GateRules rules = TRY(card::open_transit_rules(octets, signers, clock.now()));
+  const bool early = clock.now() < rules.issued_at, stale = rules.stale(clock.now());
+  if (given.json) {
+    Json document = json_document("karta.transit.rules-check/1");
+    document["sequence"] = rules.sequence;
+    document["issued_at"] = format_time(rules.issued_at);
+    document["next_update"] = format_time(rules.next_update);
+    document["state"] = early ? "early" : stale ? "stale" : "fresh";
+    print_json(document);
+  } else {
+    print("rules number " + std::to_string(rules.sequence) + ", signed by one trusted, " +
+          (early   ? "from the future: the clock is wrong"
+           : stale ? "stale: the next were due at " + format_time(rules.next_update)
+                   : "good until " + format_time(rules.next_update)));
+  }
+  constexpr int kNotFresh = 2;
+  return early || stale ? kNotFresh : 0;
+}
+
+// Settlement -------------------------------------------------------------------------------------
+
+struct SettleArguments {
+  std::vector<std::string> journals, anchors;
+  std::string folder;
+  bool uploaded = false, json = false;
+  TransactionInput keys;
+};
+
+/// Calls add(terminal, records) for the pages of a journal as its terminal keeps it, or of lines as they are uploaded.
+template <class Add>
+Status each_page(const std::string& path, Add&& add) {
+  constexpr std::size_t kPage = 1'000;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ErrorKind::not_found, "there is no file \"" + path + "\"");
+  if (file.peek() != '{') {
+    const auto reader = TRY(identity::JournalReader::open(path));
+    for (std::uint64_t after = 0;;) {
+      const auto page = TRY(reader.pages(after, kPage));
+      if (page.empty()) return {};
+      TRY(add(reader.terminal(), page));
+      after = page.back().number;
+    }
+  }
+  std::string terminal = path;
+  std::vector<identity::JournalRecord> page;
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    if (number == 1) {
+      if (const auto head = identity::parse_upload(line + "\n")) {
+        terminal = head->terminal;
+        continue;
+      }
+    }
+    auto record = identity::record_from_json_line(line);
+    if (!record) {
+      return fail(record.error().kind,
+                  "\"" + path + "\", line " + std::to_string(number) + ": " + record.error().message);
+    }
+    page.push_back(std::move(*record));
+    if (page.size() < kPage) continue;
+    TRY(add(terminal, page));
+    page.clear();
+  }
+  return add(terminal, page);
+}
+
+/// The same for the journals that terminals have sent to the centre.
+template <class Add>
+Status each_uploaded(const std::string& folder, Add&& add) {
+  const SystemClock clock;
+  SystemRandom random;
+  const issuing::CentreConfig config = TRY(issuing::load_centre_config(folder));
+  auto registry = TRY(identity::Registry::open(config.database.string(), clock, random));
+  identity::TerminalLedger ledger(std::move(registry));
+  for (std::string last;;) {
+    const auto terminals = TRY(ledger.list(last));
+    if (terminals.empty()) return {};
+    for (const identity::Terminal& terminal : terminals) {
+      last = terminal.name;
+      for (std::uint64_t after = 0; after < terminal.journal_to;) {
+        const auto page = TRY(ledger.journal_of(terminal.id, after, identity::kPageLimit));
+        if (page.empty()) break;
+        TRY(add(terminal.name, page));
+        after = page.back().number;
+      }
+    }
+  }
+}
+
+Json json_of(const issuing::SettlementTotals& totals) {
+  return {{"taps", totals.taps},      {"periods", totals.periods},         {"trips", totals.trips},
+          {"purse", totals.purse},    {"card_signed", totals.card_signed}, {"settled", totals.settled},
+          {"reduced", totals.reduced}};
+}
+
+std::string text_of(const issuing::SettlementTotals& totals) {
+  return std::to_string(totals.taps) + " taps: " + std::to_string(totals.periods) + " on periods, " +
+         std::to_string(totals.trips) + " trips, " + std::to_string(totals.purse) + " off purses, " +
+         std::to_string(totals.card_signed) + " signed by cards; " + std::to_string(totals.reduced) +
+         " with a concession, " + std::to_string(totals.settled) + " settled";
+}
+
+void print_report(const issuing::SettlementReport& report) {
+  print(std::to_string(report.journals) + " journals, " + std::to_string(report.records) + " records, " +
+        std::to_string(report.ledgers) + " cards, " + std::to_string(report.commits) + " commits");
+  for (const auto& [gate, totals] : report.gates) print("gate " + std::to_string(gate) + "  " + text_of(totals));
+  print("in all  " + text_of(report.all));
+  if (report.codes_unchecked != 0) {
+    print(std::to_string(report.codes_unchecked) + " settlement codes were not checked: no keys were given");
+  }
+  for (const auto& finding : report.findings) {
+    std::string line(issuing::name_of(finding.kind));
+    if (!finding.terminal.empty()) line += "  terminal " + finding.terminal;
+    if (finding.record != 0) line += " record " + std::to_string(finding.record);
+    if (!finding.ledger.empty()) {
+      line += "  ledger " + to_hex(finding.ledger) + " commit " + std::to_string(finding.sequence);
+    }
+    if (finding.gate != 0)
+      line += "  gate " + std::to_string(finding.gate) + " number " + std::to_string(finding.number);
+    print(line + ": " + finding.words);
+  }
+}
+
+Json json_of(const issuing::SettlementReport& report) {
+  Json document = json_document("karta.transit.settle/1");
+  document["faultless"] = report.faultless();
+  document["journals"] = report.journals;
+  document["records"] = report.records;
+  document["ledgers"] = report.ledgers;
+  document["commits"] = report.commits;
+  document["codes_unchecked"] = report.codes_unchecked;
+  document["gates"] = Json::array();
+  for (const auto& [gate, totals] : report.gates) {
+    Json one = json_of(totals);
+    one["gate"] = gate;
+    document["gates"].push_back(std::move(one));
+  }
+  document["all"] = json_of(report.all);
+  document["findings"] = Json::array();
+  for (const auto& finding : report.findings) {
+    document["findings"].push_back({{"kind", issuing::name_of(finding.kind)},
+                                    {"fault", issuing::is_fault(finding.kind)},
+                                    {"terminal", finding.terminal},
+                                    {"record", finding.record},
+                                    {"ledger", to_hex(finding.ledger)},
+                                    {"sequence", finding.sequence},
+                                    {"gate", finding.gate},
+                                    {"number", finding.number},
+                                    {"words", finding.words}});
+  }
+  return document;
+}
+
+Result<int> run_settle(const SettleArguments& given) {
+  SystemRandom random;
+  OpenedTransactionKeys keys;
+  const bool checks = !given.keys.module_reader.empty() || !given.keys.masters.empty() || !given.keys.hsm.empty();
+  if (checks) keys = TRY(open_transaction_keys(given.keys, "transit", random));
+  std::vector<crypto::Certificate> anchors;
+  for (const std::string& file : given.anchors) {
+    const Bytes octets = TRY(read_file(file, crypto::Certificate::kMostOctets));
+    anchors.push_back(TRY(crypto::Certificate::from_file_octets(octets)));
+  }
+  if (given.journals.empty() && !given.uploaded) {
+    return fail(ErrorKind::usage, "there is nothing to settle", "name journals, or --uploaded for those at the centre");
+  }
+  issuing::Settlement settlement(keys.keys.get(), std::move(anchors));
+  const auto add = [&](const std::string& terminal, const std::vector<identity::JournalRecord>& page) {
+    return settlement.add(terminal, page);
+  };
+  for (const std::string& journal : given.journals) TRY(each_page(journal, add));
+  if (given.uploaded) {
+    TRY(each_uploaded(given.folder, add));
+  }
+  const issuing::SettlementReport report = settlement.finish();
+  if (given.json) {
+    print_json(json_of(report));
+  } else {
+    print_report(report);
+  }
+  return report.faultless() ? 0 : 1;
+}
+
+void add_rules(CLI::App& noun, Run& chosen) {
+  CLI::App& rules = *noun.add_subcommand("rules", "What a region's gates judge by (karta.transit-rules/1)");
+  rules.require_subcommand(1);
+  const auto given = std::make_shared<RulesArguments>();
+  CLI::App& sign = *rules.add_subcommand("sign", "sign a draft with the centre's issuing CA");
+  sign.add_option("file", given->file, "the draft: JSON")->required();
+  sign.add_option("--out", given->out, "the signed rules")->required();
+  add_centre_option(sign, given->folder);
+  add_passphrase_options(sign, given->secret);
+  on_call(sign, chosen, [given] { return run_rules_sign(*given); });
+  CLI::App& show = *rules.add_subcommand("show", "what a draft or signed rules say");
+  show.add_option("file", given->file, "the rules")->required();
+  show.add_flag("--json", given->json, "the rules themselves");
+  on_call(show, chosen, [given] { return run_rules_show(*given); });
+  CLI::App& check = *rules.add_subcommand("check", "check signature and freshness; exit 0 usable, 2 not fresh");
+  check.add_option("file", given->file, "signed rules")->required();
+  check.add_option("--signer", given->signers,
+                   "certificates of those who make rules (default: the centre's issuing CA)");
+  check.add_flag("--json", given->json, "for scripts");
+  add_centre_option(check, given->folder);
+  on_call(check, chosen, [given] { return run_rules_check(*given); });
+}
+
+void add_settle(CLI::App& noun, Run& chosen) {
+  const auto given = std::make_shared<SettleArguments>();
+  CLI::App& settle = *noun.add_subcommand(
+      "settle", "Hold gates' journals against the cards' settlement codes; exit 0 all agrees, 1 not");
+  settle.add_option("journal", given->journals, "journals of terminals, or what they uploaded as lines");
+  settle.add_flag("--uploaded", given->uploaded, "the journals that terminals sent to the centre");
+  settle.add_option("--anchor", given->anchors, "certificates of issuing CAs whose cards sign taps");
+  settle.add_flag("--json", given->json, "for scripts: karta.transit.settle/1");
+  add_centre_option(settle, given->folder);
+  add_transaction_options(settle, given->keys);
+  on_call(settle, chosen, [given] { return run_settle(*given); });
+}
+
 }  // namespace
 
 void add_transit(CLI::App& app, Run& chosen) {
@@ -177,6 +479,8 @@ void add_transit(CLI::App& app, Run& chosen) {
     sell.add_option("--number", given->number, "its own running number of this sale")->capture_default_str();
     on_call(sell, chosen, [given] { return run_sell(*given); });
   }
+  add_rules(noun, chosen);
+  add_settle(noun, chosen);
 }
 
 }  // namespace karta::cli

@@ -166,6 +166,7 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
       known.change = pending->commit.change;
       if (written) known.code = state.last_code;
       known.settlement = written ? TapSettlement::written : TapSettlement::superseded;
+      known.opened = opened == GateOpened::yes;
       if (const Status done = record(card::kSettledKind, known); !done) {
         result.problem = done.error().message;
         return refuse(GateReason::journal, std::move(result), info.serial);
@@ -180,6 +181,7 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
     entry.kind = commit.kind;
     entry.sequence = commit.sequence + 1;
     entry.change = commit.change;
+    if (const auto written = card::TransitEntry::parse(commit.change.entry)) entry.price(state, *written);
     TRY(record(card::kTapIntentKind, entry));
     services_.pending.keep({gate_, entry.number, GateOpened::no, commit});
     return {};

@@ -204,8 +204,7 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
     place.unusable = GateReason::no_rules;
     return;
   }
-  // The signature was checked when the file was taken; `until` of its signer is not the gate's to judge twice.
-  const auto rules = card::open_transit_rules(trust->rules, trust->card_issuer_certificates(), services_.clock.now());
+  const auto rules = card::read_transit_rules(trust->rules);
   const auto gate =
       rules ? rules->gate(reader.gate, rules->row(reader.gate) != nullptr ? std::nullopt : std::optional(reader.zone))
             : Result<card::Gate>(fail(rules.error()));
@@ -408,7 +407,7 @@ Result<OutputConfig> read_output(service::ConfigTable& table) {
 
 RulesOpener transit_rules_opener() {
   return [](ByteView file, const std::vector<crypto::Certificate>& signers, Time at) -> Result<RulesHead> {
-    const card::TransitRules rules = TRY(card::open_transit_rules(file, signers, at));
+    const card::GateRules rules = TRY(card::open_transit_rules(file, signers, at));
     return RulesHead{rules.sequence, rules.issued_at, rules.next_update};
   };
 }
