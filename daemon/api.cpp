@@ -103,14 +103,6 @@ HttpResponse json_response(int status, std::string_view body, const std::string&
 std::string dump(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 HttpResponse response_of(const Reply& reply) {
-  if (!reply.octets.empty()) {
-    HttpResponse out;
-    out.status = reply.status;
-    out.media_type = reply.media_type;
-    out.fields = kFields;
-    out.body = reply.octets;
-    return out;
-  }
   if (reply.status == 204) {
     HttpResponse out;
     out.status = 204;
@@ -197,7 +189,6 @@ void CardCall::run(ReaderDesk& desk) const {
     if (!kept) service::log_error("an answer cannot be kept for repetition", kept.error());
   }
   answer(response_of(*reply));
-  if (reply->afterwards) reply->afterwards();
 }
 
 class ApiHandler final : public service::HttpHandler {

@@ -33,12 +33,13 @@ Age age_of(const TrustItem* item, Time now, std::chrono::hours allowed, StalePol
 /// The card was asked for a proof and gave none. The protocol's step tells which: the terminal's own failings end in
 /// earlier ones.
 std::optional<ReasonCode> failed_proof(const Error& error, const Timeline& timeline) {
-  const bool about_trust = error.kind == ErrorKind::untrusted || error.kind == ErrorKind::invalid_signature ||
-                           error.kind == ErrorKind::card_insecure || error.kind == ErrorKind::malformed;
   const auto steps = timeline.steps();
-  if (!about_trust || steps.empty()) return std::nullopt;
-  if (steps.back().name == "issuer-signature") return ReasonCode::not_genuine;
-  if (steps.back().name == "chip-authentication") return ReasonCode::copied;
+  if (steps.empty()) return std::nullopt;
+  const bool about_signature = error.kind == ErrorKind::untrusted || error.kind == ErrorKind::invalid_signature ||
+                               error.kind == ErrorKind::malformed;
+  if (about_signature && steps.back().name == "issuer-signature") return ReasonCode::not_genuine;
+  // A broken channel before this is somebody's meddling, and an error; here it is the proof that failed.
+  if (error.kind == ErrorKind::card_insecure && steps.back().name == "chip-authentication") return ReasonCode::copied;
   return std::nullopt;
 }
 

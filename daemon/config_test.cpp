@@ -48,7 +48,7 @@ TEST(DaemonConfig, TellsLineAndKeyOfWhatIsOff) {
       {"schema = \"karta.kartad/2\"\n", "schema"},
       {"schema = \"karta.kartad/1\"\n", "\"state\" is missing"},
       {kHead, "there is nothing to do"},
-      {kHead + "[clinic]\nsurprise = 1\n", "kartad.toml:6: \"clinic.surprise\""},
+      {kHead + "[clinic]\nsurprise = 1\n", "kartad.toml:6: unknown key \"clinic.surprise\""},
       {"schema = \"karta.kartad/1\"\nstate = \"s\"\n[server]\nlisten = [\"0.0.0.0:80\"]\n[clinic]\n",
        "kartad.toml:4: \"server.listen\" must be local"},
       {kHead + "[clinic]\n[[caller]]\nname = \"a\"\nverbs = [\"visit\"]\n", "\"caller.uid\" is missing"},

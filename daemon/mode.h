@@ -6,7 +6,6 @@
 // card bears an Idempotency-Key: a request whose answer is known already never reaches the mode.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -42,13 +41,9 @@ struct Call {
 
 /// What a call is answered with. Errors become problem documents (RFC 9457).
 struct Reply {
-  Json body = {};  ///< an object beginning with "schema"; sent where `octets` is empty
+  Json body = {};  ///< an object beginning with "schema"
   int status = 200;
-  std::string location = {};         ///< for 201
-  Bytes octets = {};                 ///< instead of JSON
-  std::string_view media_type = {};  ///< of `octets`; of static storage
-  /// On the reader's thread, after the answer is on its way: what may take its time (a portrait). At a card only.
-  std::function<void()> afterwards = {};
+  std::string location = {};  ///< for 201
 };
 
 class Mode {

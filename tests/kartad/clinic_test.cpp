@@ -1,4 +1,6 @@
 // The daemon at a clinic's and a pharmacy's desk, through its API: visits, redemptions, refusals, lost answers.
+#include <thread>
+
 #include "daemon/visit_receipt.h"
 #include "tests/kartad/daemon_fixture.h"
 #include "tests/sectors/wire.h"
@@ -234,6 +236,91 @@ TEST_F(ClinicTest, PathsAndMethods) {
   EXPECT_EQ(kartad.get("/v1/journal?after=x").status, 400);
 }
 
+TEST_F(ClinicTest, ATerminalThatNoAuthorityOfTheCardCertifiedIsNotLetIn) {
+  kartad.stop();
+  card::TerminalStore foreign(kartad.folder / "foreign");
+  const card::CvDate today = card::cv_date_of(kartad.clock.now());
+  ASSERT_TRUE(foreign.create("YY", CentreForTerminals::quick(), kartad.centre.passphrase, today));
+  for (const char* const role : {"clinic", "pharmacy"}) {
+    ASSERT_TRUE(foreign.issue_terminal(*card::find_terminal_role(role), {}, CentreForTerminals::quick(),
+                                       kartad.centre.passphrase, today));
+  }
+  kartad.terminals = foreign.folder();
+  kartad.write_config();
+  ASSERT_TRUE(kartad.start());
+  insert();
+  const auto answer = visit();
+  EXPECT_EQ(answer.status, 403) << answer.text;
+  EXPECT_EQ(answer.type(), "urn:karta:error:untrusted");
+  const auto refusals = kartad.records("refusal");
+  ASSERT_EQ(refusals.size(), 1u);
+  EXPECT_NE(refusals[0].body.find("untrusted"), std::string::npos);
+}
+
+TEST_F(ClinicTest, ATerminalWhoseCertificateHasExpiredSaysSo) {
+  insert();
+  kartad.clock.advance(std::chrono::days(40));
+  const auto answer = visit();
+  EXPECT_EQ(answer.type(), "urn:karta:error:configuration") << answer.text;
+  EXPECT_EQ(kartad.get("/healthz", "").status, 503);
+  EXPECT_EQ(kartad.get("/v1/status").body["terminals"][0]["state"], "expired");
+}
+
+// A clone has everything that can be read, and no key.
+TEST_F(ClinicTest, ACopyIsRefusedAndNothingItSaysIsBelieved) {
+  bool chip = false;
+  insert([&chip](ByteView command, Bytes answer) {
+    // From chip authentication on a copy can only guess: the answer to its GENERAL AUTHENTICATE is somebody else's.
+    if (command.size() > 3 && command[1] == 0x22 && command[2] == 0x41) chip = true;
+    if (chip && command[1] == 0x86 && answer.size() > 20) answer[answer.size() - 15] ^= 0x01;
+    return answer;
+  });
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "copied");
+  EXPECT_TRUE(answer.body["holder"].empty());
+}
+
+TEST_F(ClinicTest, AStrangersCardIsNotGenuine) {
+  kartad.stop();
+  // The same terminal, and a trust list without this card's issuer.
+  std::filesystem::remove(kartad.folder / "trust-list.p7m");
+  ASSERT_TRUE(kartad.start());
+  insert();
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "not-genuine");
+  EXPECT_TRUE(answer.body["card"]["status_index"].is_null());
+}
+
+TEST_F(ClinicTest, AReloadTakesANewConfigurationOrLeavesAllAsItWas) {
+  insert();
+  ASSERT_EQ(visit().status, 201);
+  kartad.write_config("surprise = 1\n");
+  EXPECT_EQ(kartad.running().reload().error().kind, ErrorKind::configuration);
+  EXPECT_EQ(visit().status, 201);
+  kartad.write_config("", "purposes = [\"checkup\"]\n");
+  kartad.forget_events();
+  const Status reloaded = kartad.running().reload();
+  ASSERT_TRUE(reloaded) << reloaded.error().message;
+  ASSERT_TRUE(kartad.saw("card-in"));
+  EXPECT_EQ(visit().type(), "urn:karta:error:usage");
+  EXPECT_EQ(kartad.post("/v1/visits", {{"purpose", "checkup"}, {"can", kCan}}).status, 201);
+}
+
+TEST_F(ClinicTest, ACallThatIsAtWorkIsAnsweredWhenTheDaemonStops) {
+  insert();
+  TestDaemon::Answer answer;
+  kartad.forget_events();
+  std::thread client([&] { answer = visit(); });
+  ASSERT_TRUE(kartad.saw("progress"));
+  kartad.stop();
+  client.join();
+  EXPECT_EQ(answer.status, 201) << answer.text;
+}
+
 // Pharmacy ---------------------------------------------------------------------------------------
 
 class PharmacyTest : public ClinicTest {
@@ -309,18 +396,13 @@ TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {
 TEST_F(PharmacyTest, ALostAnswerIsSettledWhenTheCardComesAgain) {
   grant(2);
   bool lose = true;
-  const auto wire = [&lose](ByteView, Bytes answer) {
-    static constexpr std::size_t kCommitAnswer = 60;  // protected, with receipt
-    (void)kCommitAnswer;
-    return answer;
-  };
   unsigned commits = 0;
   insert([&](ByteView command, Bytes answer) {
     if (is(command, kInsCommit)) {
       ++commits;
       if (lose) return Bytes{};
     }
-    return wire(command, std::move(answer));
+    return answer;
   });
   const auto lost = redeem("k1");
   EXPECT_EQ(lost.type(), "urn:karta:error:card-removed") << lost.text;
