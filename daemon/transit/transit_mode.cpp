@@ -32,6 +32,7 @@ struct OutputConfig {
 
 struct TransitConfig {
   std::string role = "transit";
+  std::string region;  // of the cards whose keys are ours, as the trust list names it
   std::optional<KeyRingConfig> keys;
   bool card_signed = true;
   bool require_stop_list = true;
@@ -117,6 +118,8 @@ class TransitMode final : public Mode {
   };
 
   std::shared_ptr<AtReader> gate_at(ReaderDesk& desk);
+  /// Of the cards whose keys the gates have.
+  const StopListInUse* own_list(const TrustSnapshot& trust) const;
   Result<PendingTaps*> pending();
   KeyRing* ring_for(AtReader& place);
   void refresh(AtReader& place, const ReaderConfig& reader);
@@ -192,6 +195,11 @@ std::shared_ptr<TransitMode::AtReader> TransitMode::gate_at(ReaderDesk& desk) {
   return place;
 }
 
+const StopListInUse* TransitMode::own_list(const TrustSnapshot& trust) const {
+  if (config_.region.empty() && trust.stop_lists.size() == 1) return &trust.stop_lists.front();
+  return trust.stop_list(config_.region);
+}
+
 /// What a gate goes by, made of what the daemon knows of the world: anew when that has changed.
 void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
   auto trust = services_.trust.snapshot();
@@ -215,10 +223,10 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
   }
   place.terms.gate = *gate;
   const bool required = config_.require_stop_list;
-  const bool listed = trust->stop_list("") != nullptr;
-  if (!listed && required) place.unusable = GateReason::no_stop_list;
-  if (listed) {
-    place.terms.status = [trust](std::uint64_t index) { return tap_reason_of(trust->find("", index)); };
+  if (const StopListInUse* const list = own_list(*trust)) {
+    place.terms.status = [table = list->table](std::uint64_t index) { return tap_reason_of(table->find(index)); };
+  } else if (required) {
+    place.unusable = GateReason::no_stop_list;
   }
   if (!config_.card_signed) return;
   place.terms.anchors = trust->card_issuer_certificates();
@@ -239,14 +247,17 @@ std::optional<GateReason> TransitMode::closed(const AtReader& place) {
   if (services_.trust.clock_state() != identity::ClockState::fine) return GateReason::clock;
   const StalePolicy policy = services_.config.policy(kTapVerb);
   const Time now = services_.clock.now();
-  const auto too_old = [&](TrustItemKind kind, std::chrono::hours stale_for) {
-    const TrustItem* const item = place.trust->item(kind);
+  const StopListInUse* const own = own_list(*place.trust);
+  const auto too_old = [&](TrustItemKind kind, std::string_view region, std::chrono::hours stale_for) {
+    const TrustItem* const item = place.trust->item(kind, region);
     if (item == nullptr || !item->present) return false;  // judged when the terms were made
     const TrustState state = item->state(now, seconds_of(stale_for));
     return !usable(state) && (policy.beyond == StalePolicy::Beyond::refuse || state == TrustState::early);
   };
-  if (too_old(TrustItemKind::rules, policy.rules)) return GateReason::rules_too_old;
-  if (too_old(TrustItemKind::stop_list, policy.stop_list)) return GateReason::stop_list_too_old;
+  if (too_old(TrustItemKind::rules, {}, policy.rules)) return GateReason::rules_too_old;
+  if (own != nullptr && too_old(TrustItemKind::stop_list, own->region, policy.stop_list)) {
+    return GateReason::stop_list_too_old;
+  }
   return std::nullopt;
 }
 
@@ -371,7 +382,9 @@ Result<Reply> TransitMode::inspect(const Call& call, ReaderDesk& desk) {
     document["ratified"] = state.ratified;
   }
   document["status_index"] = pass.status_index;
-  document["state"] = std::string(name_of(trust->find("", pass.status_index)));
+  const StopListInUse* const stopped = own_list(*trust);
+  const CardVerdict verdict = stopped != nullptr ? stopped->table->find(pass.status_index) : CardVerdict::unknown;
+  document["state"] = std::string(name_of(verdict));
   document["sequence"] = sequence;
   document["concession"] = pass.concession;
   document["concession_until"] = day_json(pass.concession_until);
@@ -415,6 +428,7 @@ RulesOpener transit_rules_opener() {
 Result<ModePlan> read_transit(service::ConfigTable& table) {
   TransitConfig config;
   config.role = TRY(table.text_or("role", config.role));
+  config.region = TRY(table.text_or("region", ""));
   if (table.has("keys")) config.keys = TRY(read_key_ring(table));
   config.card_signed = TRY(table.boolean_or("card_signed", config.card_signed));
   config.require_stop_list = TRY(table.boolean_or("require_stop_list", config.require_stop_list));

@@ -6,7 +6,7 @@
 
 namespace karta::daemon {
 
-/// [transit]: role, keys with passphrase_file or credential (absent: card-signed taps only), card_signed,
+/// [transit]: role, region, keys with passphrase_file or credential (absent: card-signed taps only), card_signed,
 /// longest_answer_ms, require_stop_list, [[transit.output]]. A ModeRow's read.
 Result<ModePlan> read_transit(service::ConfigTable& table);
 

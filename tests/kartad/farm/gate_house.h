@@ -83,7 +83,7 @@ class GateHouse {
     const Bytes body = must(identity::encode_stop_list(head, {{0, 10'000}}, stopped));
     centre.issuing_signer.set_certificate_chain({centre.issuing.der()});
     std::filesystem::create_directories(folder.path() / "lists");
-    write("lists/full-" + std::to_string(head.epoch) + ".stoplist",
+    write("lists/full-" + std::to_string(head.epoch) + ".stop-list",
           must(identity::sign_stop_list(body, centre.issuing_signer)));
   }
   /// Gates with odd numbers are in zone 5, where a card's pass does not hold, the others in zone 1, where it does.
