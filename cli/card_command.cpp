@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "card/card_state.h"
 #include "card/card_type.h"
 #include "cli/card_desk.h"
 #include "cli/card_session.h"
@@ -23,7 +24,9 @@ namespace {
 
 // ---- info ----------------------------------------------------------------------------------------------------------
 
-std::string text_of(const card::PinStatus& status) {
+std::string text_of(const card::PinStatus& status, const card::PinState* state) {
+  if (state != nullptr && state->transport && !status.blocked) return "the letter's transport PIN: choose your own";
+  if (state != nullptr && state->deactivated) return "deactivated";
   if (status.blocked) return "blocked: unblock it with the PUK";
   if (!status.tries_left) return status.verified ? "verified" : "tries not told";
   return std::to_string(*status.tries_left) + (*status.tries_left == 1 ? " try left" : " tries left");
@@ -71,10 +74,14 @@ Result<int> run_info(const std::string& reader, bool json) {
   document["serial"] = info.serial_hex();
   document["change_counter"] = info.change_counter;
   document["initialised"] = initialised;
+  // Only karta's own cards tell.
+  const auto state = card::read_card_state(esign.channel());
+  document["life"] = state ? Json(card::name_of(state->life)) : Json();
   if (!json) {
     print("reader       " + std::string(connection.reader_name()));
     print("ATR          " + to_hex_upper(connection.atr(), " "));
     print("serial       " + info.serial_hex());
+    if (state) print("life         " + std::string(card::name_of(state->life)));
   }
   if (!initialised) {
     if (json) {
@@ -94,8 +101,10 @@ Result<int> run_info(const std::string& reader, bool json) {
     if (!status) continue;  // the card has no such PIN
     Json row{{"pin", card::name_of(kind)}, {"blocked", status->blocked}};
     row["tries_left"] = status->tries_left ? Json(*status->tries_left) : Json();
+    const card::PinState* const told = state ? state->pin(kind == card::PinKind::pin2 ? 2 : 1) : nullptr;
+    row["transport"] = told != nullptr ? Json(told->transport) : Json();
     document["pins"].push_back(row);
-    if (!json) print(std::string(card::name_of(kind)) + "         " + text_of(*status));
+    if (!json) print(std::string(card::name_of(kind)) + "         " + text_of(*status, told));
   }
   document["keys"] = Json::array();
   for (const card::CardKey& key : TRY(esign.keys())) {

@@ -423,6 +423,22 @@ Sw write_key_information(System& card, Writer& reply) {
   return Sw::ok;
 }
 
+// GET DATA 01B0: the card's life in GlobalPlatform's numbers, then for each PIN that is set its reference, the tries
+// left and its state: 01 transport, 02 deactivated, 04 the issuer may set it again.
+Sw write_card_state(System& card, Writer& reply) {
+  reply.byte(life_state(card));
+  for (u8 index = 0; index < kPinCount; ++index) {
+    Secret secret;
+    KARTA_OS_TRY(card.secrets.load(index, secret));
+    if (!secret.is_set()) continue;
+    reply.byte(static_cast<u8>(index + 1));
+    reply.byte(secret.tries);
+    reply.byte(static_cast<u8>((secret.is_transport() ? 0x01 : 0) | (secret.is_deactivated() ? 0x02 : 0) |
+                               ((secret.flags & Secret::kIssuerResets) != 0 ? 0x04 : 0)));
+  }
+  return Sw::ok;
+}
+
 Sw write_sequence_counter(System& card, Writer& reply) {
   KeySet set;
   u8 index = 0;

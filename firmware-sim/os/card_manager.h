@@ -20,5 +20,7 @@ Sw write_key_information(System& card, Writer& reply);
 Sw write_sequence_counter(System& card, Writer& reply);
 Sw write_issuer_number(System& card, Writer& reply);
 Sw write_card_number(System& card, Writer& reply);
+// GET DATA 01B0.
+Sw write_card_state(System& card, Writer& reply);
 
 }  // namespace karta::os

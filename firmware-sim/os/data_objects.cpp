@@ -93,7 +93,7 @@ constexpr DataObject kDataObjects[] = {
     {.p1_p2 = 0x0066, .write = write_recognition_data}, {.p1_p2 = 0x00E0, .write = write_key_information},
     {.p1_p2 = 0x00C1, .write = write_sequence_counter}, {.p1_p2 = 0x0042, .write = write_issuer_number},
     {.p1_p2 = 0x0045, .write = write_card_number},      {.p1_p2 = 0x0102, .write = write_public_exponent},
-    {.p1_p2 = 0x0186, .write = write_public_point},
+    {.p1_p2 = 0x0186, .write = write_public_point},     {.p1_p2 = 0x01B0, .write = write_card_state},
 };
 
 bool all(ByteView value, u8 octet) {

@@ -1,8 +1,10 @@
 #include "issuing/desk/desk.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "card/channel.h"
 #include "card/domain_keys.h"
@@ -222,24 +224,33 @@ std::size_t Desk::sessions() const {
   return running;
 }
 
-// Forgets sessions that ended long enough ago.
-void Desk::sweep() {
+// Under the lock. Forgets sessions that ended long enough ago, and of one caller's all but the last ones; what goes is
+// handed out, as its thread is waited for without the lock.
+std::vector<std::unique_ptr<Desk::Held>> Desk::sweep(const DeskCaller& caller) {
   const auto old = DeskSession::SteadyClock::now() - limits_.linger_time;
-  std::vector<std::shared_ptr<DeskSession>> gone;  // their threads are waited for without the lock
-  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<DeskSession::SteadyClock::time_point, std::string>> kept;
+  std::vector<std::unique_ptr<Held>> gone;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     const auto ended = at->second->session->ended();
     if (ended && *ended <= old) {
-      gone.push_back(std::move(at->second->session));
+      gone.push_back(std::move(at->second));
       at = sessions_.erase(at);
-    } else {
-      ++at;
+      continue;
     }
+    if (ended && at->second->caller == caller) kept.emplace_back(*ended, at->first);
+    ++at;
   }
+  std::sort(kept.begin(), kept.end());
+  for (std::size_t i = 0; i + limits_.lingering < kept.size(); ++i) {
+    const auto at = sessions_.find(kept[i].second);
+    gone.push_back(std::move(at->second));
+    sessions_.erase(at);
+  }
+  return gone;
 }
 
+// Under the lock.
 Status Desk::admit(const DeskCaller& caller, const Request& request) {
-  const std::lock_guard lock(mutex_);
   std::size_t running = 0, of_caller = 0;
   for (const auto& [id, held] : sessions_) {
     if (held->session->ended()) continue;
@@ -263,14 +274,17 @@ void Desk::open(const DeskCaller& caller, std::string_view text, DeskAnswer answ
   }
   auto request = Request::parse(caller, text);
   if (!request) return answer(fail(std::move(request).error()));
-  sweep();
-  if (const Status admitted = admit(caller, *request); !admitted) return answer(fail(admitted.error()));
   SystemRandom random;
-  auto session = std::make_shared<DeskSession>(to_hex(random.bytes(kIdOctets)), limits_);
+  const auto session = std::make_shared<DeskSession>(to_hex(random.bytes(kIdOctets)), limits_);
+  std::vector<std::unique_ptr<Held>> gone;
+  Status admitted;
   {
     const std::lock_guard lock(mutex_);
-    sessions_.emplace(session->id(), std::make_unique<Held>(Held{caller, request->reader, session}));
+    gone = sweep(caller);
+    admitted = admit(caller, *request);
+    if (admitted) sessions_.emplace(session->id(), std::make_unique<Held>(Held{caller, request->reader, session}));
   }
+  if (!admitted) return answer(fail(admitted.error()));
   session->start([this, request = std::move(*request)](ApduCarrier& carrier) { return work(request, carrier); },
                  std::move(answer));
 }

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/secret.h"
@@ -45,7 +46,7 @@ class Desk final : public identity::DeskPort {
   struct Held;
   Desk(std::filesystem::path folder, std::unique_ptr<Keys> keys, const Clock& clock, DeskLimits limits);
   Status admit(const identity::DeskCaller& caller, const Request& request);
-  void sweep();
+  std::vector<std::unique_ptr<Held>> sweep(const identity::DeskCaller& caller);
   Result<std::string> work(const Request& request, ApduCarrier& carrier);
   class CardHold;
   Result<CardHold> hold(identity::CardId card);

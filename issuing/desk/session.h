@@ -22,6 +22,7 @@ struct DeskLimits {
   std::chrono::milliseconds linger_time{300'000};  ///< an ended session still tells its outcome
   std::chrono::milliseconds hold_time{5'000};      ///< for another session to let go of the same card
   std::size_t commands = 2'000;                    ///< in one session
+  std::size_t lingering = 32;                      ///< ended sessions of one caller that do
   std::size_t sessions = 64;                       ///< under way at once
   std::size_t sessions_of_caller = 16;
 };

@@ -1,4 +1,5 @@
 // The desk's deeds through a counter, as they should go, and who may not.
+#include "card/card_state.h"
 #include "tests/desk/desk_world.h"
 
 namespace karta::test {
@@ -156,6 +157,15 @@ TEST_F(DeskDeeds, SetsANewTransportPinByLetter) {
   DeskWorld::Plain plain(*world->card);
   auto esign = card::ESignApplication::open(plain.channel);
   ASSERT_OK(esign);
+  const auto state = card::read_card_state(plain.channel);
+  ASSERT_OK(state);
+  EXPECT_EQ(state->life, card::CardLife::secured);
+  ASSERT_NE(state->pin(1), nullptr);
+  EXPECT_TRUE(state->pin(1)->transport);
+  EXPECT_EQ(state->pin(1)->tries_left, 3u);
+  EXPECT_EQ(state->pin(3), nullptr);
+  EXPECT_EQ(kind_of(card::parse_card_state(Bytes{0x0F, 0x01})), ErrorKind::card_unresponsive);
+  EXPECT_EQ(kind_of(card::parse_card_state(Bytes{})), ErrorKind::card_unresponsive);
   const SecretBytes own = SecretBytes::copy_of("246813");
   EXPECT_EQ(kind_of(esign->verify_pin(card::PinKind::pin1, SecretBytes::copy_of(pin + "1"))), ErrorKind::transport_pin);
   ASSERT_OK(esign->change_pin(card::PinKind::pin1, SecretBytes::copy_of(pin), own));
@@ -287,6 +297,25 @@ TEST_F(DeskDeeds, SessionsAreBounded) {
   ASSERT_OK(open(one, "a"));
   EXPECT_EQ(kind_of(one.call(first->session, {.step = 1, .replies = {Bytes{0x90, 0x00}}, .card_lost = false})),
             ErrorKind::cancelled);
+}
+
+TEST_F(DeskDeeds, EndedSessionsTellTheirOutcomeForAWhile) {
+  issuing::DeskLimits limits;
+  limits.lingering = 2;
+  DeskWorld world(base, serial, limits);
+  DeskLine line(*world.desk);
+  std::vector<std::string> sessions;
+  for (int i = 0; i < 4; ++i) {
+    const auto step = line.open_desk(R"({"deed":"activate"})");
+    ASSERT_OK(step);
+    sessions.push_back(step->session);
+    EXPECT_EQ(kind_of(line.call(step->session, {.step = 1, .replies = {}, .card_lost = true})),
+              ErrorKind::card_removed);
+  }
+  // The last opening forgot the first one; the others are there.
+  EXPECT_EQ(kind_of(line.call(sessions[0], {.step = 1, .replies = {}, .card_lost = false})), ErrorKind::not_found);
+  EXPECT_EQ(kind_of(line.call(sessions[1], {.step = 1, .replies = {}, .card_lost = false})), ErrorKind::card_removed);
+  EXPECT_EQ(kind_of(line.call(sessions[3], {.step = 1, .replies = {}, .card_lost = false})), ErrorKind::card_removed);
 }
 
 }  // namespace
