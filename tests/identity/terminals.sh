@@ -43,6 +43,7 @@ centre = "centre"
 passphrase_file = "passphrase"
 cv_days = 3
 tls_days = 3
+desk = true
 rules = "rules.p7m"
 ${1:-}
 [authority.tls]
@@ -194,16 +195,17 @@ upload("rest", whole[20:])
 upload("gap", chain(50, 2, bytes(32), "a"))
 upload("fork", chain(31, 3, whole[29][0], "b"))
 PY
-send=("${mine[@]}" -H 'Content-Type: application/x-ndjson' "$secure/v1/terminals/self/journal" --data-binary)
-web 200 "${send[@]}" @first
+# sent STATUS FILE: a batch of the terminal's journal, and how it is answered.
+sent() { web "$1" "${mine[@]}" -H 'Content-Type: application/x-ndjson' --data-binary "@$2" "$secure/v1/terminals/self/journal"; }
+sent 200 first
 says '"to":30'
-web 200 "${send[@]}" @first
+sent 200 first
 says '"to":30'
-web 200 "${send[@]}" @rest
+sent 200 rest
 says '"to":40'
-web 409 "${send[@]}" @fork
+sent 409 fork
 says "another history" "urn:karta:error:already-exists"
-web 409 "${send[@]}" @gap
+sent 409 gap
 says "41 to 49" "are missing"
 run karta terminal list clinic-1
 says "40 records; record 31 differs" "journal-fork"
@@ -289,7 +291,7 @@ web 403 "${mine[@]}" "$secure/v1/terminals/self"
 says "is revoked"
 ends 77 karta terminal renew "$secure" --roots "$root" --folder clinic --passphrase-fd 3 3<<<"$terminal_passphrase"
 says 'the terminal "clinic-1" is revoked'
-web 403 "${send[@]}" @rest
+sent 403 rest
 ends 77 karta terminal enrol clinic-1 --role clinic
 run karta ca crl centre:issuing --out revoked.crl --passphrase-fd 3 3<<<"$passphrase"
 number=$(openssl x509 -in clinic/tls.crt -noout -serial | sed 's/serial=//')
