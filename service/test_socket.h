@@ -51,6 +51,8 @@ class TestSocket {
     }
     return true;
   }
+  /// Nothing more will be sent: the other side reads the end.
+  void end_sending() const { ::shutdown(socket_, SHUT_WR); }
   /// One response, head and body by its Content-Length; what came before the connection ended or `seconds` were over
   /// if there is no whole one.
   std::string response(int seconds = 20) {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/kartad/openapi.h"
+#include "tests/kartad/openapi/document.h"
 
 namespace karta::test {
 namespace {

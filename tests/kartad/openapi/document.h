@@ -38,8 +38,9 @@ class OpenApi {
   /// True if the document has the path, whatever the method.
   bool knows_path(std::string_view target) const;
 
-  /// What is wrong with an answer. Empty: it is as the document says.
-  Complaints check(const Operation& operation, int status, std::string_view media_type, std::string_view body);
+  /// What is wrong with an answer. Empty: it is as the document says. `fields`: names of its header fields, small.
+  Complaints check(const Operation& operation, int status, std::string_view media_type, std::string_view body,
+                   const std::set<std::string>& fields = {});
   /// The same for a value and a schema: "#/components/schemas/Problem".
   Complaints check_value(const std::string& schema, const Json& value);
 

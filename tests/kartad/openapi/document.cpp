@@ -1,4 +1,4 @@
-#include "tests/kartad/openapi.h"
+#include "tests/kartad/openapi/document.h"
 
 #include <yaml-cpp/yaml.h>
 
@@ -81,6 +81,8 @@ bool has_type(const Json& value, std::string_view type) {
          (type == "string" && value.is_string()) || (type == "number" && value.is_number()) ||
          (type == "boolean" && value.is_boolean()) || (type == "null" && value.is_null());
 }
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::size_t characters_of(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
@@ -309,13 +311,21 @@ OpenApi::Outcome OpenApi::apply(const Json& given, const Pointer& given_where, c
 }
 
 OpenApi::Complaints OpenApi::check(const Operation& operation, int status, std::string_view media_type,
-                                   std::string_view body) {
+                                   std::string_view body, const std::set<std::string>& fields) {
   const std::string at = operation.name() + " " + std::to_string(status);
   const Json& responses = document_.at(operation.where).at("responses");
   if (!responses.contains(std::to_string(status))) return {at + ": this status is not documented"};
   seen_statuses_.insert(at);
   Pointer where = operation.where / "responses" / std::to_string(status);
   const Json& response = resolve(responses.at(std::to_string(status)), where);
+  if (response.contains("headers")) {
+    for (const auto& [name, header] : response.at("headers").items()) {
+      std::string small = name;
+      std::transform(small.begin(), small.end(), small.begin(), lower);
+      if (header.value("required", false) && !fields.contains(small))
+        return {at + ": the field " + name + " is missing"};
+    }
+  }
   const std::string type(media_type.substr(0, media_type.find(';')));
   if (!response.contains("content")) {
     if (!body.empty() || !type.empty()) return {at + ": a body where none is documented"};
