@@ -431,6 +431,8 @@ Result<JournalPosition> TerminalLedger::take_journal(TerminalId id, const std::v
     const Terminal terminal = TRY(load(impl.database, id));
     if (terminal.state == TerminalState::revoked) return is_revoked(terminal);
     end = {terminal.journal_to, terminal.journal_hash.value_or(JournalHash{})};
+    // A journal begins with a random hash of its own, which its first record brings along.
+    if (end.number == 0 && !records.empty() && records.front().number == 1) end.hash = records.front().previous;
     const std::uint64_t before = end.number;
     const std::int64_t now = seconds(impl.clock->now());
     Statement insert = TRY(impl.database.prepare(
