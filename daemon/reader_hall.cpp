@@ -195,6 +195,7 @@ void ReaderHall::watch() {
   }
 }
 
+// What an event tells is so before it is told: who hears of a card may ask for it at once.
 void ReaderHall::take(const card::ReaderEvent& event) {
   using Kind = card::ReaderEvent::Kind;
   const Json reader{{"reader", event.reader}};
@@ -210,13 +211,13 @@ void ReaderHall::take(const card::ReaderEvent& event) {
       return;
     case Kind::pcscd_stopped: {
       pcscd_ = false;
-      services_.events.publish("pcscd-stopped", Json::object());
       std::vector<std::string> names;
       {
         const std::lock_guard lock(mutex_);
         for (const auto& [name, one] : desks_) names.push_back(name);
       }
       for (const std::string& name : names) remove(name);
+      services_.events.publish("pcscd-stopped", Json::object());
       return;
     }
     case Kind::reader_added: {
@@ -244,16 +245,16 @@ void ReaderHall::take(const card::ReaderEvent& event) {
       services_.events.publish("reader-removed", reader);
       return;
     case Kind::card_inserted:
-      services_.events.publish("card-in", reader);
       if (const auto one = desk()) one->card_in();
+      services_.events.publish("card-in", reader);
       return;
     case Kind::card_removed:
-      services_.events.publish("card-out", reader);
       if (const auto one = desk()) one->card_out();
+      services_.events.publish("card-out", reader);
       return;
     case Kind::card_mute:
-      services_.events.publish("card-mute", reader);
       if (const auto one = desk()) one->card_mute();
+      services_.events.publish("card-mute", reader);
       return;
   }
 }

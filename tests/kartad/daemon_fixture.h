@@ -27,18 +27,20 @@ namespace karta::test {
 
 using Json = nlohmann::ordered_json;
 
-/// Forwards to readers that outlive daemons.
+/// Forwards to readers that outlive daemons; they tell their state anew when it is first asked for.
 class BorrowedReaders final : public daemon::ReaderSource {
  public:
-  explicit BorrowedReaders(SimulatedReaders& readers) : readers_(readers) { readers_.begin_again(); }
+  explicit BorrowedReaders(SimulatedReaders& readers) : readers_(readers) {}
   card::ReaderList& readers() override { return readers_; }
   Result<std::vector<card::ReaderEvent>> next(std::chrono::milliseconds timeout) override {
+    if (!std::exchange(begun_, true)) readers_.begin_again();
     return readers_.next(timeout);
   }
   void stop() override { readers_.stop(); }
 
  private:
   SimulatedReaders& readers_;
+  bool begun_ = false;
 };
 
 /// A card of firmware-sim as SimulatedReaders take it, in the field; `wire` sees each command with its answer and may
