@@ -45,9 +45,9 @@ constexpr LanguageRow kLanguages[] = {
     {"ru", "Перейти к содержанию", "Этой странице нужен JavaScript: разрешите его для этого адреса."},
 };
 
-// Everything comes from here and from nowhere else; pictures of holders are blobs the page fetched itself.
+// Everything comes from here and from nowhere else.
 constexpr std::string_view kSecurity =
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
     "X-Content-Type-Options: nosniff\r\n"

@@ -41,9 +41,57 @@ class MovableClock final : public Clock {
   std::atomic<std::int64_t> seconds_;
 };
 
+/// The readers as one reading of the configuration sees them. A reload makes the next one's source before the last
+/// one's is stopped: what happens is told to the newest alone.
+class StagedReaders final : public daemon::ReaderSource {
+ public:
+  struct Shared {
+    SimulatedReaders& readers;
+    std::mutex mutex;
+    unsigned newest = 0;
+  };
+  explicit StagedReaders(Shared& shared) : shared_(shared) {
+    const std::lock_guard lock(shared_.mutex);
+    number_ = ++shared_.newest;
+    shared_.readers.begin_again();
+  }
+  card::ReaderList& readers() override { return shared_.readers; }
+  Result<std::vector<card::ReaderEvent>> next(std::chrono::milliseconds timeout) override {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    std::unique_lock lock(mutex_);
+    do {
+      {
+        const std::lock_guard turn(shared_.mutex);
+        if (number_ == shared_.newest) {
+          auto events = shared_.readers.next(std::chrono::milliseconds(0));
+          if (!events || !events->empty()) return events;
+        }
+      }
+      stopping_.wait_for(lock, std::chrono::milliseconds(5), [this] { return stopped_; });
+    } while (!stopped_ && std::chrono::steady_clock::now() < deadline);
+    return std::vector<card::ReaderEvent>{};
+  }
+  void stop() override {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    stopping_.notify_all();
+  }
+
+ private:
+  Shared& shared_;
+  unsigned number_ = 0;
+  std::mutex mutex_;
+  std::condition_variable stopping_;
+  bool stopped_ = false;
+};
+
 class Stage {
  public:
   Status start() {
+    grant(5);
+    signer_.set_certificate_chain({files_.centre.centre.citizen_certificate.der()});
+    files_.folder.write("signer.der", files_.centre.centre.citizen_certificate.der());
+    write_stop_list({});
     write_rules();
     write_config();
     files_.readers.remove_reader(std::string(TestDaemon::kReader));
@@ -54,7 +102,7 @@ class Stage {
         {.clock = clock_,
          .random = files_.random,
          .make_readers = [this](const daemon::DaemonConfig&) -> std::unique_ptr<daemon::ReaderSource> {
-           return std::make_unique<BorrowedReaders>(files_.readers);
+           return std::make_unique<StagedReaders>(shared_);
          },
          .modes = kAllModes,
          .read_pages = daemon::read_pages,
@@ -95,7 +143,7 @@ class Stage {
     } else if (verb == "slow") {
       slow_ = std::stoi(object);
     } else if (verb == "stop" || verb == "good") {
-      files_.write_stop_list(verb == "stop" ? std::vector<std::uint64_t>{4711} : std::vector<std::uint64_t>{});
+      write_stop_list(verb == "stop" ? std::vector<std::uint64_t>{4711} : std::vector<std::uint64_t>{});
       return told(daemon_->reload());
     } else if (verb == "pcscd") {
       object == "stop" ? readers.stop_pcscd() : readers.start_pcscd();
@@ -111,6 +159,27 @@ class Stage {
   }
 
  private:
+  /// Packages of the desk's card's first entitlement, as a clinic grants them.
+  void grant(std::uint32_t packages) {
+    using crypto::testing::must;
+    desk_card_.put(os::Interface::contactless);
+    const SecretBytes can = secret(kCan);
+    const card::UnlockedTerminal clinic = desk_card_.terminal("clinic");
+    auto identity = must(card::IdentityApplication::open(
+        *desk_card_.plain, desk_card_.request(clinic, card::PacePassword::can, can), desk_card_.random));
+    auto health = must(card::HealthApplication::open(identity.channel()));
+    card::MasterTransactionKeys keys(ledger_masters(kHealthMasters), desk_card_.random);
+    auto ledger = must(health.open_for_granting(keys));
+    card::HealthEntry entry;
+    entry.deed = card::HealthEntry::Deed::granted;
+    entry.terminal = Bytes(8, 0x0C);
+    entry.number = 1;
+    card::LedgerChange change{ledger.state().counters, entry.encode()};
+    change.counters[0] += packages;
+    must(ledger.commit(change));
+    EXPECT_TRUE(ledger.ratify());
+    identity.close();
+  }
   static Json told(const Status& status) { return status ? Json::object() : Json{{"error", status.error().message}}; }
   Json records(const std::string& kind) {
     Json out = Json::array();
@@ -121,8 +190,22 @@ class Stage {
     }
     return out;
   }
+  void write_stop_list(const std::vector<std::uint64_t>& stopped) {
+    identity::StopListHead head;
+    head.epoch = ++epoch_;
+    head.this_update = clock_.now() - std::chrono::minutes(10);
+    head.next_update = clock_.now() + std::chrono::hours(72);
+    head.issuer = "Test Authority";
+    files_.centre.issuing_signer.set_certificate_chain({files_.centre.issuing.der()});
+    const Bytes body = crypto::testing::must(identity::encode_stop_list(head, {{0, 10'000}}, stopped));
+    files_.folder.write("stop-list-" + std::to_string(epoch_),
+                        crypto::testing::must(identity::sign_stop_list(body, files_.centre.issuing_signer)));
+    std::filesystem::create_directories(files_.folder / "stop-lists");
+    std::filesystem::rename(files_.folder / ("stop-list-" + std::to_string(epoch_)),
+                            files_.folder / "stop-lists" / (std::to_string(epoch_) + ".stop-list"));
+  }
   void write_rules() {
-    card::TransitRules rules;
+    card::GateRules rules;
     rules.sequence = 1;
     rules.issued_at = clock_.now() - std::chrono::hours(1);
     rules.next_update = clock_.now() + std::chrono::days(30);
@@ -132,9 +215,7 @@ class Stage {
     rules.counted = {card::ProductKind::period, card::ProductKind::trips, card::ProductKind::purse};
     rules.concessions = {{1, 0, 0}};
     rules.pass_back_seconds = 60;
-    files_.centre.issuing_signer.set_certificate_chain({files_.centre.issuing.der()});
-    files_.folder.write("rules.p7m",
-                        crypto::testing::must(card::sign_transit_rules(rules, files_.centre.issuing_signer)));
+    files_.folder.write("rules.p7m", crypto::testing::must(card::sign_transit_rules(rules, signer_)));
     card::TransactionMasters masters;
     masters.emplace("transit", ledger_masters(kTransitMasters));
     files_.folder.write("transit.pem", crypto::testing::must(card::seal_transaction_masters(
@@ -151,7 +232,8 @@ class Stage {
               "\"\npassphrase_file = \"secret\"\n";
     }
     text +=
-        "[trust]\ntrust_list = \"trust-list.p7m\"\nroots = [\"root.der\"]\nstop_lists = [\"lists\"]\nrules = "
+        "[trust]\ntrust_list = \"trust-list.p7m\"\nroots = [\"root.der\"]\nstop_lists = "
+        "[\"stop-lists\"]\nstop_list_signers = [\"signer.der\"]\nrules = "
         "\"rules.p7m\"\n"
         "[authority]\nurl = \"http://127.0.0.1:9\"\n"
         "[pages]\nname = \"front-desk\"\n"
@@ -163,6 +245,9 @@ class Stage {
   }
 
   TestDaemon files_;
+  crypto::SoftwareSigner& signer_ = files_.centre.centre.citizen;  // of rules
+  std::uint64_t epoch_ = 0;
+  StagedReaders::Shared shared_{files_.readers, {}, 0};
   MovableClock clock_{crypto::testing::test_time()};
   IdentityCard desk_card_{IdentityCardOptions{.card_signed = true}}, gate_card_{IdentityCardOptions{.seed = 2}};
   std::atomic<bool> pull_{false};

@@ -39,35 +39,30 @@ async function problemOf(response) {
   return problem;
 }
 
-async function ask(method, path, { body, once, accept = 'application/json', signal } = {}) {
-  const headers = { Accept: accept };
+async function ask(method, path, { body, once } = {}) {
+  const headers = { Accept: 'application/json' };
   if (key) headers['Karta-Desk'] = key;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (once) headers['Idempotency-Key'] = once;
   let response;
   try {
     response = await fetch(path, {
-      method, headers, signal, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
+      method, headers, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-  } catch (error) {
-    if (error.name === 'AbortError') throw error;
+  } catch {
     throw new Problem({ kind: 'no-daemon' });
   }
   if (!response.ok) throw await problemOf(response);
   return response;
 }
 
-export async function get(path, options) { return (await ask('GET', path, options)).json(); }
+export async function get(path) { return (await ask('GET', path)).json(); }
 export async function post(path, body, options) {
   const response = await ask('POST', path, { ...options, body });
   return response.status === 204 ? null : response.json();
 }
 export async function remove(path) { await ask('DELETE', path); }
-/// A picture as an address for <img>; whoever asked gives it back with URL.revokeObjectURL.
-export async function picture(path) {
-  return URL.createObjectURL(await (await ask('GET', path, { accept: 'image/*' })).blob());
-}
 
 export async function logIn(code) {
   const answer = await post('/login', { code });

@@ -1,7 +1,7 @@
 // clinic: who is here, and are they insured?
 import { el, facts, field, fill, icon, say, shout } from './dom.mjs';
-import { picture, post, remove } from './api.mjs';
-import { desk, start } from './shell.mjs';
+import { post, remove } from './api.mjs';
+import { desk, refreshReaders, start } from './shell.mjs';
 import { canField, emptyPanel, period, problemPanel, readerPanel, readerState, reasonList, receiptPanel, spoken, timelinePanel,
   verdict, when, workPanel } from './parts.mjs';
 import { age, clock, day, grouped, known, language, t, told } from './words.mjs';
@@ -18,7 +18,7 @@ start((main) => {
   const result = el('div', { class: 'result' });
   main.replaceChildren(el('div', { class: 'columns' }, form, result));
   const state = { can: '', canError: '', purpose: null, number: '', reader: null, visit: null, problem: null, steps: [],
-    photo: null, photoComing: false, gone: false, until: null, timer: null };
+    gone: false, until: null, timer: null };
 
   const purposeWords = (one) => (known(`purpose.${one}`) ? t(`purpose.${one}`) : one);
 
@@ -59,25 +59,20 @@ start((main) => {
       timelinePanel(visit.timeline));
   }
 
-  function holderPanel({ holder, card, groups }) {
+  function holderPanel({ holder, card }) {
     const name = [holder.family_names, holder.given_names, holder.patronymic].filter(Boolean).join(' ');
     const years = age(holder.birth_date);
-    return el('section', { class: 'panel holder', 'aria-labelledby': 'name' },
-      // Cards without a photo leave no gap for one.
-      Object.values(groups ?? {}).flat().includes('portrait') && el('div', { class: 'photo' }, state.photo
-        ? el('img', { src: state.photo, alt: t('portrait') })
-        : el('div', { class: 'no-photo' }, icon('person', 64), el('span', {}, t(state.photoComing ? 'portrait.coming' : 'no-portrait')))),
-      el('div', { class: 'person' },
-        el('p', { class: 'over' }, t('holder')),
-        el('h2', { id: 'name', class: 'name' }, name || t('not-read')),
-        facts([
-          [t('birth-date'), holder.birth_date && `${day(holder.birth_date)}${years === null ? '' : ` · ${t('age', { n: years })}`}`],
-          [t('sex'), holder.sex && (known(`sex.${holder.sex}`) ? t(`sex.${holder.sex}`) : holder.sex)],
-          [t('group.national-numbers'), holder.national_numbers?.snils],
-          [t('group.nationality'), holder.nationality],
-          [t('group.residence'), holder.residence],
-          [t('valid-until'), (card?.valid_until ?? holder.expiry) && day(card?.valid_until ?? holder.expiry)],
-        ])));
+    return el('section', { class: 'panel', 'aria-labelledby': 'name' },
+      el('p', { class: 'over' }, t('holder')),
+      el('h2', { id: 'name', class: 'name' }, name || t('not-read')),
+      facts([
+        [t('birth-date'), holder.birth_date && `${day(holder.birth_date)}${years === null ? '' : ` · ${t('age', { n: years })}`}`],
+        [t('sex'), holder.sex && (known(`sex.${holder.sex}`) ? t(`sex.${holder.sex}`) : holder.sex)],
+        [t('group.national-numbers'), holder.national_numbers?.snils],
+        [t('group.nationality'), holder.nationality],
+        [t('group.residence'), holder.residence],
+        [t('valid-until'), (card?.valid_until ?? holder.expiry) && day(card?.valid_until ?? holder.expiry)],
+      ]));
   }
 
   function insurancePanel({ insurance, time }) {
@@ -140,35 +135,16 @@ start((main) => {
       const first = visit.reasons?.[0];
       say(`${t(`decision.${visit.decision}`)}. ${first ? told(first.words) : ''}`);
       if (visit.decision !== 'accepted') shout(t(`decision.${visit.decision}`));
-      if (visit.groups?.read?.includes('portrait')) fetchPhoto(visit);
     } catch (problem) {
       state.problem = problem;
       if (['wrong-pin', 'wrong-can'].includes(problem.kind)) state.can = '';
       shout(spoken(problem));
     }
     desk.work = null;
+    refreshReaders();
     draw();
     // The next Tab goes on from what came out; a wrong number is typed again at once.
     (state.problem && !state.can ? document.getElementById('can') : document.getElementById('outcome'))?.focus();
-  }
-
-  // It is read behind the answer: not there yet is no failure.
-  async function fetchPhoto(visit) {
-    state.photoComing = true;
-    for (let pause = 150; state.visit === visit && pause < 3000; pause *= 1.6) {
-      try {
-        const address = await picture(`/v1/visits/${encodeURIComponent(visit.id)}/portrait`);
-        if (state.visit === visit) state.photo = address;
-        else URL.revokeObjectURL(address);
-        break;
-      } catch (problem) {
-        if (problem.kind !== 'busy') break;
-        await new Promise((resolve) => { setTimeout(resolve, pause); });
-      }
-    }
-    if (state.visit !== visit) return;
-    state.photoComing = false;
-    drawResult();
   }
 
   function keepFor() {
@@ -180,9 +156,8 @@ start((main) => {
   /// What the last card said, here and at the daemon.
   function forget() {
     if (state.visit) remove(`/v1/visits/${encodeURIComponent(state.visit.id)}`).catch(() => {});
-    if (state.photo) URL.revokeObjectURL(state.photo);
     clearTimeout(state.timer);
-    Object.assign(state, { visit: null, problem: null, photo: null, photoComing: false, gone: false });
+    Object.assign(state, { visit: null, problem: null, gone: false });
   }
 
   function clear() {

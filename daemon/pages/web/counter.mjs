@@ -1,7 +1,7 @@
 // counter: what the centre does to a card that lies here.
 import { el, field, fill, say, shout } from './dom.mjs';
 import { isUnclear, openDeed, post, settleDeed, unsettledDeed } from './api.mjs';
-import { desk, start } from './shell.mjs';
+import { desk, refreshReaders, start } from './shell.mjs';
 import { emptyPanel, problemPanel, readerPanel, readerState, receiptPanel, spoken, verdict, when, workPanel } from './parts.mjs';
 import { day, known, t } from './words.mjs';
 
@@ -152,6 +152,7 @@ start((main) => {
       shout(spoken(problem));
     }
     desk.work = null;
+    refreshReaders();
     draw();
     document.getElementById('outcome')?.focus();
   }

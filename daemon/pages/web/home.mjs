@@ -17,7 +17,7 @@ start((main) => {
           : el('ul', { class: 'plain lines' }, desk.readers.map((one) => el('li', {}, el('span', {}, one.name, el('span', { class: 'hint' },
             ` ${(one.modes ?? []).map((mode) => t(`mode.${mode}`)).join(', ')}`)), el('span', { class: `badge ${{ card: 'good', busy: 'unsure', mute: 'bad' }[one.state] ?? ''}` }, t(`reader.${one.state}`)))))),
       desk.status && el('section', { class: 'panel', 'aria-labelledby': 'terminal' }, el('h2', { id: 'terminal' }, t('terminal')),
-        facts(terminalsOf(desk.status).map((one) => [known(`mode.${one.role}`) ? t(`mode.${one.role}`) : one.role, `${one.holder}${one.until ? `, ${t('certificate-until', { date: one.until })}` : ''}`])),
-        facts(listsOf(desk.status).map((one) => [t(one.kind), [t(`list.${one.state}`), one.until && `, ${day(one.until)}`]]))))); 
+        facts(terminalsOf(desk.status, desk.mode).map((one) => [known(`mode.${one.role}`) ? t(`mode.${one.role}`) : one.role, `${one.holder}${one.until ? `, ${t('certificate-until', { date: one.until })}` : ''}`])),
+        facts(listsOf(desk.status, desk.mode).map((one) => [t(one.kind), [t(`list.${one.state}`), one.until && `, ${day(one.until)}`]]))))); 
   return { draw, onReaders: draw, onStatus: draw };
 });

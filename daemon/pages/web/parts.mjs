@@ -115,5 +115,9 @@ export function receiptPanel({ title, signed, rows }) {
 export const reasonList = (reasons) => (reasons.length > 0 && el('ul', { class: 'reasons' },
   reasons.map((one) => el('li', {}, told(one.words) || one.code))));
 
-export const period = (from, until) => (until ? t('period.closed', { from: day(from), until: day(until) }) : t('period.open', { from: day(from) }));
+/// Either end may be open: null.
+export function period(from, until) {
+  const kind = from && until ? 'closed' : from ? 'open' : until ? 'until' : 'none';
+  return t(`period.${kind}`, { from: day(from), until: day(until) });
+}
 export const when = (value) => moment(value);

@@ -1,7 +1,7 @@
 // pharmacy: a holder's entitlements, and medicine taken off them exactly once.
 import { el, field, fill, say, shout } from './dom.mjs';
 import { isUnclear, openDeed, post, settleDeed, unsettledDeed } from './api.mjs';
-import { desk, start } from './shell.mjs';
+import { desk, refreshReaders, start } from './shell.mjs';
 import { canField, emptyPanel, period, problemPanel, readerPanel, readerState, reasonList, receiptPanel, spoken, timelinePanel,
   verdict, when, workPanel } from './parts.mjs';
 import { number, t } from './words.mjs';
@@ -50,7 +50,7 @@ start((main) => {
   function listPanel() {
     const { entitlements } = state.list;
     const choose = (at) => { state.chosen = at; state.packages = '1'; drawResult(); };
-    return el('section', { class: 'panel', 'aria-labelledby': 'entitlements-title', tabindex: '-1', id: 'outcome' },
+    return el('section', { class: 'panel', 'aria-labelledby': 'entitlements-title', tabindex: '-1', id: 'list' },
       el('h2', { id: 'entitlements-title' }, t('entitlements')),
       entitlements.length === 0 ? el('p', {}, t('entitlements.none'))
         : el('div', { class: 'choices', role: 'radiogroup', 'aria-labelledby': 'entitlements-title' }, entitlements.map((one, at) => {
@@ -133,7 +133,7 @@ start((main) => {
         || t('entitlements.none')}`);
     });
     if (!state.problem) (document.querySelector('input[name=entitlement]:checked') ?? document.querySelector('input[name=entitlement]:enabled')
-      ?? document.getElementById('outcome'))?.focus();
+      ?? document.getElementById('list'))?.focus();
   }
 
   async function redeem() {
@@ -170,6 +170,7 @@ start((main) => {
       shout(spoken(problem));
     }
     desk.work = null;
+    refreshReaders();
     draw();
     (state.problem && !state.can ? document.getElementById('can') : document.getElementById('outcome'))?.focus();
   }

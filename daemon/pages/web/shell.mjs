@@ -1,7 +1,7 @@
 // shell: the frame every page shares: head with desks and language, notices, the readers, the foot, the live events.
 import { el, fill, icon, say } from './dom.mjs';
 import { get, listen, logOut, loggedIn, onSessionEnd } from './api.mjs';
-import { language, switchLanguage, t } from './words.mjs';
+import { capital, language, switchLanguage, t } from './words.mjs';
 import { noticesOf, listsOf, terminalsOf } from './model.mjs';
 
 const root = document.documentElement;
@@ -57,7 +57,7 @@ let told = '';
 function drawNotices() {
   const list = desk.status ? noticesOf(desk) : [];
   fill(notices, list.length > 0 && el('section', { 'aria-label': t('notices') }, list.map(({ level, key, values }) =>
-    el('p', { class: `notice ${level}` }, icon(level === 'bad' ? 'cross' : 'warning'), el('span', {}, t(key, values))))));
+    el('p', { class: `notice ${level}` }, icon(level === 'bad' ? 'cross' : 'warning'), el('span', {}, capital(t(key, values)))))));
   const now = list.map(({ key, values }) => t(key, values)).join(' ');
   if (now && now !== told) say(now);
   told = now;
@@ -67,9 +67,9 @@ function drawFoot() {
   if (!desk.status) return fill(foot);
   return fill(foot,
     el('span', {}, `kartad ${desk.status.version ?? ''}`),
-    terminalsOf(desk.status).map((one) => el('span', {}, icon('shield', 16),
+    terminalsOf(desk.status, mode).map((one) => el('span', {}, icon('shield', 16),
       `${one.holder}${one.until ? `, ${t('certificate-until', { date: one.until })}` : ''}`)),
-    listsOf(desk.status).map((one) => el('span', { class: `list ${one.state}` }, `${t(one.kind)} `,
+    listsOf(desk.status, mode).map((one) => el('span', { class: `list ${one.state}` }, `${capital(t(one.kind))} `,
       one.epoch ? `${t('list.epoch', { n: one.epoch })}, ` : '', t(`list.${one.state}`))));
 }
 
@@ -82,6 +82,7 @@ export async function refreshStatus() {
   } catch { /* the stream tells whether the daemon is there */ }
 }
 
+let looking = null;
 export async function refreshReaders() {
   try {
     const answer = await get('/v1/readers');
@@ -90,6 +91,9 @@ export async function refreshReaders() {
     desk.pcscd = answer.pcscd !== false;
     if (before !== desk.pcscd) drawNotices();
     view?.onReaders?.();
+    // No event says that a reader has its hands free again.
+    clearTimeout(looking);
+    if (desk.readers.some((one) => one.state === 'working')) looking = setTimeout(refreshReaders, 300);
   } catch { /* as above */ }
 }
 

@@ -1,9 +1,9 @@
 // transit: gates as they work, and what a card says of its last taps.
 import { el, facts, fill, icon, say, shout } from './dom.mjs';
 import { get, post } from './api.mjs';
-import { desk, start } from './shell.mjs';
+import { desk, refreshReaders, start } from './shell.mjs';
 import { canField, problemPanel, readerPanel, readerState, spoken, workPanel } from './parts.mjs';
-import { clock, day, known, number, t, told } from './words.mjs';
+import { capital, clock, day, known, number, t, told } from './words.mjs';
 
 const mostTaps = 50;
 /// How long a gate shows the last passage before it is ready again.
@@ -17,10 +17,7 @@ start((main) => {
   main.replaceChildren(gates, el('div', { class: 'columns' }, form, el('div', { class: 'result' }, result, taps)));
   const state = { gates: [], taps: [], reader: null, inspection: null, problem: null, last: new Map(), can: '', canError: '' };
 
-  const reasonWords = (one) => {
-    const words = told(one.words) || one.decision;
-    return words.charAt(0).toUpperCase() + words.slice(1);
-  };
+  const reasonWords = (one) => capital(told(one.words) || one.decision);
   const opened = (one) => one.decision === 'open';
   const took = (one) => (one.timeline ?? []).reduce((sum, step) => sum + step.ms, 0);
   const sum = (counts) => Object.values(counts ?? {}).reduce((all, one) => all + one, 0);
@@ -109,6 +106,7 @@ start((main) => {
       shout(spoken(problem));
     }
     desk.work = null;
+    refreshReaders();
     drawForm();
     drawResult();
     document.getElementById('outcome')?.focus();

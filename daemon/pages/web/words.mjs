@@ -84,9 +84,6 @@ const rows = {
 
   // The holder.
   'holder': ['Holder', 'Владелец карты'],
-  'portrait': ['Photo of the holder', 'Фотография владельца'],
-  'no-portrait': ['No photo', 'Нет фото'],
-  'portrait.coming': ['The photo is being read…', 'Фотография читается…'],
   'birth-date': ['Date of birth', 'Дата рождения'],
   'age': ['{n} years old', { one: '{n} год', few: '{n} года', many: '{n} лет', other: '{n} года' }],
   'sex': ['Sex', 'Пол'],
@@ -120,7 +117,6 @@ const rows = {
   'group.optional-data': ['data written after issue', 'сведения, внесённые после выдачи'],
   'group.insurance': ['insurance', 'страхование'],
   'group.emergency': ['emergency data', 'экстренные сведения'],
-  'group.portrait': ['photo', 'фотография'],
 
   // Insurance and emergency data.
   'insurance': ['Health insurance', 'Обязательное медицинское страхование'],
@@ -131,6 +127,8 @@ const rows = {
   'insurer': ['Insurer', 'Страховая организация'],
   'period': ['Valid', 'Срок действия'],
   'period.open': ['from {from}, without end', 'с {from}, бессрочно'],
+  'period.none': ['without limit', 'без ограничения срока'],
+  'period.until': ['until {until}', 'по {until}'],
   'period.closed': ['{from} to {until}', 'с {from} по {until}'],
   'emergency': ['Emergency data', 'Экстренные медицинские сведения'],
   'blood-group': ['Blood group', 'Группа крови'],
@@ -153,7 +151,6 @@ const rows = {
   'timeline.octets': ['Octets', 'Байты'],
   'timeline.time': ['Time', 'Время'],
   'ms': ['{n} ms', '{n} мс'],
-  'total': ['Total', 'Всего'],
   'step.connect': ['Connecting to the card', 'Соединение с картой'],
   'step.card-access': ['What the card can do', 'Возможности карты'],
   'step.pace': ['Access number, encrypted channel', 'Код доступа, защищённый канал'],
@@ -166,7 +163,6 @@ const rows = {
   'step.health': ['Insurance and emergency data', 'Страховые и экстренные сведения'],
   'step.holder': ['Data of the holder', 'Сведения о владельце'],
   'step.ledger': ['The card’s counter', 'Счётчик карты'],
-  'step.portrait': ['Photo', 'Фотография'],
   'step.signature': ['Card signs the receipt', 'Карта подписывает квитанцию'],
   'step.receipt': ['Card signs the receipt', 'Карта подписывает квитанцию'],
   'step.open': ['Opening the card’s counter', 'Открытие счётчика карты'],
@@ -187,11 +183,9 @@ const rows = {
   'package': ['Package', 'Код упаковки'],
   'left': ['Left', 'Осталось'],
   'packages.n': [{ one: '{n} package', other: '{n} packages' }, { one: '{n} упаковка', few: '{n} упаковки', many: '{n} упаковок', other: '{n} упаковки' }],
-  'choose': ['Choose', 'Выбрать'],
   'used-up': ['used up', 'использовано'],
   'not-valid-now': ['not valid today', 'сегодня не действует'],
   'redeem.title': ['Dispense medicine', 'Отпуск лекарства'],
-  'redeem.choose': ['Choose an entitlement above.', 'Выберите льготу в таблице.'],
   'packages': ['Packages', 'Количество упаковок'],
   'packages.wrong': ['From 1 to {n}.', 'От 1 до {n}.'],
   'prescription': ['Prescription number', 'Номер рецепта'],
@@ -330,19 +324,19 @@ const rows = {
   // The daemon's own state.
   'terminal': ['Terminal', 'Терминал'],
   'certificate-until': ['certificate until {date}', 'сертификат до {date}'],
-  'trust-list': ['Trust list', 'Список доверия'],
-  'stop-list': ['Stop-list', 'Стоп-лист'],
-  'rules': ['Transit rules', 'Правила проезда'],
+  'trust-list': ['trust list', 'список доверия'],
+  'stop-list': ['stop-list', 'стоп-лист'],
+  'rules': ['transit rules', 'правила проезда'],
   'list.fresh': ['fresh', 'актуален'],
   'list.stale': ['stale', 'устарел'],
   'list.expired': ['expired', 'просрочен'],
   'list.missing': ['missing', 'отсутствует'],
   'list.early': ['from the future', 'с датой из будущего'],
   'list.epoch': ['no. {n}', '№ {n}'],
-  'notice.stale': ['{list} is overdue since {date}; cards are still served by it.', '{list}: новая версия ожидалась {date}; карты пока обслуживаются по старой.'],
-  'notice.expired': ['{list} is out of date since {date}: tell whoever looks after this desk.', '{list}: данные устарели {date}. Сообщите администратору.'],
-  'notice.missing': ['{list} is missing: cards cannot be judged.', '{list}: данных нет, карты проверить нельзя.'],
-  'notice.early': ['{list} is dated in the future: check this machine’s clock.', '{list}: дата в будущем — проверьте часы компьютера.'],
+  'notice.stale': ['Overdue since {date}: {list}. Cards are still served.', '{list}: новая версия ожидалась {date}; карты пока обслуживаются по старой.'],
+  'notice.expired': ['Out of date since {date}: {list}. Tell whoever looks after this desk.', '{list}: данные устарели {date}. Сообщите администратору.'],
+  'notice.missing': ['Missing: {list}. Without it no card can be judged to the end.', 'Нет данных: {list}. Без них проверить карту до конца нельзя.'],
+  'notice.early': ['Dated in the future: {list}. Check this machine’s clock.', '{list}: дата в будущем — проверьте часы компьютера.'],
   'notice.certificate.due': ['The terminal’s certificate ends on {date}; it is being renewed.', 'Сертификат терминала действует до {date}; выполняется обновление.'],
   'notice.certificate.urgent': ['The terminal’s certificate ends on {date} and could not be renewed. After that no card can be read.', 'Сертификат терминала действует до {date}, обновить его не удалось. После этого карты читаться не будут.'],
   'notice.certificate.expired': ['The terminal’s certificate has ended: cards show it nothing. Call whoever looks after this desk.', 'Срок сертификата терминала истёк: карты не раскрывают ему данные. Обратитесь к администратору.'],
@@ -415,7 +409,6 @@ const rows = {
   'next.unknown-caller': ['Open the link of this desk again.', 'Откройте ссылку рабочего места ещё раз.'],
   'error.internal': ['A fault of the daemon', 'Внутренняя ошибка службы'],
   'next.internal': ['Try again. If it stays so, report it with the details.', 'Повторите. Если не поможет, сообщите о ней с подробностями.'],
-  'removed-with-card': ['The card is not in the reader.', 'Карты нет в считывателе.'],
 };
 
 const languages = ['en', 'ru'];
@@ -470,6 +463,8 @@ export function clock(value, seconds = true) {
   if (Number.isNaN(date.getTime())) return value ?? '';
   return new Intl.DateTimeFormat(locale(), { timeStyle: seconds ? 'medium' : 'short' }).format(date);
 }
+/// As a sentence begins.
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 /// Whole years from `value`, a whole date, to today; null where the day is not known.
