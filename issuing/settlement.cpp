@@ -60,8 +60,8 @@ struct Settlement::Commit {
   bool credit = false;
   std::vector<std::uint32_t> counters;
   Bytes entry;
-  unsigned openings = 0;
-  bool known_open = false;  // a settlement says that its gate had opened
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> openings;  // gate and number
+  bool known_open = false;                                        // a settlement says that its gate had opened
   std::string terminal;
   std::uint64_t record = 0;
   std::optional<TapRecord> told;  // by the gate that made it
@@ -133,7 +133,17 @@ Status Settlement::add_record(const std::string& terminal, const JournalRecord& 
       record.kind != card::kRefusalKind) {
     return {};
   }
-  if (record.kind == card::kRefusalKind) return {};
+  if (record.kind == card::kRefusalKind) {
+    // A gate that stayed closed for what a record before had announced. Other modes refuse, too.
+    const auto refusal = card::GateRefusal::from_json(record.body);
+    if (!refusal || !refusal->number || refusal->ledger.empty()) return {};
+    const auto ledger = ledgers_.find(refusal->ledger);
+    if (ledger == ledgers_.end()) return {};
+    for (auto& [sequence, commit] : ledger->second.commits) {
+      std::erase(commit.openings, std::pair(refusal->gate, *refusal->number));
+    }
+    return {};
+  }
   const auto tap = TapRecord::from_json(record.body);
   if (!tap) {
     find(SettlementFindingKind::malformed, terminal, record.number, nullptr, tap.error().message);
@@ -202,8 +212,8 @@ Status Settlement::add_counted(const std::string& terminal, const JournalRecord&
   const bool settles = record.kind == card::kSettledKind;
   const bool opens = !settles || tap.opens;
   if (opens) {
-    ++commit.openings;
-    if (commit.openings > 1) {
+    commit.openings.emplace_back(tap.gate, tap.number);
+    if (commit.openings.size() > 1) {
       find(SettlementFindingKind::doubled, terminal, record.number, &tap, "the gate opened twice for one commit");
       return {};
     }
@@ -319,7 +329,7 @@ SettlementReport Settlement::finish() {
         // What a settlement says without opening is a commit whose opening was known, or whose card is stopped.
         add_to(report_.gates[priced.gate], priced, reduced);
         add_to(report_.all, priced, reduced);
-        if (commit.openings == 0 && !commit.known_open) {
+        if (commit.openings.empty() && !commit.known_open) {
           find(SettlementFindingKind::not_opened, commit.terminal, commit.record, &tap, "paid, and no gate opened");
         }
         if (before != nullptr && sequence == before_sequence + 1 && entry && entry->slot < commit.counters.size() &&

@@ -94,9 +94,18 @@ Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journa
       if (fresh && last_opened) known->second = last_opened(one.gate);
       if (known->second) one.opened = *known->second >= one.number ? GateOpened::yes : GateOpened::no;
     }
-    // A settlement is done unless the output knows better: nobody is let through for it twice.
-    const bool done = one.opened != GateOpened::no && settled.contains(tap->first);
-    tap = done ? out->taps_.erase(tap) : std::next(tap);
+    // A settlement is done unless the output knows better: nobody is let through for it twice. Where it does, the
+    // journal says that the gate stayed closed for what the settlement's record had announced.
+    const bool settlement = settled.contains(tap->first);
+    if (settlement && one.opened == GateOpened::no) {
+      card::GateRefusal closed;
+      closed.gate = one.gate;
+      closed.reason = "lost-answer";
+      closed.ledger = tap->first;
+      closed.number = one.number;
+      TRY(journal.append(card::kRefusalKind, closed.to_json()));
+    }
+    tap = settlement && one.opened != GateOpened::no ? out->taps_.erase(tap) : std::next(tap);
   }
   std::vector<PendingTap> all;
   for (const auto& [serial, tap] : out->taps_) all.push_back(tap);

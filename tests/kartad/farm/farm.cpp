@@ -342,6 +342,12 @@ void compare(GateHouse& house, Farm& farm) {
     const Status added = settlement.add("farm", *page);
     ASSERT_TRUE(added) << added.error().message;
     for (const auto& record : *page) {
+      if (record.kind == card::kRefusalKind) {
+        const auto refusal = card::GateRefusal::from_json(record.body);
+        ASSERT_TRUE(refusal) << record.body;
+        if (refusal->number) told.erase({refusal->gate, *refusal->number});
+        continue;
+      }
       if (record.kind != card::kTapKind && record.kind != card::kSettledKind) continue;
       const auto tap = card::TapRecord::from_json(record.body);
       ASSERT_TRUE(tap) << record.body;

@@ -73,14 +73,14 @@ class GateHouse {
     centre.issuing_signer.set_certificate_chain({centre.issuing.der()});
     write("rules.p7m", crypto::testing::must(card::sign_transit_rules(rules, centre.issuing_signer)));
   }
-  void write_stop_list(const std::vector<std::uint64_t>& stopped) {
+  void write_stop_list(const std::vector<std::uint64_t>& stopped, std::uint64_t known = 10'000) {
     using crypto::testing::must;
     identity::StopListHead head;
     head.epoch = ++epoch_;
     head.this_update = now - std::chrono::minutes(10);
     head.next_update = now + std::chrono::hours(72);
     head.issuer = "Test Authority";
-    const Bytes body = must(identity::encode_stop_list(head, {{0, 10'000}}, stopped));
+    const Bytes body = must(identity::encode_stop_list(head, {{0, known}}, stopped));
     centre.issuing_signer.set_certificate_chain({centre.issuing.der()});
     std::filesystem::create_directories(folder.path() / "lists");
     write("lists/full-" + std::to_string(head.epoch) + ".stop-list",

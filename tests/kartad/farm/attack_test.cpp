@@ -1,0 +1,217 @@
+// Attackers at the gate of a running daemon: each is refused with its reason, in the journal, and no gate opens.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "card/tap_record.h"
+#include "issuing/settlement.h"
+#include "tests/kartad/daemon_fixture.h"
+#include "tests/kartad/farm/gate_house.h"
+
+namespace karta::test {
+namespace {
+
+constexpr std::uint8_t kInsOpen = 0x32, kInsCommit = 0x34;
+
+bool is_command(ByteView command, std::uint8_t ins) { return command.size() > 1 && command[1] == ins; }
+
+class GateAttack : public ::testing::Test {
+ protected:
+  void start(GateHouseOptions options = {.gates = 1}) {
+    if (!house) house = std::make_unique<GateHouse>(options);
+    daemon::Environment environment{
+        .clock = clock,
+        .random = house->random,
+        .make_readers = [this](const daemon::DaemonConfig&) -> std::unique_ptr<daemon::ReaderSource> {
+          return std::make_unique<BorrowedReaders>(readers);
+        },
+        .modes = kTransitModes,
+        .open_rules = daemon::transit_rules_opener()};
+    auto started = daemon::Daemon::start(house->config(), environment);
+    ASSERT_TRUE(started) << started.error().message;
+    running = std::move(*started);
+    running->events().listen(0, [this](const daemon::Event& event) {
+      if (event.kind != "tap") return true;
+      const std::lock_guard lock(mutex);
+      decisions.push_back(nlohmann::json::parse(event.data).at("decision").get<std::string>());
+      told.notify_all();
+      return true;
+    });
+  }
+  void TearDown() override {
+    if (running) running->stop();
+  }
+  /// Holds the card to the gate; what the gate decides.
+  std::string tap(SimulatedReaders::Card held) {
+    std::size_t before = 0;
+    {
+      const std::lock_guard lock(mutex);
+      before = decisions.size();
+    }
+    readers.insert(reader, std::move(held));
+    std::string decision = "nothing";
+    {
+      std::unique_lock lock(mutex);
+      if (told.wait_for(lock, std::chrono::seconds(20), [&] { return decisions.size() > before; })) {
+        decision = decisions.back();
+      }
+    }
+    readers.remove(reader);
+    return decision;
+  }
+  /// How often the journal tells of a refusal for this.
+  std::size_t refused(std::string_view reason) {
+    std::size_t count = 0;
+    const auto records = running->journal().pages(0, 10'000);
+    EXPECT_TRUE(records);
+    if (!records) return 0;
+    for (const auto& record : *records) {
+      if (record.kind != card::kRefusalKind) continue;
+      const auto refusal = card::GateRefusal::from_json(record.body);
+      EXPECT_TRUE(refusal) << record.body;
+      if (refusal && refusal->reason == reason) ++count;
+    }
+    return count;
+  }
+
+  const std::string reader = GateHouse::reader(0);
+  FixedClock clock{crypto::testing::test_time()};
+  SimulatedReaders readers;
+  std::unique_ptr<GateHouse> house;
+  std::unique_ptr<daemon::Daemon> running;
+  std::mutex mutex;
+  std::condition_variable told;
+  std::vector<std::string> decisions;
+  IdentityCard card;
+
+  GateAttack() { readers.add_reader(reader); }
+};
+
+TEST_F(GateAttack, AnHonestCardPasses) {
+  start();
+  EXPECT_EQ(tap(contactless(card)), "open");
+  EXPECT_EQ(house->openings().size(), 1u);
+  EXPECT_EQ(ledger_of(card).sequence, 1u);
+  EXPECT_TRUE(ledger_of(card).ratified);
+}
+
+TEST_F(GateAttack, ARelayedCardAnswersTooLate) {
+  start({.gates = 1, .longest_answer_ms = 1});
+  bool committed = false;
+  const auto decision = tap(contactless(card, [&](ByteView command, Bytes answer) {
+    committed = committed || is_command(command, kInsCommit);
+    if (is_command(command, kInsOpen)) {
+      // The way to a card elsewhere and back.
+      const auto arrives = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+      while (std::chrono::steady_clock::now() < arrives) {
+      }
+    }
+    return answer;
+  }));
+  EXPECT_EQ(decision, "too-slow");
+  EXPECT_FALSE(committed);
+  EXPECT_EQ(refused("too-slow"), 1u);
+  EXPECT_TRUE(house->openings().empty());
+}
+
+TEST_F(GateAttack, WhatWasRecordedBeforeOpensNothing) {
+  start();
+  Bytes open, commit;
+  EXPECT_EQ(tap(contactless(card,
+                            [&](ByteView command, Bytes answer) {
+                              if (is_command(command, kInsOpen)) open = answer;
+                              if (is_command(command, kInsCommit)) commit = answer;
+                              return answer;
+                            })),
+            "open");
+  // The opening of before: it is bound to another nonce of the gate's.
+  EXPECT_EQ(tap(contactless(
+                card, [&](ByteView command, Bytes answer) { return is_command(command, kInsOpen) ? open : answer; })),
+            "not-genuine");
+  EXPECT_EQ(refused("not-genuine"), 1u);
+  // The receipt of before: the card wrote, the gate has no proof of it, and settles when the card comes again.
+  EXPECT_EQ(tap(contactless(card, [&](ByteView command,
+                                      Bytes answer) { return is_command(command, kInsCommit) ? commit : answer; })),
+            "lost-answer");
+  EXPECT_EQ(refused("lost-answer"), 1u);
+  EXPECT_EQ(house->openings().size(), 1u);
+  EXPECT_EQ(tap(contactless(card)), "open");
+  EXPECT_EQ(house->openings().size(), 2u);
+  EXPECT_EQ(ledger_of(card).sequence, 2u) << "two openings, two commits";
+}
+
+TEST_F(GateAttack, ACopyWithoutKeysIsNotGenuine) {
+  start();
+  SeededRandom noise(5);
+  EXPECT_EQ(tap(contactless(card,
+                            [&](ByteView command, Bytes answer) {
+                              if (!is_command(command, kInsOpen)) return answer;
+                              Bytes forged = noise.bytes(answer.size() - 2);
+                              append(forged, ByteView(answer).last(2));
+                              return forged;
+                            })),
+            "not-genuine");
+  EXPECT_EQ(refused("not-genuine"), 1u);
+  EXPECT_TRUE(house->openings().empty());
+}
+
+TEST_F(GateAttack, AStoppedCardStaysOutAndPaysNothing) {
+  house = std::make_unique<GateHouse>(GateHouseOptions{.gates = 1});
+  house->write_stop_list({4711});
+  start();
+  EXPECT_EQ(tap(contactless(card)), "stopped");
+  EXPECT_EQ(refused("stopped"), 1u);
+  EXPECT_TRUE(house->openings().empty());
+  EXPECT_EQ(ledger_of(card).sequence, 0u);
+}
+
+TEST_F(GateAttack, ACardOfNoKnownBatchStaysOut) {
+  house = std::make_unique<GateHouse>(GateHouseOptions{.gates = 1});
+  house->write_stop_list({}, 100);
+  start();
+  EXPECT_EQ(tap(contactless(card)), "unknown-card");
+  EXPECT_EQ(refused("unknown-card"), 1u);
+  EXPECT_EQ(ledger_of(card).sequence, 0u);
+}
+
+// Card-signed taps need no key in the gate: whoever has the issuers' certificates serves another region's cards.
+TEST_F(GateAttack, ACardThatSignsPassesWithoutKeysInTheGateAndOnceOnly) {
+  start({.gates = 1, .counted = false, .pass_back = 300});
+  IdentityCard signing({.seed = 7, .card_signed = true});
+  EXPECT_EQ(tap(contactless(signing)), "open");
+  EXPECT_EQ(tap(contactless(signing)), "pass-back");
+  EXPECT_EQ(house->openings().size(), 1u);
+  IdentityCard other({.seed = 8, .card_signed = true});
+  EXPECT_EQ(tap(contactless(other,
+                            [&](ByteView command, Bytes answer) {
+                              if (is_command(command, 0x88)) answer[12] ^= 0x01;
+                              return answer;
+                            })),
+            "not-genuine");
+  EXPECT_EQ(refused("not-genuine"), 1u);
+  // Its record is proof for the back office.
+  const auto records = running->journal().pages(0, 10'000);
+  ASSERT_TRUE(records);
+  issuing::Settlement settlement(nullptr, {house->centre.issuing});
+  ASSERT_TRUE(settlement.add("gate", *records));
+  const auto report = settlement.finish();
+  EXPECT_TRUE(report.faultless()) << report.findings.front().words;
+  EXPECT_EQ(report.all.card_signed, 1u);
+}
+
+TEST_F(GateAttack, AProgramOpensTheGateWithoutAShell) {
+  house = std::make_unique<GateHouse>(
+      GateHouseOptions{.gates = 1, .output = "command = [\"/usr/bin/touch\", \"opened-{gate}-{number};x\"]"});
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(house->folder.path());
+  start();
+  EXPECT_EQ(tap(contactless(card)), "open");
+  const auto made = house->folder.path() / "opened-101-1;x";
+  const auto most = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!std::filesystem::exists(made) && std::chrono::steady_clock::now() < most) std::this_thread::yield();
+  EXPECT_TRUE(std::filesystem::exists(made));
+  std::filesystem::current_path(before);
+}
+
+}  // namespace
+}  // namespace karta::test
