@@ -164,8 +164,8 @@ TEST_F(CardManagerTest, TheIssuerResetsOnlyWhatWasMadeForIt) {
         << "a PIN of the issuer's that is none of transport";
     EXPECT_EQ(secured(*host, object("01", "33333", 3, 0x07)), 0x9000);
   }
-  EXPECT_EQ(to_hex(run("00CA01B000").data), "0F010305020301");
   select_esign();
+  EXPECT_EQ(to_hex(run("00CA01B000").data), "0F010305020301");
   EXPECT_EQ(verify(1, "33333"), 0x6984) << "good for being changed only";
   EXPECT_EQ(change(1, "33333", "246813"), 0x9000);
   EXPECT_EQ(verify(1, "246813"), 0x9000);
