@@ -7,6 +7,7 @@
 #include "crypto/x509/csr.h"
 #include "identity/authority/authority_testing.h"
 #include "identity/authority/documents.h"
+#include "service/log.h"
 
 namespace {
 
@@ -22,6 +23,7 @@ struct World {
   Bytes terminal;
 
   World() {
+    service::set_up_log({.level = service::LogLevel::error});
     fixture.register_serial(1);
     auto publisher = must(identity::Publisher::create(fixture.authority_config, clock, fixture.shelves));
     publisher.tick();
