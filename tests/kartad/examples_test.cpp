@@ -17,7 +17,8 @@ constexpr ModeRow kModes[] = {
 
 TEST(Examples, AreTaken) {
   unsigned seen = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(KARTA_SOURCE_DIR) + "/docs/examples")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(KARTA_SOURCE_DIR) / "docs" / "examples")) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with("kartad-") || !name.ends_with(".toml")) continue;
     const auto config = load_daemon_config(entry.path(), kModes, read_pages);
