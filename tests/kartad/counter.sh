@@ -224,6 +224,7 @@ stop_daemon
 step "who is no counter has no desk"
 enrol ward-1 clinic
 daemon_config ward-1 clinic
+rm -rf state && mkdir state
 ends 78 "$KARTAD" --config kartad.toml
 says 'role "counter"'
 run karta terminal revoke window-1 --why "stolen"
