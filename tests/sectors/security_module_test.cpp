@@ -105,6 +105,28 @@ TEST(SecurityModule, OfAGateSellsNothingAndKnowsNoMedicine) {
   EXPECT_FALSE(other->prepare(LedgerKey::debit, card.data.health.ledger.serial));
 }
 
+TEST(SecurityModule, OfABackOfficeChecksCodesAndOpensNothing) {
+  IdentityCard card;
+  card.put(os::Interface::contactless);
+  MasterTransactionKeys gate(test::ledger_masters(test::kTransitMasters), card.random);
+  Tap tap(*card.plain, gate, Gate{.terminal = 7, .zone = 1});
+  const auto outcome = tap.run(1, kNow);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  Module office("settlement");
+  const auto keys = office.keys("transit");
+  ASSERT_NE(keys, nullptr);
+  const Bytes& serial = card.data.transit.ledger.serial;
+  const auto code = keys->settlement_code(LedgerKey::debit, serial, 1, Bytes(8, 0), outcome->entry.encode());
+  ASSERT_TRUE(code) << code.error().message;
+  EXPECT_EQ(*code, outcome->receipt->code);
+  EXPECT_NE(*keys->settlement_code(LedgerKey::debit, serial, 2, Bytes(8, 0), outcome->entry.encode()), *code);
+  EXPECT_FALSE(keys->prepare(LedgerKey::debit, serial)) << "a back office takes nothing off a card";
+  Module gate_module("gate");
+  const auto none = gate_module.keys("transit");
+  ASSERT_NE(none, nullptr);
+  EXPECT_FALSE(none->settlement_code(LedgerKey::debit, serial, 1, Bytes(8, 0), outcome->entry.encode()));
+}
+
 TEST(SecurityModule, StaysShutWithoutItsPin) {
   Module gate_module("gate");
   const auto wrong = open_security_module(*gate_module.channel, "transit", test::secret("111222"));

@@ -95,6 +95,24 @@ TEST_F(GateAttack, AnHonestCardPasses) {
   EXPECT_TRUE(ledger_of(card).ratified);
 }
 
+// The configuration is read again while a card lies on the reader: it has paid, and does not come anew.
+TEST_F(GateAttack, ACardThatLiesThereIsNotTakenAgainByAReload) {
+  start();
+  readers.insert(reader, contactless(card));
+  {
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(told.wait_for(lock, std::chrono::seconds(20), [&] { return decisions.size() == 1; }));
+  }
+  const Status reloaded = running->reload();
+  ASSERT_TRUE(reloaded) << reloaded.error().message;
+  readers.remove(reader);
+  EXPECT_EQ(tap(contactless(card)), "open");
+  running->stop();
+  EXPECT_EQ(decisions, (std::vector<std::string>{"open", "open"}));
+  EXPECT_EQ(house->openings().size(), 2u);
+  EXPECT_EQ(ledger_of(card).sequence, 2u);
+}
+
 TEST_F(GateAttack, ARelayedCardAnswersTooLate) {
   start({.gates = 1, .longest_answer_ms = 1});
   bool committed = false;
