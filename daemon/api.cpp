@@ -197,7 +197,10 @@ class ApiHandler final : public service::HttpHandler {
 
   HttpResponse handle(const HttpRequest& request) override {
     if (auto foreign = works_->gatekeeper->check_origin(request)) return refuse(request, std::move(*foreign), {});
-    if (request.path == "/healthz") return health();
+    if (request.path == "/healthz") {
+      const bool look = request.method == HttpMethod::get || request.method == HttpMethod::head;
+      return look ? health() : not_allowed("GET");
+    }
     if (works_->pages && !request.path.starts_with("/v1/") && request.path != "/metrics") {
       if (auto page = works_->pages->serve(request)) return std::move(*page);
     }
@@ -231,6 +234,12 @@ class ApiHandler final : public service::HttpHandler {
                            .caller = caller});
     count_answer(*works_, "refused", why.status);
     return why.to_response();
+  }
+
+  static HttpResponse not_allowed(const std::string& allow) {
+    auto response = problem(405, "method-not-allowed", "this is asked with " + allow).to_response();
+    response.fields += "Allow: " + allow + "\r\n";
+    return response;
   }
 
   HttpResponse health() const {
@@ -268,9 +277,7 @@ class ApiHandler final : public service::HttpHandler {
     const Found found = find(request, allow);
     if (found.route == nullptr) {
       if (allow.empty()) return problem(404, "not-found", "there is nothing here").to_response();
-      auto response = problem(405, "method-not-allowed", "this is asked with " + allow).to_response();
-      response.fields += "Allow: " + allow + "\r\n";
-      return response;
+      return not_allowed(allow);
     }
     if (!caller.may(found.route->verb)) {
       return refuse(

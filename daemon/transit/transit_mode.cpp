@@ -297,7 +297,7 @@ void TransitMode::card_in(ReaderDesk& desk) {
              {"gate", place->number},
              {"decision", row.name},
              {"words", {{"en", row.english}, {"ru", row.russian}}},
-             {"number", result.number != 0 ? Json(result.number) : Json()},
+             {"tap_number", result.number != 0 ? Json(result.number) : Json()},
              {"settled", result.settled},
              {"form", result.card_signed ? "signed" : "counted"}};
   if (result.entry) {
