@@ -142,8 +142,8 @@ struct Daemon::Impl {
     return {};
   }
 
-  void start_works(Works& one) {
-    one.hall->start();
+  void start_works(Works& one, std::set<std::string> seen = {}) {
+    one.hall->start(std::move(seen));
     one.trust->start();
     if (!one.services->connect_authority) return;
     for (const auto& [role, terminal] : one.terminals) {
@@ -165,10 +165,12 @@ struct Daemon::Impl {
     uploader->start([this](const UploadStatus& status) { tell(status); });
   }
 
-  static void stop_works(Works& one) {
-    one.hall->stop();
+  /// Readers whose cards the modes have been told of.
+  static std::set<std::string> stop_works(Works& one) {
+    auto seen = one.hall->stop();
     for (const auto& [role, terminal] : one.terminals) terminal->stop();
     one.trust->stop();
+    return seen;
   }
 
   void tell(const TrustNews& news) {
@@ -308,12 +310,12 @@ Status Daemon::reload() {
   auto next = TRY(daemon.open_works(std::move(config)));
   TRY(daemon.open_doors(*next, daemon.server->addresses()));
   // Two must not work at one reader: the old ones end first.
-  Impl::stop_works(*before);
+  auto seen = Impl::stop_works(*before);
   {
     const std::lock_guard lock(daemon.mutex);
     daemon.works = next;
   }
-  daemon.start_works(*next);
+  daemon.start_works(*next, std::move(seen));
   TRY(daemon.server->replace_handlers(daemon.handlers()));
   service::set_up_log({.level = level, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
   return {};

@@ -1,7 +1,6 @@
 #include "daemon/reader_hall.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
 
 #include "service/log.h"
@@ -51,6 +50,12 @@ class ReaderHall::DeskThread {
   void card_in() { add_card_item(true, false); }
   void card_mute() { add_card_item(false, true); }
   void card_out() { add_card_item(false, false); }
+  /// A card lies there, and the modes know.
+  void card_found() {
+    const std::lock_guard lock(mutex_);
+    present_ = true;
+    mute_ = false;
+  }
 
   Status submit(ReaderJob job) {
     const std::lock_guard lock(mutex_);
@@ -64,21 +69,26 @@ class ReaderHall::DeskThread {
     return {};
   }
 
-  /// What waits is refused with `why`; what is at work goes on to its end.
-  void stop(const Error& why) {
+  /// What waits is refused with `why`; what is at work goes on to its end. True where a card lies there and the modes
+  /// know.
+  bool stop(const Error& why) {
     std::deque<Item> left;
+    bool seen = false;
     {
       const std::lock_guard lock(mutex_);
-      if (stopping_) return;
+      if (stopping_) return false;
       stopping_ = true;
       why_ = why;
       left.swap(items_);
+      seen = present_ &&
+             std::none_of(left.begin(), left.end(), [](const Item& item) { return item.kind == Item::Kind::card_in; });
       jobs_ = 0;
       wake_.notify_one();
     }
     for (Item& item : left) {
       if (item.kind == Item::Kind::job) item.job.refuse(why);
     }
+    return seen;
   }
   bool finished() const { return finished_; }
 
@@ -164,12 +174,13 @@ ReaderHall::ReaderHall(std::unique_ptr<ReaderSource> source, const Services& ser
 
 ReaderHall::~ReaderHall() { stop(); }
 
-void ReaderHall::start() {
+void ReaderHall::start(std::set<std::string> seen) {
+  seen_ = std::move(seen);
   thread_ = std::thread([this] { watch(); });
 }
 
-void ReaderHall::stop() {
-  if (stopping_.exchange(true)) return;
+std::set<std::string> ReaderHall::stop() {
+  if (stopping_.exchange(true)) return {};
   source_->stop();
   if (thread_.joinable()) thread_.join();
   std::map<std::string, std::shared_ptr<DeskThread>> desks;
@@ -177,9 +188,13 @@ void ReaderHall::stop() {
     const std::lock_guard lock(mutex_);
     desks.swap(desks_);
   }
-  for (const auto& [name, desk] : desks) desk->stop({ErrorKind::busy, "the daemon stops", ""});
+  std::set<std::string> seen;
+  for (const auto& [name, desk] : desks) {
+    if (desk->stop({ErrorKind::busy, "the daemon stops", ""})) seen.insert(name);
+  }
   desks.clear();
   reap(true);
+  return seen;
 }
 
 void ReaderHall::watch() {
@@ -188,7 +203,10 @@ void ReaderHall::watch() {
     const auto events = source_->next(kSlice);
     if (!events) {
       service::log_error("the readers cannot be watched", events.error());
-      break;
+      pcscd_ = false;
+      std::unique_lock lock(mutex_);
+      woken_.wait_for(lock, kSlice, [this] { return stopping_.load(); });
+      continue;
     }
     for (const card::ReaderEvent& event : *events) take(event);
     reap(false);
@@ -211,6 +229,7 @@ void ReaderHall::take(const card::ReaderEvent& event) {
       return;
     case Kind::pcscd_stopped: {
       pcscd_ = false;
+      seen_.clear();
       std::vector<std::string> names;
       {
         const std::lock_guard lock(mutex_);
@@ -241,14 +260,22 @@ void ReaderHall::take(const card::ReaderEvent& event) {
       return;
     }
     case Kind::reader_removed:
+      seen_.erase(event.reader);
       remove(event.reader);
       services_.events.publish("reader-removed", reader);
       return;
     case Kind::card_inserted:
-      if (const auto one = desk()) one->card_in();
+      if (const auto one = desk()) {
+        if (seen_.erase(event.reader) > 0) {
+          one->card_found();
+        } else {
+          one->card_in();
+        }
+      }
       services_.events.publish("card-in", reader);
       return;
     case Kind::card_removed:
+      seen_.erase(event.reader);
       if (const auto one = desk()) one->card_out();
       services_.events.publish("card-out", reader);
       return;

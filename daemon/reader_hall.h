@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,9 +44,12 @@ class ReaderHall {
   ReaderHall(const ReaderHall&) = delete;
   ReaderHall& operator=(const ReaderHall&) = delete;
 
-  void start();
-  /// Calls that wait are refused, the one at work at each reader ends first.
-  void stop();
+  /// `seen`: readers whose card the modes have been told of already, before a reload: a card that lies there does not
+  /// come anew.
+  void start(std::set<std::string> seen = {});
+  /// Calls that wait are refused, the one at work at each reader ends first. Returns the readers with a card in them
+  /// that the modes have been told of.
+  std::set<std::string> stop();
 
   std::vector<ReaderView> readers() const;
   bool pcscd_running() const { return pcscd_; }
@@ -65,7 +70,9 @@ class ReaderHall {
   const Services& services_;
   std::vector<Mode*> modes_;
   std::atomic<bool> pcscd_{false}, stopping_{false};
-  mutable std::mutex mutex_;  // of the two below
+  std::set<std::string> seen_;  // of the watching thread
+  mutable std::mutex mutex_;    // of the two below
+  std::condition_variable woken_;
   std::map<std::string, std::shared_ptr<DeskThread>> desks_;
   std::vector<std::shared_ptr<DeskThread>> leaving_;
   std::thread thread_;

@@ -98,13 +98,23 @@ TEST_F(GateAttack, AnHonestCardPasses) {
 // The configuration is read again while a card lies on the reader: it has paid, and does not come anew.
 TEST_F(GateAttack, ACardThatLiesThereIsNotTakenAgainByAReload) {
   start();
-  readers.insert(reader, contactless(card));
-  {
+  unsigned cards = 0;
+  running->events().listen(0, [&](const daemon::Event& event) {
+    if (event.kind != "card-in") return true;
+    const std::lock_guard lock(mutex);
+    ++cards;
+    told.notify_all();
+    return true;
+  });
+  const auto wait_for = [&](auto condition) {
     std::unique_lock lock(mutex);
-    ASSERT_TRUE(told.wait_for(lock, std::chrono::seconds(20), [&] { return decisions.size() == 1; }));
-  }
+    return told.wait_for(lock, std::chrono::seconds(20), condition);
+  };
+  readers.insert(reader, contactless(card));
+  ASSERT_TRUE(wait_for([&] { return decisions.size() == 1; }));
   const Status reloaded = running->reload();
   ASSERT_TRUE(reloaded) << reloaded.error().message;
+  ASSERT_TRUE(wait_for([&] { return cards == 2; })) << "the card is seen";
   readers.remove(reader);
   EXPECT_EQ(tap(contactless(card)), "open");
   running->stop();
