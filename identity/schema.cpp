@@ -186,6 +186,7 @@ CREATE TABLE terminals (
   last_contact BIGINT,
   journal_to BIGINT NOT NULL,
   journal_hash BYTEA,
+  journal_origin BYTEA,
   journal_fault TEXT NOT NULL
 );
 CREATE TABLE terminal_by_name (

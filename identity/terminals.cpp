@@ -434,6 +434,7 @@ Result<JournalPosition> TerminalLedger::take_journal(TerminalId id, const std::v
     // A journal begins with a random hash of its own, which its first record brings along.
     if (end.number == 0 && !records.empty() && records.front().number == 1) end.hash = records.front().previous;
     const std::uint64_t before = end.number;
+    const JournalHash origin = end.hash;
     const std::int64_t now = seconds(impl.clock->now());
     Statement insert = TRY(impl.database.prepare(
         "INSERT INTO terminal_records (terminal_id, number, at, kind, body, hash, received_at) VALUES ($1, $2, $3, $4, "
@@ -476,6 +477,10 @@ Result<JournalPosition> TerminalLedger::take_journal(TerminalId id, const std::v
     if (end.number == before) return {};
     TRY(impl.database.execute("UPDATE terminals SET journal_to = $2, journal_hash = $3 WHERE terminal_id = $1",
                               {raw(id), static_cast<std::int64_t>(end.number), ByteView(end.hash)}));
+    if (before == 0) {
+      TRY(impl.database.execute("UPDATE terminals SET journal_origin = $2 WHERE terminal_id = $1",
+                                {raw(id), ByteView(origin)}));
+    }
     return {};
   };
   const Status taken = impl.database.transact(take);
@@ -496,10 +501,13 @@ Result<std::vector<JournalRecord>> TerminalLedger::journal_of(TerminalId id, std
   Database& database = registry_.impl_->database;
   std::vector<JournalRecord> out;
   JournalHash previous{};
-  if (after > 0) {
-    // The record before is what the first one stands on: numbers may be missing where a journal was mended.
-    Statement row = TRY(database.prepare(
-        "SELECT hash FROM terminal_records WHERE terminal_id = $1 AND number <= $2 ORDER BY number DESC LIMIT 1"));
+  {
+    // The record before is what the first one stands on (numbers may be missing where a journal was mended), or else
+    // the journal's origin.
+    Statement row =
+        TRY(database.prepare("SELECT coalesce((SELECT hash FROM terminal_records WHERE terminal_id = $1 AND number <= "
+                             "$2 ORDER BY number DESC "
+                             "LIMIT 1), (SELECT journal_origin FROM terminals WHERE terminal_id = $1))"));
     TRY(row.query({raw(id), static_cast<std::int64_t>(after)}));
     if (TRY(row.next()) && row.octets(0).size() == previous.size()) std::ranges::copy(row.octets(0), previous.begin());
   }

@@ -171,7 +171,7 @@ CREATE TABLE revocations (
 CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL);
 INSERT INTO "schema_migrations" VALUES(1,'citizens, cards, certificates, events, access log, status blocks','124872fa144eea97',1795249800);
 INSERT INTO "schema_migrations" VALUES(2,'revocations, certificates of no card, revocation lists','4ae572d0ce6f1060',1795326955);
-INSERT INTO "schema_migrations" VALUES(3,'terminals, their certificates and journals, answers kept, counters','14e142ff5f6c1789',1795331955);
+INSERT INTO "schema_migrations" VALUES(3,'terminals, their certificates and journals, answers kept, counters','03266a0f2980976e',1795331955);
 CREATE TABLE status_blocks (
   first_index BIGINT NOT NULL PRIMARY KEY,
   size BIGINT NOT NULL,
@@ -241,9 +241,10 @@ CREATE TABLE terminals (
   last_contact BIGINT,
   journal_to BIGINT NOT NULL,
   journal_hash BYTEA,
+  journal_origin BYTEA,
   journal_fault TEXT NOT NULL
 );
-INSERT INTO "terminals" VALUES(4611686018427387905,'clinic-1','clinic',2,'RUCLABCDEFG',1,X'7F2100',1795854755,1795854755,1795331955,1795331955,1795331955,0,NULL,'');
+INSERT INTO "terminals" VALUES(4611686018427387905,'clinic-1','clinic',2,'RUCLABCDEFG',1,X'7F2100',1795854755,1795854755,1795331955,1795331955,1795331955,0,NULL,NULL,'');
 CREATE INDEX citizens_by_name ON citizens (search_name, citizen_id);
 CREATE INDEX cards_stopped ON cards (status_index) WHERE state IN (5, 6, 8);
 CREATE INDEX status_blocks_by_batch ON status_blocks (batch, first_index);
