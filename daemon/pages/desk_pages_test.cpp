@@ -8,6 +8,7 @@
 #include <regex>
 
 #include "base/file.h"
+#include "daemon/decision.h"
 #include "daemon/pages/assets.h"
 
 namespace karta::daemon {
@@ -133,6 +134,19 @@ TEST_F(DeskPagesTest, EveryModuleThatIsImportedIsThereAndLoadsNothingFromElsewhe
     }
   }
   EXPECT_GT(imports, 10u);
+}
+
+// Problems of the API say why a card is refused in English; the pages know the same in Russian.
+TEST_F(DeskPagesTest, ReasonsForRefusalAreKnownInBothLanguages) {
+  std::string words = get("/assets/words.mjs");
+  words = std::regex_replace(words, std::regex(R"(\\')"), "'");
+  std::size_t refusals = 0;
+  for (const ReasonRow& row : reason_rows()) {
+    if (row.trust != Trust::refused) continue;
+    ++refusals;
+    EXPECT_THAT(words, HasSubstr("['" + std::string(row.english) + "', '" + std::string(row.russian) + "']"));
+  }
+  EXPECT_GE(refusals, 7u);
 }
 
 TEST_F(DeskPagesTest, ThePolicyForbidsAllThatIsNotThePagesOwn) {

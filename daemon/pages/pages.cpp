@@ -17,9 +17,9 @@ struct VerbRow {
   std::string_view verb;
 };
 constexpr VerbRow kVerbs[] = {
-    {"", "status"},         {"", "events"},        {"clinic", "visit"},     {"pharmacy", "entitlements"},
-    {"pharmacy", "redeem"}, {"transit", "gates"},  {"transit", "inspect"},  {"counter", "activate"},
-    {"counter", "unblock"}, {"counter", "renew"},  {"counter", "application"}, {"counter", "replace"},
+    {"", "status"},         {"", "events"},       {"clinic", "visit"},        {"pharmacy", "entitlements"},
+    {"pharmacy", "redeem"}, {"transit", "gates"}, {"transit", "inspect"},     {"counter", "activate"},
+    {"counter", "unblock"}, {"counter", "renew"}, {"counter", "application"}, {"counter", "replace"},
 };
 
 struct PageTable {

@@ -227,12 +227,12 @@ const stories = {
     // Lists that are too old.
     await daemon.does('age 100');
     await page.open(`${daemon.address}/clinic`);
-    await page.sees('Stop-list is out of date');
+    await page.sees('stop-list. Tell whoever looks after this desk');
     await readCard(page);
     await page.sees('older than it should be');
     await shot('clinic-stale');
     await daemon.does('age 72');
-    // Twelve hours are a session's life.
+    // The session's hours are over.
     await page.open(`${daemon.address}/clinic`);
     await page.sees('The session of this desk has ended');
     await shot('login-ended');
@@ -312,8 +312,10 @@ const stories = {
     // A stopped card gets nothing.
     await daemon.does('stop');
     await readCard(page);
-    await page.sees('This desk may not do that');
+    await page.sees('Nothing may be handed out for this card');
     await page.sees('The card is on the stop-list');
+    await page.click('#language');
+    await page.sees('Карта в стоп-листе: утрачена');
     await shot('pharmacy-refused');
   },
 

@@ -236,7 +236,7 @@ class Stage {
         "[\"stop-lists\"]\nstop_list_signers = [\"signer.der\"]\nrules = "
         "\"rules.p7m\"\n"
         "[authority]\nurl = \"http://127.0.0.1:9\"\n"
-        "[pages]\nname = \"front-desk\"\n"
+        "[pages]\nname = \"front-desk\"\nhours = 168\n"
         "[clinic]\n"
         "[pharmacy]\nkeys = \"masters.pem\"\npassphrase_file = \"secret\"\n"
         "[counter]\n"

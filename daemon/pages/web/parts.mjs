@@ -1,7 +1,7 @@
 // parts: what several desks show: the reader, the access number, problems, people, receipts.
 import { el, facts, field, icon } from './dom.mjs';
 import { desk, readersHere } from './shell.mjs';
-import { day, known, moment, number, t, told } from './words.mjs';
+import { day, known, moment, number, refusal, t, told } from './words.mjs';
 
 /// The state the reader is shown in: "none" where there is no reader.
 export function readerState(name) {
@@ -48,11 +48,13 @@ export function problemPanel(problem, { unclear, instead, again, leave } = {}) {
   const other = unclear || instead;
   const title = other ? t(other) : t(`error.${kind}`);
   const next = other ? t(`${other}.next`) : t(`next.${kind}`);
+  const reason = refusal(problem.detail);
   return verdict(unclear ? 'unsure' : 'bad', title, next, [
+    reason && el('p', { class: 'strong' }, reason),
     unclear && el('p', { class: 'strong' }, t(`error.${kind}`)),
     again && el('p', { class: 'actions' }, el('button', { id: 'again', type: 'button', class: 'main', on: { click: again } }, t('try-again')),
       leave && el('button', { id: 'leave', type: 'button', class: 'quiet', on: { click: leave } }, t('leave'))),
-    (problem.detail || problem.hint) && el('details', { open: ['not-permitted', 'unsupported', 'usage'].includes(kind) }, el('summary', {}, t('details')),
+    !reason && (problem.detail || problem.hint) && el('details', { open: ['not-permitted', 'unsupported', 'usage'].includes(kind) }, el('summary', {}, t('details')),
       el('p', { lang: 'en', class: 'mono' }, problem.detail), problem.hint && el('p', { lang: 'en', class: 'mono' }, problem.hint)),
   ]);
 }

@@ -35,7 +35,7 @@ start((main) => {
     if (state.problem) {
       const open = state.deed !== null;
       return fill(result,
-        problemPanel(state.problem, { unclear: open && 'redeem.unclear', instead: state.problem.kind === 'already-exists' && 'redeem.already', again: () => form.requestSubmit(), leave: open && leave }),
+        problemPanel(state.problem, { unclear: open && 'redeem.unclear', instead: { 'already-exists': 'redeem.already', 'not-permitted': 'redeem.refused' }[state.problem.kind], again: () => form.requestSubmit(), leave: open && leave }),
         state.list && !open && [listPanel(), redeemPanel()]);
     }
     if (state.done) return fill(result, donePanel(), receiptOf(state.done), timelinePanel(state.done.timeline));

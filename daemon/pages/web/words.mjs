@@ -199,6 +199,8 @@ const rows = {
   'redeem.unclear.next': ['Do not hand anything out yet. Put the same card back and press “Try again”: if it was written, it is not written again.',
     'Пока не выдавайте лекарство. Верните ту же карту и нажмите «Повторить»: если списание уже прошло, второго не будет.'],
   'redeem.left': ['Noted. If the card wrote it, the next visit of this card here settles it.', 'Учтено. Если карта сделала запись, это выяснится при следующем предъявлении карты.'],
+  'redeem.refused': ['Nothing may be handed out for this card', 'По этой карте выдавать нельзя'],
+  'redeem.refused.next': ['The reason is below.', 'Причина указана ниже.'],
   'redeem.already': ['Another pharmacy has just redeemed this prescription', 'По этому рецепту только что выдали в другой аптеке'],
   'redeem.already.next': ['Do not hand anything out.', 'Лекарство не выдавайте.'],
   'redeem.receipt': ['Receipt', 'Квитанция'],
@@ -411,6 +413,17 @@ const rows = {
   'next.internal': ['Try again. If it stays so, report it with the details.', 'Повторите. Если не поможет, сообщите о ней с подробностями.'],
 };
 
+// Why a card is refused, where the API says it in English only (daemon/decision.cpp).
+const refusals = [
+  ['The stop-list is too old to decide by: connect the terminal.', 'Стоп-лист слишком старый: подключите терминал к сети.'],
+  ['The trust list is too old to decide by: connect the terminal.', 'Список доверия слишком старый: подключите терминал к сети.'],
+  ['No issuer this terminal trusts has signed this card.', 'Карту не подписал ни один издатель, которому доверяет терминал.'],
+  ['The chip does not prove that it is the one the issuer made.', 'Чип не подтвердил, что он изготовлен издателем: возможно, копия.'],
+  ['The card is on the stop-list: lost, stolen or revoked.', 'Карта в стоп-листе: утрачена, украдена или отозвана.'],
+  ['The identity system says now that the card is suspended or revoked.', 'Система идентификации сообщает: карта приостановлена или отозвана.'],
+  ['The card\'s time is over.', 'Срок действия карты истёк.'],
+];
+
 const languages = ['en', 'ru'];
 const place = 'karta-language';
 let chosen = null;
@@ -441,6 +454,9 @@ export function told(words) {
   if (typeof words === 'object') return words[language()] ?? words.en ?? '';
   return String(words);
 }
+
+/// The reason for a refusal in the reader's language; null: the text is none.
+export const refusal = (text) => refusals.find(([english]) => english === text)?.[at] ?? null;
 
 const locale = () => (language() === 'ru' ? 'ru-RU' : 'en-GB');
 /// "2026-11-22", "1990-05", "1990" or a moment, as a date for people; other text as it is.
