@@ -86,6 +86,11 @@ class GateBench {
       }
       return answer;
     };
+    held.reset = [this, reset = held.reset] {
+      const double from = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+      reset();
+      card_cpu.fetch_add(static_cast<std::uint64_t>((seconds_of(CLOCK_THREAD_CPUTIME_ID) - from) * 1e9));
+    };
     readers.insert(name, std::move(held));
     {
       std::unique_lock lock(mutex_);
