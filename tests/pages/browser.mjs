@@ -9,12 +9,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const patience = 15_000;
+/// What Chromium says of a question that a navigation overtook: it is asked again.
+const overtaken = /context|navigated|detached/i;
 
 /// Waits until `look` gives something true; fails with `what` after the deadline.
 export async function until(what, look, deadline = patience) {
   const end = Date.now() + deadline;
   for (;;) {
-    const found = await look();
+    let found = null;
+    try {
+      found = await look();
+    } catch (error) {
+      if (!overtaken.test(error.message)) throw error;
+    }
     if (found) return found;
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => { setTimeout(resolve, 20); });
@@ -129,7 +136,7 @@ export class Page {
 
   async open(address) {
     await this.send('Page.navigate', { url: address });
-    await until(`${address} to load`, () => this.run('document.readyState === "complete"').catch(() => false));
+    await until(`${address} to load`, () => this.run('document.readyState === "complete"'));
   }
 
   /// The value of an expression; promises are waited for.
@@ -145,7 +152,7 @@ export class Page {
   has(selector) { return this.run(`document.querySelector(${JSON.stringify(selector)}) !== null`); }
   async sees(words, selector = 'body') {
     try {
-      await until(`"${words}"`, async () => (await this.text(selector).catch(() => '')).includes(words));
+      await until(`"${words}"`, async () => (await this.text(selector)).includes(words));
     } catch (error) {
       throw new Error(`${error.message}; the page says:\n${await this.text()}`);
     }

@@ -230,6 +230,7 @@ const stories = {
     await page.sees('stop-list. Tell whoever looks after this desk');
     await readCard(page);
     await page.sees('older than it should be');
+    await page.sees('has leapt far ahead');
     await shot('clinic-stale');
     await daemon.does('age 72');
     // The session's hours are over.

@@ -27,7 +27,7 @@ export function noticesOf({ status, pcscd, mode }) {
     if (one.state === 'expired' || one.state === 'missing') add('bad', `notice.${one.state}`, values);
     if (one.state === 'stale' || one.state === 'early') add('warn', `notice.${one.state}`, values);
   }
-  if (status.clock && status.clock !== 'fine') add('warn', 'notice.clock');
+  if (status.clock !== 'fine') add('warn', `notice.clock.${status.clock}`);
   if (status.journal.health !== 'fine') add('bad', 'notice.journal.full');
   const { upload } = status;
   if (upload?.state === 'alarm') add('bad', 'notice.journal.fork');

@@ -345,7 +345,8 @@ const rows = {
   'notice.journal': ['The journal has not been uploaded for a while: {n} records wait.', 'Журнал давно не передавался: ожидают {n} записей.'],
   'notice.journal.full': ['The journal cannot be written, perhaps because the disk is full: what would have to be written down is refused.', 'Журнал не пишется: возможно, диск заполнен. Операции, которые нужно записать, отклоняются.'],
   'notice.journal.fork': ['The authority has another journal of this terminal. Stop working and call whoever looks after this desk.', 'В центре другой журнал этого терминала. Прекратите работу и обратитесь к администратору.'],
-  'notice.clock': ['This machine’s clock was turned back: check it.', 'Часы компьютера переведены назад: проверьте их.'],
+  'notice.clock.back': ['This machine’s clock was turned back: check it.', 'Часы компьютера переведены назад: проверьте их.'],
+  'notice.clock.leapt': ['This machine’s clock has leapt far ahead: check it.', 'Часы компьютера ушли далеко вперёд: проверьте их.'],
   'notice.pcscd': ['The service of card readers has stopped. Readers are found again as soon as it is back.', 'Служба считывателей остановлена. Считыватели появятся, как только она возобновит работу.'],
 
   // What goes wrong: what, and what to do now. Kinds as the daemon names them.
