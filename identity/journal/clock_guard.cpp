@@ -72,6 +72,14 @@ void ClockGuard::vouch(Time made) {
   lived_ = false;
 }
 
+void ClockGuard::confirm(Time now, Time told) {
+  const std::scoped_lock lock(mutex_);
+  if (std::chrono::abs(now - told) > policy_.back) return;
+  latest_ = now;
+  latest_uptime_ = uptime_();
+  lived_ = true;
+}
+
 ClockState ClockGuard::state() const {
   const std::scoped_lock lock(mutex_);
   return state_;

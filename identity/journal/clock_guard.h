@@ -54,6 +54,10 @@ class ClockGuard {
   /// where `made` shows the clock to be right.
   void vouch(Time made);
 
+  /// Somebody who is known says that it is `told`, and the clock said `now` a moment ago. Where they agree, the clock
+  /// is right, whatever was lived through: so ends `back` after a clock that ran ahead was set right.
+  void confirm(Time now, Time told);
+
   ClockState state() const;
   /// The latest time lived through; what to keep for the next run. None before the first look.
   std::optional<Time> latest() const;

@@ -83,6 +83,16 @@ TEST_F(ClockGuardTest, WhatIsSignedLaterShowsAClockThatIsBehind) {
   EXPECT_EQ(clock.look(kStart + minutes(1)).state, ClockState::fine);
 }
 
+TEST_F(ClockGuardTest, AClockThatRanAheadAndWasSetRightIsConfirmed) {
+  ClockGuard clock = guard(kStart + hours(50));
+  EXPECT_EQ(clock.look(kStart).state, ClockState::back);
+  clock.confirm(kStart, kStart + hours(50));
+  EXPECT_EQ(clock.look(kStart).state, ClockState::back) << "the authority does not say so";
+  clock.confirm(kStart, kStart + seconds(30));
+  EXPECT_EQ(clock.look(kStart).state, ClockState::fine);
+  EXPECT_EQ(clock.latest(), kStart);
+}
+
 TEST_F(ClockGuardTest, SmallStepsAreNeitherToldNorCountTwice) {
   ClockGuard clock = guard();
   (void)clock.look(kStart);
