@@ -142,6 +142,13 @@ const stories = {
     await checkAccess(page, 'en');
     await checkContrast(page);
     await shot('clinic-accepted');
+    // On paper: whom it was about and the receipt, no health data.
+    const printed = (selector) => page.run(`document.querySelector(${JSON.stringify(selector)}).checkVisibility()`);
+    await page.send('Emulation.setEmulatedMedia', { media: 'print' });
+    for (const shown of ['.receipt', '.name', '.verdict']) assert.ok(await printed(shown), shown);
+    for (const hidden of ['#head', '.ask', '.emergency', '.timeline', '#print', '#foot']) assert.ok(!(await printed(hidden)), hidden);
+    await shot('clinic-paper');
+    await page.look({ width: 1280, height: 900 });
     await page.click('.timeline summary');
     await page.sees('Chip proves it is no copy');
     await shot('clinic-timeline');
@@ -367,6 +374,22 @@ const stories = {
     await until('an outcome', async () => (await page.has('#outcome')) && !(await page.has('.work')));
     await shot('counter-unblocked');
     assert.equal(await page.run(`JSON.stringify({ ...sessionStorage, ...localStorage }).includes('9081726354')`), false);
+
+    // What the desk must know in time, the worst first.
+    const status = await page.run(`fetch('/v1/status', { headers: { 'Karta-Desk': localStorage.getItem('karta-desk-key') } })
+      .then((answer) => answer.json())`);
+    await page.answer('/v1/status', 200, { ...status, clock: 'back', journal: { ...status.journal, health: 'full' },
+      upload: { ...status.upload, state: 'alarm' },
+      terminals: [{ role: 'counter', terminal: '', holder: 'XXCOUNTER00001', state: 'urgent', until: '2026-06-03T00:00:00Z', problem: 'no answer' }],
+      trust: [{ ...status.trust[0], kind: 'stop-list', state: 'missing', until: null }] });
+    await page.open(`${daemon.address}/counter`);
+    for (const words of ['ends on 3 June 2026 and could not be renewed', 'Missing: stop-list', 'another journal of this terminal',
+      'The journal cannot be written', 'clock was turned back']) await page.sees(words, '#notices');
+    assert.ok((await page.text('#notices')).trim().endsWith('clock was turned back: check it.'), 'warnings stand last');
+    await checkContrast(page);
+    await shot('counter-notices');
+    await page.click('#language');
+    await page.sees('обновить его не удалось', '#notices');
   },
 
   /// Gates as they work, and a card that is looked into.
