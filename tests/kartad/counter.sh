@@ -219,6 +219,7 @@ for deed in activate renew unblock application replace; do
   [ "$(jq -r "select(.kind == \"counter\" and .body.deed == \"$deed\" and .body.phase == \"ended\") | .body.outcome" records | sort -u | paste -sd' ')" != "" ] \
     || no "the journal knows of no $deed"
 done
+! grep -q "another history" server.log || no "the authority takes the journal for a fork"
 stop_daemon
 
 step "who is no counter has no desk"
