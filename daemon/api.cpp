@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "base/secret.h"
 #include "daemon/deed_store.h"
 #include "daemon/request_body.h"
 #include "identity/journal/journal.h"
@@ -130,6 +131,20 @@ struct CardCall {
   Mode* mode = nullptr;
   Call call;
   std::shared_ptr<LaterResponse> promise;
+
+  CardCall(std::shared_ptr<Works> for_works, Mode* of_mode, Call what, std::shared_ptr<LaterResponse> to)
+      : works(std::move(for_works)), mode(of_mode), call(std::move(what)), promise(std::move(to)) {}
+  CardCall(const CardCall&) = delete;
+  CardCall& operator=(const CardCall&) = delete;
+  /// The holder's secrets in the body are wiped.
+  ~CardCall() {
+    for (const char* const name : {"can", "pin", "puk"}) {
+      const auto found = call.body.find(name);
+      if (found == call.body.end() || !found->is_string()) continue;
+      auto& text = found->get_ref<std::string&>();
+      wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+    }
+  }
 
   void answer(HttpResponse response) const {
     count_answer(*works, call.route->path, response.status);
@@ -434,7 +449,7 @@ class ApiHandler final : public service::HttpHandler {
 
   Result<HttpResponse> to_reader(const Found& found, Call call) {
     auto promise = std::make_shared<LaterResponse>();
-    auto job = std::make_shared<const CardCall>(CardCall{works_, found.mode, std::move(call), promise});
+    const auto job = std::make_shared<const CardCall>(works_, found.mode, std::move(call), promise);
     const Status sent = [&]() -> Status {
       const auto wanted = job->call.body.find("reader");
       if (wanted != job->call.body.end() && !wanted->is_string()) {

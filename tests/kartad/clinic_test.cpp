@@ -325,28 +325,6 @@ TEST_F(ClinicTest, ACallThatIsAtWorkIsAnsweredWhenTheDaemonStops) {
 
 class PharmacyTest : public ClinicTest {
  protected:
-  // Packages of the first entitlement, as a clinic grants them.
-  void grant(std::uint32_t packages) {
-    card.put(os::Interface::contactless);
-    auto terminal = card.terminal("clinic");
-    const SecretBytes can = secret(kCan);
-    auto identity =
-        card::IdentityApplication::open(*card.plain, card.request(terminal, card::PacePassword::can, can), card.random);
-    ASSERT_TRUE(identity) << identity.error().message;
-    auto health = card::HealthApplication::open(identity->channel());
-    ASSERT_TRUE(health);
-    auto ledger = health->open_for_granting(keys);
-    ASSERT_TRUE(ledger) << ledger.error().message;
-    card::HealthEntry entry;
-    entry.deed = card::HealthEntry::Deed::granted;
-    entry.terminal = Bytes(8, 0x0C);
-    entry.number = ++number;
-    card::LedgerChange change{ledger->state().counters, entry.encode()};
-    change.counters[0] += packages;
-    ASSERT_TRUE(ledger->commit(change));
-    ASSERT_TRUE(ledger->ratify());
-    identity->close();
-  }
   TestDaemon::Answer redeem(const std::string& key, unsigned prescription = 77, unsigned packages = 1) {
     return kartad.post("/v1/redemptions",
                        {{"medicine", "A10BA02"}, {"packages", packages}, {"prescription", prescription}, {"can", kCan}},
@@ -357,13 +335,10 @@ class PharmacyTest : public ClinicTest {
     EXPECT_EQ(answer.status, 200) << answer.text;
     return answer.status == 200 ? answer.body["entitlements"][0]["left"].get<std::uint64_t>() : 999;
   }
-
-  card::MasterTransactionKeys keys{ledger_masters(kHealthMasters), card.random};
-  std::uint32_t number = 0;
 };
 
 TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {
-  grant(3);
+  grant_packages(card, 3);
   insert();
   EXPECT_EQ(
       kartad.post("/v1/redemptions", {{"medicine", "A10BA02"}, {"packages", 1}, {"prescription", 1}, {"can", kCan}})
@@ -394,7 +369,7 @@ TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {
 // The card writes and its answer never arrives; then the daemon is started anew. Who repeats the call, with the same
 // key or another, gets the receipt, and nothing is taken twice.
 TEST_F(PharmacyTest, ALostAnswerIsSettledWhenTheCardComesAgain) {
-  grant(2);
+  grant_packages(card, 2);
   bool lose = true;
   unsigned commits = 0;
   insert([&](ByteView command, Bytes answer) {
@@ -421,7 +396,7 @@ TEST_F(PharmacyTest, ALostAnswerIsSettledWhenTheCardComesAgain) {
 }
 
 TEST_F(PharmacyTest, AnotherKeyForTheSamePrescriptionFindsTheLostOne) {
-  grant(2);
+  grant_packages(card, 2);
   bool lose = true;
   insert([&](ByteView command, Bytes answer) { return lose && is(command, kInsCommit) ? Bytes{} : answer; });
   EXPECT_EQ(redeem("k1").status, 409);
@@ -437,7 +412,7 @@ TEST_F(PharmacyTest, AnotherKeyForTheSamePrescriptionFindsTheLostOne) {
 
 // The command never reached the card: it is taken when the call is repeated.
 TEST_F(PharmacyTest, ACommitThatNeverArrivedIsMadeWhenTheCardComesAgain) {
-  grant(2);
+  grant_packages(card, 2);
   auto process = contactless(card);
   bool lose = true;
   auto swallowing = process;
@@ -455,7 +430,7 @@ TEST_F(PharmacyTest, ACommitThatNeverArrivedIsMadeWhenTheCardComesAgain) {
 }
 
 TEST_F(PharmacyTest, AStoppedCardRedeemsNothing) {
-  grant(1);
+  grant_packages(card, 1);
   kartad.stop();
   kartad.write_stop_list({4711});
   ASSERT_TRUE(kartad.start());

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "card/health.h"
 #include "card/key_set_file.h"
 #include "crypto/trust_list.h"
 #include "daemon/clinic.h"
@@ -58,6 +59,30 @@ inline SimulatedReaders::Card contactless(IdentityCard& card, std::function<Byte
                 card.sim.card().power_off();
                 card.sim.card().power_on();
               }};
+}
+
+/// Packages of the card's first entitlement, as a clinic grants them; the card is in the field afterwards.
+inline void grant_packages(IdentityCard& card, std::uint32_t packages, std::uint32_t number = 1) {
+  card::MasterTransactionKeys keys{ledger_masters(kHealthMasters), card.random};
+  card.put(os::Interface::contactless);
+  const auto terminal = card.terminal("clinic");
+  const SecretBytes can = secret(kCan);
+  auto identity =
+      card::IdentityApplication::open(*card.plain, card.request(terminal, card::PacePassword::can, can), card.random);
+  ASSERT_TRUE(identity) << identity.error().message;
+  auto health = card::HealthApplication::open(identity->channel());
+  ASSERT_TRUE(health) << health.error().message;
+  auto ledger = health->open_for_granting(keys);
+  ASSERT_TRUE(ledger) << ledger.error().message;
+  card::HealthEntry entry;
+  entry.deed = card::HealthEntry::Deed::granted;
+  entry.terminal = Bytes(8, 0x0C);
+  entry.number = number;
+  card::LedgerChange change{ledger->state().counters, entry.encode()};
+  change.counters[0] += packages;
+  ASSERT_TRUE(ledger->commit(change));
+  ASSERT_TRUE(ledger->ratify());
+  identity->close();
 }
 
 inline constexpr daemon::ModeRow kTestModes[] = {{"clinic", daemon::read_clinic}, {"pharmacy", daemon::read_pharmacy}};

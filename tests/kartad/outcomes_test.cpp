@@ -82,27 +82,6 @@ class OutcomesTest : public ::testing::Test {
     kartad.readers.insert(std::string(TestDaemon::kReader), spoiler.as_card());
     ASSERT_TRUE(kartad.saw("card-in"));
   }
-  void grant(std::uint32_t packages) {
-    card.put(os::Interface::contactless);
-    auto terminal = card.terminal("clinic");
-    const SecretBytes can = secret(kCan);
-    auto identity =
-        card::IdentityApplication::open(*card.plain, card.request(terminal, card::PacePassword::can, can), card.random);
-    ASSERT_TRUE(identity) << identity.error().message;
-    auto health = card::HealthApplication::open(identity->channel());
-    ASSERT_TRUE(health);
-    auto ledger = health->open_for_granting(keys);
-    ASSERT_TRUE(ledger) << ledger.error().message;
-    card::HealthEntry entry;
-    entry.deed = card::HealthEntry::Deed::granted;
-    entry.terminal = Bytes(8, 0x0C);
-    entry.number = 1;
-    card::LedgerChange change{ledger->state().counters, entry.encode()};
-    change.counters[0] += packages;
-    ASSERT_TRUE(ledger->commit(change));
-    ASSERT_TRUE(ledger->ratify());
-    identity->close();
-  }
   std::uint64_t left() {
     const auto answer = kartad.post("/v1/entitlements", {{"can", kCan}});
     EXPECT_EQ(answer.status, 200) << answer.text;
@@ -112,7 +91,6 @@ class OutcomesTest : public ::testing::Test {
   IdentityCard card{IdentityCardOptions{.card_signed = true}};
   Spoiler spoiler{card};
   TestDaemon kartad;
-  card::MasterTransactionKeys keys{ledger_masters(kHealthMasters), card.random};
 };
 
 bool is_card_outcome(const TestDaemon::Answer& answer) {
@@ -151,7 +129,7 @@ TEST_F(OutcomesTest, AVisitWithAFaultAtEachCommand) {
 }
 
 TEST_F(OutcomesTest, ARedemptionWithAFaultAtEachCommandIsTakenOnceByRepeatingTheCall) {
-  grant(200);
+  grant_packages(card, 200);
   insert();
   unsigned number = 0;
   const auto redeem = [&](const std::string& key) {
