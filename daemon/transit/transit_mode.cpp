@@ -40,8 +40,6 @@ struct TransitConfig {
   std::vector<OutputConfig> outputs;
 };
 
-std::chrono::seconds seconds_of(std::chrono::hours hours) { return hours; }
-
 card::TapReason tap_reason_of(CardVerdict verdict) {
   switch (verdict) {
     case CardVerdict::good:
@@ -124,6 +122,7 @@ class TransitMode final : public Mode {
   KeyRing* ring_for(AtReader& place);
   void refresh(AtReader& place, const ReaderConfig& reader);
   std::optional<GateReason> closed(const AtReader& place);
+  bool too_old(const TrustSnapshot& trust, TrustItemKind kind, std::string_view region) const;
   Result<Reply> inspect(const Call& call, ReaderDesk& desk);
   Json gates_json() const;
 
@@ -225,15 +224,18 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
   const bool required = config_.require_stop_list;
   if (const StopListInUse* const list = own_list(*trust)) {
     place.terms.status = [table = list->table](std::uint64_t index) { return tap_reason_of(table->find(index)); };
-  } else if (required) {
+  } else if (required && config_.keys) {
     place.unusable = GateReason::no_stop_list;
   }
   if (!config_.card_signed) return;
   place.terms.anchors = trust->card_issuer_certificates();
-  place.terms.signed_status = [trust, required](const crypto::Certificate& certificate, std::uint64_t index) {
+  place.terms.signed_status = [this, trust, required](const crypto::Certificate& certificate, std::uint64_t index) {
     const auto region = trust->region_of(certificate);
     if (!region) return card::TapReason::unknown_card;
-    if (trust->stop_list(*region) != nullptr) return tap_reason_of(trust->find(*region, index));
+    if (const StopListInUse* const list = trust->stop_list(*region)) {
+      if (too_old(*trust, TrustItemKind::stop_list, list->region)) return card::TapReason::unknown_card;
+      return tap_reason_of(list->table->find(index));
+    }
     if (trust->foreign_stopped(certificate)) return card::TapReason::stopped;
     const bool filtered = std::any_of(trust->foreign_filters.begin(), trust->foreign_filters.end(),
                                       [&](const auto& filter) { return filter.region == *region; });
@@ -241,21 +243,22 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
   };
 }
 
+bool TransitMode::too_old(const TrustSnapshot& trust, TrustItemKind kind, std::string_view region) const {
+  const TrustItem* const item = trust.item(kind, region);
+  if (item == nullptr || !item->present) return false;  // judged when the terms were made
+  const StalePolicy policy = services_.config.policy(kTapVerb);
+  const std::chrono::seconds stale_for = kind == TrustItemKind::rules ? policy.rules : policy.stop_list;
+  const TrustState state = item->state(services_.clock.now(), stale_for);
+  return !usable(state) && (policy.beyond == StalePolicy::Beyond::refuse || state == TrustState::early);
+}
+
 /// Why nobody passes now; what only time changes is judged at each tap.
 std::optional<GateReason> TransitMode::closed(const AtReader& place) {
   if (place.unusable) return place.unusable;
   if (services_.trust.clock_state() != identity::ClockState::fine) return GateReason::clock;
-  const StalePolicy policy = services_.config.policy(kTapVerb);
-  const Time now = services_.clock.now();
+  if (too_old(*place.trust, TrustItemKind::rules, {})) return GateReason::rules_too_old;
   const StopListInUse* const own = own_list(*place.trust);
-  const auto too_old = [&](TrustItemKind kind, std::string_view region, std::chrono::hours stale_for) {
-    const TrustItem* const item = place.trust->item(kind, region);
-    if (item == nullptr || !item->present) return false;  // judged when the terms were made
-    const TrustState state = item->state(now, seconds_of(stale_for));
-    return !usable(state) && (policy.beyond == StalePolicy::Beyond::refuse || state == TrustState::early);
-  };
-  if (too_old(TrustItemKind::rules, {}, policy.rules)) return GateReason::rules_too_old;
-  if (own != nullptr && too_old(TrustItemKind::stop_list, own->region, policy.stop_list)) {
+  if (own != nullptr && too_old(*place.trust, TrustItemKind::stop_list, own->region)) {
     return GateReason::stop_list_too_old;
   }
   return std::nullopt;

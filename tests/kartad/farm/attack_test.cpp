@@ -227,6 +227,38 @@ TEST_F(GateAttack, ACardThatSignsPassesWithoutKeysInTheGateAndOnceOnly) {
   EXPECT_EQ(report.all.card_signed, 1u);
 }
 
+// Two stations that know nothing of each other: the second takes a trip of its own and writes down what it saw, and the
+// back office gives the first one back.
+TEST_F(GateAttack, AnotherStationTellsOfATripThatOpenedNothing) {
+  start();
+  EXPECT_EQ(tap(contactless(card, [&](ByteView command,
+                                      Bytes answer) { return is_command(command, kInsCommit) ? Bytes{} : answer; })),
+            "lost-answer");
+  running->stop();
+  running.reset();
+  const std::unique_ptr<GateHouse> first = std::move(house);
+  house = std::make_unique<GateHouse>(GateHouseOptions{.gates = 1, .first_gate = 201});
+  start();
+  EXPECT_EQ(tap(contactless(card)), "open");
+  EXPECT_TRUE(first->openings().empty());
+  EXPECT_EQ(house->openings().size(), 1u);
+  card::MasterTransactionKeys office(ledger_masters(kTransitMasters), card.random);
+  issuing::Settlement settlement(&office);
+  for (const GateHouse* const one : {first.get(), house.get()}) {
+    const auto journal = identity::JournalReader::open(one->journal());
+    ASSERT_TRUE(journal) << journal.error().message;
+    const auto records = journal->pages(0, 10'000);
+    ASSERT_TRUE(records);
+    ASSERT_TRUE(settlement.add(one->journal().string(), *records));
+  }
+  const auto report = settlement.finish();
+  EXPECT_TRUE(report.faultless());
+  EXPECT_EQ(report.commits, 2u);
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_EQ(report.findings.front().kind, issuing::SettlementFindingKind::not_opened);
+  EXPECT_EQ(report.findings.front().gate, 101u);
+}
+
 TEST_F(GateAttack, AProgramOpensTheGateWithoutAShell) {
   house = std::make_unique<GateHouse>(
       GateHouseOptions{.gates = 1, .output = "command = [\"/usr/bin/touch\", \"opened-{gate}-{number};x\"]"});

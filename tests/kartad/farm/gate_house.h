@@ -27,6 +27,7 @@ struct GateHouseOptions {
   bool counted = true;          ///< with the masters of the debit key
   int longest_answer_ms = 0;    ///< 0: no bound
   std::uint32_t pass_back = 0;  ///< seconds
+  std::uint32_t first_gate = kFirstGate;
   std::string output = "file = \"openings\"";
   std::string more = {};  ///< further lines of [transit]
 };
@@ -96,7 +97,7 @@ class GateHouse {
         std::string(64, '0') + "\"\nverbs = [\"*\"]\n";
     for (unsigned gate = 0; gate < options_.gates; ++gate) {
       text += "[[reader]]\nname = \"" + reader(gate) +
-              "\"\nmodes = [\"transit\"]\ngate = " + std::to_string(kFirstGate + gate) +
+              "\"\nmodes = [\"transit\"]\ngate = " + std::to_string(options_.first_gate + gate) +
               "\nzone = " + std::to_string(zone(gate)) + "\noutput = \"barrier\"\n";
     }
     text +=

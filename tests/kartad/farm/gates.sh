@@ -71,7 +71,7 @@ says "Sampletown" "zone 1"
 run karta transit rules sign draft.json --out rules.p7s --passphrase-fd 3 3<<<"$passphrase"
 run karta transit rules check rules.p7s
 says "rules number 1, signed by one trusted, good until"
-ends 65 karta transit rules check draft.json
+ends 77 karta transit rules check draft.json
 
 cat >kartad.toml <<TOML
 schema = "karta.kartad/1"
@@ -135,9 +135,12 @@ step "a stopped card stays out"
 run karta card suspend "$serial" --why "reported lost"
 run karta stop-list build --passphrase-fd 3 3<<<"$passphrase"
 kill -HUP "$daemon"
+# The counts begin anew with the configuration that is read again.
 deadline=$((SECONDS + 60))
-until tap && [ "$(jq '[.gates[].refused.stopped // 0] | add' answer)" -gt 0 ]; do
+until ask /v1/gates && [ "$(jq '[.gates[].refused.stopped // 0] | add' answer)" -gt 0 ]; do
   [ $SECONDS -lt $deadline ] || { cat answer; no "the card still passes"; }
+  tell remove 1
+  put_back 1
 done
 stop_daemon
 
