@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/secret_input.h"
+#include "cli/signing_key.h"
 
 namespace karta::cli {
 namespace {
@@ -309,19 +310,15 @@ Result<int> run_request(const RequestArguments& given) {
   TRY(card::check_cv_reference(given.holder));
   if (given.key.empty() == given.key_out.empty()) {
     return fail(ErrorKind::usage, "a request is for a new key or for one that is there",
-                "--key-out FILE, or --key FILE");
+                "--key-out FILE, or --key with a file or a PKCS #11 URI");
   }
   for (const std::string* file : {&given.out, &given.key_out}) {
     if (std::filesystem::exists(*file)) return fail(ErrorKind::already_exists, "\"" + *file + "\" exists");
   }
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   if (!given.key.empty()) {
-    constexpr std::size_t kMostKeyFile = 64 * 1024;
-    const SecretBytes passphrase = TRY(input->ask({"The key of \"" + given.key + "\".", "passphrase", "", false}));
-    const Bytes pem = TRY(read_file(given.key, kMostKeyFile));
-    crypto::PrivateKey key = TRY(crypto::PrivateKey::from_encrypted_pem(as_text(pem), passphrase));
-    crypto::SoftwareSigner signer(std::move(key));
-    TRY(write_request(given, signer));
+    const auto signer = TRY(open_signer(given.key, "\"" + given.key + "\"", {}, *input));
+    TRY(write_request(given, *signer));
     say("another authority certifies it: karta cv issue dv --request " + given.out);
     return 0;
   }
@@ -389,8 +386,10 @@ void add_cv(CLI::App& app, Run& chosen) {
   requesting.add_option("--authority", request->authority, "the verifier asked: RUKDV00001");
   requesting.add_option("--out", request->out, "the request")->required();
   requesting.add_option("--key-out", request->key_out, "the new key, encrypted");
-  requesting.add_option("--key", request->key,
-                        "no new key, but this one: a verifier's, for another region's authority");
+  requesting.add_option(
+      "--key", request->key,
+      "no new key, but this one, a file or a PKCS #11 URI: a verifier's, for another region's authority; a "
+      "terminal's in a token or on a card");
   requesting.add_option("--key-type", request->key_type, "the authority's curve")->capture_default_str();
   add_passphrase_options(requesting, request->secret);
   on_call(requesting, chosen, [request] { return run_request(*request); });

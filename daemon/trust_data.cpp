@@ -588,7 +588,11 @@ struct TrustData::Work {
     } else {
       if (fetch && authority) {
         auto got = authority->rules(rules_etag);
-        if (!got) {
+        no_rules = !got && got.error().kind == ErrorKind::not_found;
+        if (no_rules) {
+          // An authority of clinics has no rules for gates: nothing is missing.
+          problems.erase(key_of(kind, {}, {}));
+        } else if (!got) {
           refuse(got.error(), {});
         } else if (got->changed) {
           octets = std::move(got->octets);
@@ -626,6 +630,7 @@ struct TrustData::Work {
     taken(kind, {}, {}, head->sequence);
   }
   std::optional<RulesHead> rules_head;
+  bool no_rules = false;  // the authority says that it has none
 
   // -- filters of foreign certificates
 
@@ -713,7 +718,7 @@ struct TrustData::Work {
       });
       if (!there && !(region.empty() && name.empty())) item(TrustItemKind::stop_list, region, name);
     }
-    if (sources.open_rules) {
+    if (sources.open_rules && (rules_head || !no_rules) && (rules_head || sources.files.rules || sources.connect)) {
       TrustItem& rules = item(TrustItemKind::rules, {}, {});
       if (rules_head) {
         rules.present = true;
@@ -780,6 +785,14 @@ void TrustData::look(bool fetch) {
       work.authority = std::move(*authority);
     } else {
       work.refused(TrustItemKind::stop_list, {}, {}, 0, authority.error().message, "connect");
+    }
+  }
+  if (work.authority && guard_->state() != identity::ClockState::fine) {
+    // Only who knows the terminal is asked: it is told the time over a connection both ends of which are known.
+    const auto standing = work.authority->standing();
+    if (standing) {
+      guard_->confirm(clock_->now(), standing->now);
+      guard_->look(clock_->now());
     }
   }
   work.look_at_trust_list(fetch);

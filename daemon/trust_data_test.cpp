@@ -76,6 +76,7 @@ Region& region_b() {
 /// What the authority of region A hands out.
 struct Server {
   Bytes trust_list, rules, full, delta;
+  Time clock{};
   bool away = false;
   int fetched = 0;
 
@@ -97,6 +98,13 @@ struct Server {
     Result<identity::Fetched> stop_list(const std::string& etag) override { return server_.give(server_.full, etag); }
     Result<identity::Fetched> stop_list_delta(std::uint64_t, const std::string& etag) override {
       return server_.give(server_.delta, etag);
+    }
+
+    Result<identity::TerminalStanding> standing() override {
+      if (server_.away) return FakeAuthority::away();
+      identity::TerminalStanding standing;
+      standing.now = server_.clock;
+      return standing;
     }
 
    private:
@@ -365,6 +373,20 @@ TEST_F(TrustDataTest, AListFromLaterShowsAClockThatIsBehind) {
   const auto data = open();
   EXPECT_EQ(data->snapshot()->item(TrustItemKind::stop_list)->state(now, hours(72)), TrustState::early);
   EXPECT_EQ(data->clock_state(), identity::ClockState::back);
+}
+
+TEST_F(TrustDataTest, AClockSetRightIsConfirmedByTheAuthority) {
+  on_line_ = true;
+  guard_.vouch(test_time() + hours(50));
+  const auto data = open();
+  EXPECT_EQ(data->clock_state(), identity::ClockState::back);
+  server_.away = true;
+  data->look(true);
+  EXPECT_EQ(data->clock_state(), identity::ClockState::back);
+  server_.away = false;
+  server_.clock = test_time() + seconds(5);
+  data->look(true);
+  EXPECT_EQ(data->clock_state(), identity::ClockState::fine);
 }
 
 TEST_F(TrustDataTest, TheThreadLooksAndStops) {
