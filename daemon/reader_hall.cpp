@@ -17,8 +17,7 @@ class ReaderHall::DeskThread {
  public:
   DeskThread(std::string reader, ReaderConfig config, const Services& services, card::ReaderList& readers,
              std::vector<Mode*> modes)
-      : services_(services),
-        modes_(std::move(modes)),
+      : modes_(std::move(modes)),
         desk_(std::move(reader), std::move(config), services, readers),
         thread_([this] { run(); }) {}
   ~DeskThread() {
@@ -156,7 +155,6 @@ class ReaderHall::DeskThread {
     }
   }
 
-  const Services& services_;
   std::vector<Mode*> modes_;
   ReaderDesk desk_;
   mutable std::mutex mutex_;

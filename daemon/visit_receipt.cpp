@@ -17,7 +17,6 @@ using card::TransitPass;
 
 constexpr std::size_t kMostCertificateOctets = 4096;
 constexpr card::LedgerLayout kLayout{TransitPass::kHeadOctets, TransitPass::kProductOctets, TransitEntry::kOctets};
-constexpr std::size_t kStatementPrefix = 4;  // "KTXP"
 constexpr std::string_view kRecordSchema = "karta.visit-record/1", kReceiptSchema = "karta.visit-receipt/1";
 
 Bytes nonce_of(const std::string& record) {
