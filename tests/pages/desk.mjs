@@ -131,7 +131,7 @@ const stories = {
     await page.type('C-118');
     await page.press('Enter');
     await page.sees('Card accepted');
-    for (const words of ['The card is not on the stop-list', 'Person Sample Testovich', '17 May 1990', 'Sample Insurer', 'AB−', 'penicillin',
+    for (const words of ['The card is not on the stop-list', 'Person Sample Testovich', '17 May 1990', '000-000-000\u00a000', 'Sample Insurer', 'AB−', 'penicillin',
       'Signed by the card', 'C-118']) await page.sees(words);
     assert.equal(await page.focused(), 'outcome');
     assert.equal(await page.run('document.getElementById("can").value'), '', 'the access number does not stay');

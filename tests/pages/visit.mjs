@@ -22,6 +22,8 @@ try {
   await page.sees('Карта принята');
   await page.sees('Карты нет в стоп-листе');
   await page.sees(name);
+  // Nobody has written an insurance record: that is said, for it is the question.
+  await page.sees('Этого нет на карте', '[aria-labelledby=insurance]');
   await page.sees('Квитанция о предъявлении карты');
   await page.picture(picture);
   assert.deepEqual(page.complaints, []);

@@ -59,6 +59,8 @@ start((main) => {
       timelinePanel(visit.timeline));
   }
 
+  const snils = (digits) => digits?.replace(/^(\d{3})(\d{3})(\d{3})(\d{2})$/, '$1-$2-$3\u00a0$4');
+
   function holderPanel({ holder, card }) {
     const name = [holder.family_names, holder.given_names, holder.patronymic].filter(Boolean).join(' ');
     const years = age(holder.birth_date);
@@ -68,15 +70,21 @@ start((main) => {
       facts([
         [t('birth-date'), holder.birth_date && `${day(holder.birth_date)}${years === null ? '' : ` · ${t('age', { n: years })}`}`],
         [t('sex'), holder.sex && (known(`sex.${holder.sex}`) ? t(`sex.${holder.sex}`) : holder.sex)],
-        [t('group.national-numbers'), holder.national_numbers?.snils],
+        [t('group.national-numbers'), snils(holder.national_numbers?.snils)],
         [t('group.nationality'), holder.nationality],
         [t('group.residence'), holder.residence],
         [t('valid-until'), (card?.valid_until ?? holder.expiry) && day(card?.valid_until ?? holder.expiry)],
       ]));
   }
 
-  function insurancePanel({ insurance, time }) {
-    if (!insurance) return null;
+  /// Whether the holder is insured is what a reception asks first: no record is an answer, too.
+  function insurancePanel({ insurance, time, groups }) {
+    if (!insurance) {
+      const why = ['absent', 'refused', 'denied'].find((one) => groups?.[one]?.includes('insurance'));
+      return why && el('section', { class: 'panel', 'aria-labelledby': 'insurance' },
+        el('div', { class: 'panel-head' }, el('h2', { id: 'insurance' }, t('insurance')),
+          el('p', { class: 'badge unsure' }, icon('question', 18), t(`not-read.${why}`))));
+    }
     const standing = insurance.valid_today ? 'valid' : insurance.from > time ? 'early' : 'over';
     return el('section', { class: 'panel', 'aria-labelledby': 'insurance' },
       el('div', { class: 'panel-head' }, el('h2', { id: 'insurance' }, t('insurance')),
