@@ -1,16 +1,10 @@
 // docs/openapi/kartad.yaml and the running daemon: each path, method, status and member of the document is provoked,
 // and nothing else comes; then requests made of the document's own grammar and broken at random, slow clients and
 // oversize ones. The daemon answers them all and goes on.
-#include <gmock/gmock.h>
-
-#include <fstream>
 #include <random>
-#include <sstream>
 
 #include "daemon/transit/transit_mode.h"
-#include "service/test_socket.h"
-#include "tests/kartad/daemon_fixture.h"
-#include "tests/kartad/openapi/document.h"
+#include "tests/kartad/openapi/exchange.h"
 
 namespace karta::test {
 namespace {
@@ -21,66 +15,6 @@ using testing::StartsWith;
 using Operation = OpenApi::Operation;
 
 constexpr std::string_view kGateReader = "Gate Reader 00 00", kMedicine = "A10BA02";
-constexpr const char* kNoToken = "";
-
-std::string document_text() {
-  std::ifstream file(std::string(KARTA_SOURCE_DIR) + "/docs/openapi/kartad.yaml");
-  std::ostringstream out;
-  out << file.rdbuf();
-  return out.str();
-}
-
-struct Reply {
-  int status = 0;                             ///< 0: none came
-  std::map<std::string, std::string> fields;  ///< names in small letters
-  std::string body;
-  std::string field(const std::string& name) const {
-    const auto found = fields.find(name);
-    return found == fields.end() ? "" : found->second;
-  }
-};
-
-Reply parse_reply(const std::string& text) {
-  Reply out;
-  const std::size_t head = text.find("\r\n\r\n");
-  if (head == std::string::npos || !text.starts_with("HTTP/1.1 ")) return out;
-  out.status = std::stoi(text.substr(9, 3));
-  out.body = text.substr(head + 4);
-  std::size_t at = text.find("\r\n") + 2;
-  while (at < head + 2) {
-    const std::size_t end = text.find("\r\n", at), colon = text.find(':', at);
-    std::string name = text.substr(at, colon - at);
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-    out.fields[name] = text.substr(colon + 2, end - colon - 2);
-    at = end + 2;
-  }
-  return out;
-}
-
-/// A request as it goes out.
-struct Request {
-  std::string method = "GET";
-  std::string target = "/";
-  std::vector<std::pair<std::string, std::string>> fields = {};
-  std::string body = {};
-  bool has_body = false;
-
-  std::string text(const std::string& host) const {
-    std::string out = method + " " + target + " HTTP/1.1\r\n";
-    const auto given = [&](const char* name) {
-      return std::any_of(fields.begin(), fields.end(), [&](const auto& one) { return one.first == name; });
-    };
-    if (!given("Host")) out += "Host: " + host + "\r\n";
-    for (const auto& [name, value] : fields) {
-      if (!value.empty()) out += name + ": " + value + "\r\n";
-    }
-    if (has_body && !given("Content-Length")) out += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-    return out + "Connection: close\r\n\r\n" + body;
-  }
-};
-
-std::string bearer(std::string_view token) { return "Bearer " + std::string(token); }
 
 /// A whole, good body for each operation that wants one.
 Json good_body(const std::string& id) {
@@ -91,8 +25,9 @@ Json good_body(const std::string& id) {
   return Json::object();
 }
 
-class OpenApiDaemonTest : public ::testing::Test {
+class OpenApiDaemonTest : public ::testing::Test, protected Exchange {
  protected:
+  OpenApiDaemonTest() : Exchange("kartad.yaml") {}
   void SetUp() override {
     using crypto::testing::must;
     card::TransactionMasters masters;
@@ -103,8 +38,6 @@ class OpenApiDaemonTest : public ::testing::Test {
     configure();
     kartad.readers.add_reader(std::string(kGateReader));
     start();
-    const auto faults = api.faults();
-    ASSERT_THAT(faults, IsEmpty());
   }
   void configure(const std::string& more = "") {
     kartad.write_config(
@@ -179,68 +112,10 @@ class OpenApiDaemonTest : public ::testing::Test {
     ASSERT_TRUE(ledger->ratify());
   }
 
-  /// Sends, and holds the answer against the document.
-  Reply ask(const Request& request) {
-    service::TestSocket socket(where);
-    EXPECT_TRUE(socket.connected());
-    const std::string text = request.text(where);
-    socket.send(text);
-    const Reply reply = parse_reply(socket.response(60));
-    hold(request, reply);
-    return reply;
-  }
-  void hold(const Request& request, const Reply& reply) {
-    EXPECT_NE(reply.status, 0) << request.method << " " << request.target << ": no answer";
-    const Operation* const operation = api.find(request.method, request.target);
-    if (operation == nullptr) {
-      // Those who may not ask are not told what there is.
-      const bool right = reply.status == 404 || reply.status == 405 || reply.status == 401 || reply.status == 403;
-      EXPECT_TRUE(right) << request.method << " " << request.target << " " << reply.status;
-      EXPECT_THAT(api.check_value("#/components/schemas/Problem", OpenApi::Json::parse(reply.body, nullptr, false)),
-                  IsEmpty());
-      return;
-    }
-    std::set<std::string> names;
-    for (const auto& [name, value] : reply.fields) names.insert(name);
-    for (const auto& complaint : api.check(*operation, reply.status, reply.field("content-type"), reply.body, names)) {
-      ADD_FAILURE() << complaint << "\n" << reply.body.substr(0, 2000);
-    }
-  }
-  Reply get(const std::string& target, std::string_view token = TestDaemon::kToken) {
-    return ask({.method = "GET", .target = target, .fields = {{"Authorization", bearer(token)}}});
-  }
-  Reply post(const std::string& target, const Json& body, const std::string& key = {},
-             std::string_view token = TestDaemon::kToken) {
-    return ask(
-        {.method = "POST",
-         .target = target,
-         .fields = {{"Authorization", bearer(token)}, {"Content-Type", "application/json"}, {"Idempotency-Key", key}},
-         .body = body.dump(),
-         .has_body = true});
+  Request good(const Operation& operation) {
+    return request_for(operation, good_body(id_of(operation)), visit.empty() ? "none" : visit);
   }
 
-  const OpenApi::Json& node(const Operation& operation) const { return api.document().at(operation.where); }
-  std::string id_of(const Operation& operation) const { return node(operation).at("operationId").get<std::string>(); }
-  bool needs_key(const Operation& operation) const {
-    const auto all = api.parameters(operation);
-    return std::any_of(all.begin(), all.end(), [](const auto& one) { return one.at("name") == "Idempotency-Key"; });
-  }
-  bool at_card(const Operation& operation) const { return operation.method == "POST"; }
-  /// The good request of an operation, in whole.
-  Request good(const Operation& operation) {
-    Request out{.method = operation.method, .target = operation.path};
-    if (const std::size_t open = out.target.find('{'); open != std::string::npos) {
-      out.target.replace(open, out.target.find('}') - open + 1, visit.empty() ? "none" : visit);
-    }
-    out.fields = {{"Authorization", bearer(TestDaemon::kToken)}};
-    if (needs_key(operation)) out.fields.push_back({"Idempotency-Key", "key-" + std::to_string(++keys)});
-    if (api.request_schema(operation) != nullptr) {
-      out.fields.push_back({"Content-Type", "application/json"});
-      out.body = good_body(id_of(operation)).dump();
-      out.has_body = true;
-    }
-    return out;
-  }
   /// The stream from its beginning: every event is as documented, numbers go on, and a client that comes back misses
   /// nothing.
   void watch_events() {
@@ -289,68 +164,19 @@ class OpenApiDaemonTest : public ::testing::Test {
     EXPECT_EQ(first_of(text, "id"), std::to_string(middle + 1));
   }
 
-  static void set(Request& request, const std::string& name, const std::string& value) {
-    std::erase_if(request.fields, [&](const auto& one) { return one.first == name; });
-    request.fields.push_back({name, value});
-  }
-
-  OpenApi api{read_yaml(document_text())};
   IdentityCard card{IdentityCardOptions{.card_signed = true}};
   TestDaemon kartad;
-  std::string where;
   std::string visit;  ///< one that is kept
-  unsigned keys = 0;
 };
 
-TEST_F(OpenApiDaemonTest, EveryPathMethodStatusAndMemberIsTrue) {
-  // Everything that is refused before it comes to a card.
-  for (const Operation& operation : api.operations()) {
-    SCOPED_TRACE(operation.name());
-    const Request right = good(operation);
-    Request wrong = right;
-    set(wrong, "Origin", "http://page.example");
-    EXPECT_EQ(ask(wrong).status, 403);
-    wrong = right;
-    set(wrong, "Host", "rebind.example");
-    EXPECT_EQ(ask(wrong).status, 403);
-    const bool open = node(operation).contains("x-verb");
-    if (open) {
-      wrong = right;
-      set(wrong, "Authorization", kNoToken);
-      EXPECT_EQ(ask(wrong).status, 401);
-      set(wrong, "Authorization", "Bearer nobody's");
-      EXPECT_EQ(ask(wrong).status, 401);
-      set(wrong, "Authorization", bearer(TestDaemon::kViewer));
-      EXPECT_EQ(ask(wrong).status, node(operation).at("x-verb") == "status" ? 200 : 403);
-    }
-    if (!right.has_body) continue;
-    wrong = right;
-    set(wrong, "Content-Type", "text/plain");
-    EXPECT_EQ(ask(wrong).status, 415);
-    for (const char* const body : {"", "{", "[]", "{\"can\": 1}", "{\"surprise\": 1}"}) {
-      wrong = right;
-      wrong.body = body;
-      // What is wrong with a body's members is found where they are used: with a card in the reader.
-      const int status = ask(wrong).status;
-      EXPECT_TRUE(status == 400 || status == 409) << body << " " << status;
-    }
-    wrong = right;
-    wrong.body = "{\"reader\": \"" + std::string(100'000, 'x') + "\"}";
-    EXPECT_EQ(ask(wrong).status, 413);
-    if (needs_key(operation)) {
-      for (const std::string& key : {std::string(), std::string("two words"), std::string(129, 'k')}) {
-        wrong = right;
-        set(wrong, "Idempotency-Key", key);
-        EXPECT_EQ(ask(wrong).status, 400);
-      }
-    }
-    EXPECT_EQ(ask(right).status, 409) << "no card";
-    wrong = right;
-    Json elsewhere = Json::parse(right.body);
-    elsewhere["reader"] = "No Such Reader";
-    wrong.body = elsewhere.dump();
-    EXPECT_EQ(ask(wrong).status, 503);
+TEST(OpenApiDocuments, AreWithoutFault) {
+  for (const char* const name : {"kartad.yaml", "kartad-counter.yaml"}) {
+    EXPECT_THAT(read_document(name).faults(), IsEmpty()) << name;
   }
+}
+
+TEST_F(OpenApiDaemonTest, EveryPathMethodStatusAndMemberIsTrue) {
+  for (const Operation& operation : api.operations()) refuse_all(operation, good_body(id_of(operation)));
 
   // A card that is none of ours.
   kartad.forget_events();
@@ -364,7 +190,7 @@ TEST_F(OpenApiDaemonTest, EveryPathMethodStatusAndMemberIsTrue) {
   }
   ASSERT_TRUE(kartad.saw("tap"));
   for (const Operation& operation : api.operations()) {
-    if (!at_card(operation)) continue;
+    if (operation.method != "POST") continue;
     SCOPED_TRACE(operation.name());
     EXPECT_EQ(ask(good(operation)).status, 422);
     Request wrong = good(operation);
@@ -628,13 +454,13 @@ TEST_F(OpenApiDaemonTest, BrokenRequestsAreAnsweredAndNeverBreakIt) {
       if (mutator.once_in(10)) mutator.damage(request.body);
     }
     if (mutator.once_in(6))
-      set(request, "Idempotency-Key", mutator.one_of<std::string>({"", "k", "k 2", std::string(129, 'k')}));
+      request.set("Idempotency-Key", mutator.one_of<std::string>({"", "k", "k 2", std::string(129, 'k')}));
     if (mutator.once_in(12))
-      set(request, "Authorization",
-          mutator.one_of<std::string>({"", "Bearer", "Basic eDp5", bearer(TestDaemon::kViewer)}));
+      request.set("Authorization",
+                  mutator.one_of<std::string>({"", "Bearer", "Basic eDp5", bearer(TestDaemon::kViewer)}));
     if (mutator.once_in(12))
-      set(request, "Content-Type",
-          mutator.one_of<std::string>({"", "text/json", "application/json; charset=x", "application/json;"}));
+      request.set("Content-Type",
+                  mutator.one_of<std::string>({"", "text/json", "application/json; charset=x", "application/json;"}));
     if (mutator.once_in(12))
       request.method = mutator.one_of<std::string>({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE"});
     if (mutator.once_in(8)) {
