@@ -361,7 +361,7 @@ class AuthorityRoutes::Impl {
   }
 
   HttpResponse answer_rules(const HttpRequest& request) {
-    const auto rules = shelf_.rules();
+    const auto rules = config_.rules ? shelf_.rules() : nullptr;
     if (!rules) return not_found();
     if (!reads(request)) return not_allowed("GET, HEAD");
     return serve_document(request, *rules, kStopListType, clock_.now());
