@@ -9,7 +9,7 @@ using Json = nlohmann::json;  // sorted keys: the canonical form
 
 constexpr std::size_t kMostBody = 64 * 1024, kMostOctets = 8 * 1024;
 constexpr std::string_view kOpened[] = {"no", "yes", "unknown"};
-constexpr std::string_view kSettlements[] = {"written", "not-written", "superseded"};
+constexpr std::string_view kSettlements[] = {"written", "superseded"};
 constexpr std::string_view kCounted = "counted", kSigned = "signed", kDebit = "debit", kCredit = "credit";
 
 tl::unexpected<Error> bad(std::string_view key) {

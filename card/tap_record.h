@@ -26,9 +26,21 @@ enum class GateOpened : std::uint8_t {
 std::string_view name_of(GateOpened opened);
 
 /// What became of a commit nobody had the answer to.
-enum class TapSettlement : std::uint8_t { written, not_written, superseded };
-/// "written", "not-written", "superseded"
+enum class TapSettlement : std::uint8_t {
+  written,
+  superseded,  ///< later commits hide it: by the ledger's numbers it was paid
+};
+/// "written", "superseded"
 std::string_view name_of(TapSettlement settlement);
+
+/// A commit of somebody's, as OPEN shows it.
+struct SeenCommit {
+  std::uint32_t sequence = 0;
+  bool credit = false;
+  std::vector<std::uint32_t> counters;
+  Bytes entry, code;
+  friend bool operator==(const SeenCommit&, const SeenCommit&) = default;
+};
 
 struct TapRecord {
   enum class Form : std::uint8_t { counted, card_signed };
@@ -47,13 +59,7 @@ struct TapRecord {
   std::uint32_t taken = 0;                  ///< off its counter: trips, or money
 
   // Counted: what OPEN showed of the commit before, where that was not ratified: evidence for who made it.
-  struct Seen {
-    std::uint32_t sequence = 0;
-    bool credit = false;
-    std::vector<std::uint32_t> counters;
-    Bytes entry, code;
-    friend bool operator==(const Seen&, const Seen&) = default;
-  };
+  using Seen = SeenCommit;
   std::optional<Seen> seen;
 
   // Settled: what became of an earlier commit; whether this gate opens for it now; whether its gate had opened before.

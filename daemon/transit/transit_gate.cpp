@@ -100,7 +100,7 @@ GateResult TransitGate::tap(card::Channel& channel, const Timeline* timeline, co
   const auto judged = [&]() -> GateResult {
     if (terms.closed) return refuse(*terms.closed, {});
     // What cannot be written down is not begun.
-    if (!write_down_the_unwritten() || services_.journal.health() != identity::JournalHealth::fine) {
+    if (!write_down_the_unwritten() || services_.journal.health() == identity::JournalHealth::full) {
       return refuse(GateReason::journal, {});
     }
     if (services_.keys != nullptr) {

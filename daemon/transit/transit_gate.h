@@ -69,9 +69,6 @@ class TransitGate {
   /// One card, from SELECT to RATIFY. `timeline`: the connection's below `channel`; null: answers are not timed.
   GateResult tap(card::Channel& channel, const Timeline* timeline, const GateTerms& terms);
 
-  /// What could not be written when it happened; tried again before each tap.
-  std::size_t unwritten() const { return unwritten_.size(); }
-
   struct Counts {
     std::uint64_t opened = 0, settled = 0;
     std::map<std::string, std::uint64_t, std::less<>> refused;  ///< by reason
@@ -88,7 +85,7 @@ class TransitGate {
 
   std::uint32_t gate_;
   GateServices services_;
-  std::deque<std::pair<std::string_view, std::string>> unwritten_;  // kind, body
+  std::deque<std::pair<std::string_view, std::string>> unwritten_;  // kind, body: tried again before each tap
   std::map<Bytes, Time> passed_;                                    // card-signed: by ledger, for pass-back
 
   mutable std::mutex mutex_;

@@ -33,7 +33,7 @@ std::size_t resident_octets() {
 /// Readers with cards, and a daemon behind them.
 class GateBench {
  public:
-  explicit GateBench(unsigned gates) : house({.gates = gates}), gates_(gates) {
+  explicit GateBench(unsigned gates) : house({.gates = gates}) {
     for (unsigned gate = 0; gate < gates; ++gate) {
       // Zone 5 takes trips, and a bench takes many.
       cards.push_back(std::make_unique<IdentityCard>(IdentityCardOptions{.seed = 300 + gate}));
@@ -114,7 +114,6 @@ class GateBench {
   std::atomic<std::uint64_t> card_cpu{0};
 
  private:
-  unsigned gates_;
   std::size_t before_ = 0;
   std::mutex mutex_;
   std::condition_variable told_;
