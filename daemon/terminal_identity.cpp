@@ -43,7 +43,8 @@ class KeptPin final : public card::PinSource {
  public:
   explicit KeptPin(SecretBytes pin) : pin_(std::move(pin)) {}
   Result<SecretBytes> pin(const card::PinRequest& request) override {
-    if (request.after_wrong) {
+    wrong_ = wrong_ || request.after_wrong;
+    if (wrong_) {
       return fail(ErrorKind::wrong_pin, "the PIN in the terminal's secret file is not the module's",
                   "correct the file; the daemon does not try it again");
     }
@@ -56,6 +57,7 @@ class KeptPin final : public card::PinSource {
 
  private:
   SecretBytes pin_;
+  bool wrong_ = false;
 };
 
 /// The everyday key of a card in a reader of the terminal's own. A card that was taken out and put back is opened anew.
