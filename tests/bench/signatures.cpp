@@ -211,8 +211,8 @@ void bench_verify(Files& files) {
   for (const auto& [name, octets, signatures] : rows) {
     for (const unsigned cores : {1u, 2u}) {
       const double ours = rate_of_processes(cores, [&] { document(*octets); });
-      const double theirs = rate_of_processes(cores, [&] { poppler_verifies(*octets, signatures); });
-      show(std::string(name) + (cores == 1 ? ", one core" : ", two cores"), ours, "poppler in process", theirs);
+      const double poppler = rate_of_processes(cores, [&] { poppler_verifies(*octets, signatures); });
+      show(std::string(name) + (cores == 1 ? ", one core" : ", two cores"), ours, "poppler in process", poppler);
     }
   }
   const double pdfsig = process("pdfsig -nocert once.pdf");
