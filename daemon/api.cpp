@@ -138,7 +138,7 @@ struct CardCall {
   CardCall& operator=(const CardCall&) = delete;
   /// The holder's secrets in the body are wiped.
   ~CardCall() {
-    for (const char* const name : {"can", "pin", "puk"}) {
+    for (const char* const name : {"can", "new_pin", "pin", "puk"}) {
       const auto found = call.body.find(name);
       if (found == call.body.end() || !found->is_string()) continue;
       auto& text = found->get_ref<std::string&>();

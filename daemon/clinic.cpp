@@ -245,6 +245,12 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
   if (readable) {
     TRY(read(*opening, desk, visit, groups));
     opening->decision = decide(opening->evidence);
+    // What the card itself brought up against it (its last day) is known only now.
+    if (opening->decision.trust == Trust::refused && purpose != "emergency") {
+      visit["holder"] = Json::object();
+      visit["insurance"] = visit["emergency"] = nullptr;
+      groups = {};
+    }
   }
   visit["decision"] = name_of(opening->decision.trust);
   visit["reasons"] = opening->decision.reasons_json();

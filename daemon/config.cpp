@@ -13,7 +13,6 @@ namespace {
 using service::ConfigTable;
 namespace fs = std::filesystem;
 
-
 struct HoursRow {
   std::string_view key;
   std::chrono::hours StalePolicy::*field;

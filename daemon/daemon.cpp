@@ -261,6 +261,7 @@ Daemon::~Daemon() { stop(); }
 
 Result<std::unique_ptr<Daemon>> Daemon::start(const fs::path& file, Environment environment) {
   DaemonConfig config = TRY(load(file, environment));
+  service::set_up_log({.level = config.log_level, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
   auto impl = std::make_unique<Impl>(file, std::move(environment));
   Impl& daemon = *impl;
   TRY(make_state_folder(config.state));

@@ -58,6 +58,7 @@ struct Redeemed {
   Bytes entry, code;  ///< an empty code: later commits hide it, the card's journal shows the entry
   std::uint32_t left = 0;
   std::uint64_t number = 0;
+  std::uint64_t record = 0;  ///< of the journal
   bool settled = false;
 };
 
@@ -235,8 +236,8 @@ Result<std::optional<Redeemed>> Pharmacy::settle_pending(HealthApplication& heal
       return std::optional<Redeemed>{};
     }
   }
-  const std::uint64_t number = TRY(record(done, status_index));
-  TRY(services_.deeds.settle(done.serial, DeedAnswer{200, ascii(answer_json(done, number)), {}}));
+  done.record = TRY(record(done, status_index));
+  TRY(services_.deeds.settle(done.serial, DeedAnswer{200, ascii(answer_json(done, done.record)), {}}));
   return std::optional<Redeemed>(std::move(done));
 }
 
@@ -324,7 +325,7 @@ Result<Reply> Pharmacy::redeem(const Call& call, ReaderDesk& desk) {
 
   if (const auto earlier = TRY(settle_pending(health, ledger, opening->status_index()))) {
     // The same packages of the same prescription: whoever asks, with whatever key, does not know that they were taken.
-    if (earlier->what == wanted) return reply(*earlier, services_.journal.last().number);
+    if (earlier->what == wanted) return reply(*earlier, earlier->record);
   }
   const HealthEntry last =
       ledger.state().sequence == 0 ? HealthEntry{} : TRY(HealthEntry::parse(ledger.state().last_entry));
@@ -348,8 +349,14 @@ Result<Reply> Pharmacy::redeem(const Call& call, ReaderDesk& desk) {
   entry.slot = *slot;
   entry.packages = wanted.packages;
   entry.prescription = wanted.prescription;
-  const card::LedgerChange change =
-      TRY(card::redemption(ledger.state(), *slot, wanted.packages, opening->evidence.today, entry));
+  auto planned = card::redemption(ledger.state(), *slot, wanted.packages, opening->evidence.today, entry);
+  if (!planned) {
+    opening->identity->close();
+    // Its words name medicine and what is left of it, and a refusal's words go into the journal.
+    return fail(planned.error().kind, "the entitlement does not cover this many packages today",
+                "POST /v1/entitlements shows what is left");
+  }
+  const card::LedgerChange change = std::move(*planned);
   desk.progress(kRedeem, "commit");
   const Redeemed done = TRY(commit(call, wanted, ledger, change, *slot, number, opening->status_index()));
   // Until this is in the journal the commit stays pending: a repetition finds it on the card.

@@ -25,6 +25,11 @@ class ReaderHall::DeskThread {
     if (thread_.joinable()) thread_.join();
   }
 
+  /// After stop(): returns when nothing works at the reader any more. One thread.
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
   const std::string& reader() const { return desk_.reader(); }
 
   ReaderView view() const {
@@ -190,6 +195,8 @@ std::set<std::string> ReaderHall::stop() {
   for (const auto& [name, desk] : desks) {
     if (desk->stop({ErrorKind::busy, "the daemon stops", ""})) seen.insert(name);
   }
+  // Somebody else may hold one a moment longer: what is at work must end here all the same.
+  for (const auto& [name, desk] : desks) desk->join();
   desks.clear();
   reap(true);
   return seen;
@@ -307,6 +314,7 @@ void ReaderHall::reap(bool all) {
     done.assign(std::make_move_iterator(first), std::make_move_iterator(leaving_.end()));
     leaving_.erase(first, leaving_.end());
   }
+  for (const auto& one : done) one->join();
 }
 
 std::vector<ReaderView> ReaderHall::readers() const {

@@ -268,6 +268,9 @@ struct TrustData::Work {
     std::string& problem = problems[key_of(kind, region, name)];
     if (problem != words) changed = true;
     problem = words;
+    // It is judged anew at the next look: a clock may be set right, a signer become known.
+    if (kind == TrustItemKind::stop_list) lists_mark.clear();
+    if (kind == TrustItemKind::foreign_filter) filters_mark.clear();
     if (told.size() > 1'000) told.clear();
     if (told.insert(std::string(mark) + words).second && on_news)
       on_news({kind, std::string(name), std::string(region), false, epoch, words});

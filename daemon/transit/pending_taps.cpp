@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace karta::daemon {
 namespace {
@@ -16,6 +17,7 @@ constexpr std::size_t kPage = 500;
 /// The number of the record before the newest whole set of pending records; 0: there is none.
 Result<std::uint64_t> before_newest_set(const identity::Journal& journal) {
   std::uint64_t end = journal.last().number;
+  bool whole = false;  // the last part of a set was met: others' records may stand between its parts
   const std::uint64_t first = journal.anchor().number;
   while (end > first) {
     const std::uint64_t from = end - first > kPage ? end - kPage : first;
@@ -24,7 +26,8 @@ Result<std::uint64_t> before_newest_set(const identity::Journal& journal) {
       if (record->kind != card::kPendingKind || record->number > end) continue;
       const card::PendingTaps set = TRY(card::PendingTaps::from_json(record->body));
       // A program that was killed while it wrote a set left no last part.
-      if (set.part == set.parts) return record->number - set.parts;
+      if (set.part == set.parts) whole = true;
+      if (whole && set.part == 1) return record->number - 1;
     }
     end = from;
   }
@@ -41,7 +44,8 @@ PendingTap pending_of(const TapRecord& record, GateOpened opened) {
 Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journal, const LastOpened& last_opened) {
   std::unique_ptr<PendingTaps> out(new PendingTaps);
   std::uint64_t at = TRY(before_newest_set(journal));
-  std::set<Bytes> settled;  // ledgers whose newest record is a settlement for which the gate was to open
+  std::map<Bytes, PendingTap> staged;  // of a set whose last part has not come
+  std::set<Bytes> settled;             // ledgers whose newest record is a settlement for which the gate was to open
   const auto number_used = [&](std::uint32_t number) { out->next_ = std::max(out->next_, number + 1); };
   for (;;) {
     const std::vector<JournalRecord> page = TRY(journal.pages(at, kPage));
@@ -50,12 +54,13 @@ Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journa
       at = record.number;
       if (record.kind == card::kPendingKind) {
         card::PendingTaps set = TRY(card::PendingTaps::from_json(record.body));
-        if (set.part == 1) {
-          out->taps_.clear();
+        if (set.part == 1) staged.clear();
+        out->next_ = std::max(out->next_, set.next_number);
+        for (PendingTap& tap : set.taps) staged.insert_or_assign(tap.commit.serial, std::move(tap));
+        if (set.part == set.parts) {
+          out->taps_ = std::exchange(staged, {});
           settled.clear();
         }
-        out->next_ = std::max(out->next_, set.next_number);
-        for (PendingTap& tap : set.taps) out->taps_.insert_or_assign(tap.commit.serial, std::move(tap));
       } else if (record.kind == card::kRefusalKind) {
         // Other modes refuse, too.
         const auto refusal = card::GateRefusal::from_json(record.body);

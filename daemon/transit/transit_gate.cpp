@@ -153,9 +153,14 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
   if (pending) {
     const card::Settlement became = card::settle(pending->commit, info, state);
     GateOpened opened = pending->opened;
-    // RATIFY is sent behind the open gate: a ratified commit has been let through for.
-    if (opened == GateOpened::unknown) opened = state.ratified ? GateOpened::yes : GateOpened::no;
     const bool written = became == card::Settlement::written;
+    // RATIFY is sent behind the open gate: a ratified commit has been let through for, whatever became of the output's
+    // own record.
+    if (written && state.ratified) {
+      opened = GateOpened::yes;
+    } else if (opened == GateOpened::unknown) {
+      opened = GateOpened::no;
+    }
     if (written && opened == GateOpened::no) {
       to_settle = &pending->commit;
     } else if (written || became == card::Settlement::superseded) {
@@ -211,9 +216,18 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
       result.problem = done.error().message;
       return refuse(GateReason::journal, std::move(result), info.serial);
     }
+    if (!entry.opens) {
+      services_.pending.drop(info.serial);
+      return refuse(gate_reason_of(outcome->reason), std::move(result), info.serial);
+    }
+    if (const Status opened = services_.output.open(opening); !opened) {
+      // Closed for a trip that was taken: it stays pending, and the refusal's record says that the gate did not open.
+      result.settled = false;
+      result.problem = opened.error().message;
+      services_.pending.keep({gate_, entry.number, GateOpened::no, *to_settle});
+      return refuse(GateReason::lost_answer, std::move(result), info.serial);
+    }
     services_.pending.drop(info.serial);
-    if (!entry.opens) return refuse(gate_reason_of(outcome->reason), std::move(result), info.serial);
-    if (const Status opened = services_.output.open(opening); !opened) result.problem = opened.error().message;
     result.entry = outcome->entry;
     result.reason = GateReason::open;
     return result;
@@ -284,6 +298,8 @@ GateResult TransitGate::card_signed(card::Channel& channel, const Timeline* time
   result.reason = GateReason::open;
   if (const Status opened = services_.output.open({gate_, entry.number, now}); !opened) {
     result.problem = opened.error().message;
+    passed_.erase(outcome->serial);
+    return refuse(GateReason::lost_answer, std::move(result), outcome->serial);
   }
   return result;
 }

@@ -99,7 +99,9 @@ class TransitMode final : public Mode {
   void reader_in(ReaderDesk& desk) override { (void)gate_at(desk); }
   void reader_out(ReaderDesk& desk) override {
     const std::lock_guard lock(mutex_);
-    gates_.erase(desk.reader());
+    if (const auto found = gates_.find(desk.reader()); found != gates_.end() && found->second->desk == &desk) {
+      gates_.erase(found);
+    }
   }
   void card_in(ReaderDesk& desk) override;
   Json status() const override;
@@ -107,7 +109,8 @@ class TransitMode final : public Mode {
  private:
   /// A gate at its reader, with what it last went by.
   struct AtReader {
-    std::unique_ptr<KeyRing> ring;  // its own, unless all share a module
+    const ReaderDesk* desk = nullptr;  // whose thread works here
+    std::unique_ptr<KeyRing> ring;     // its own, unless all share a module
     std::unique_ptr<TransitGate> gate;
     std::uint32_t number = 0;
     std::shared_ptr<const TrustSnapshot> trust;  // what `terms` was made of
@@ -171,20 +174,30 @@ std::shared_ptr<TransitMode::AtReader> TransitMode::gate_at(ReaderDesk& desk) {
   KeyRing* ring = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = gates_.find(desk.reader()); found != gates_.end()) return found->second;
+    // A reader that comes back quickly may find the gate of before still at work: it gets one of its own.
+    if (const auto found = gates_.find(desk.reader()); found != gates_.end() && found->second->desk == &desk) {
+      return found->second;
+    }
+    for (const auto& [other, one] : gates_) {
+      if (other == desk.reader() || one->number != desk.config().gate) continue;
+      service::log_error("the readers \"" + other + "\" and \"" + desk.reader() +
+                         "\" are one gate: the second is out of order");
+      return nullptr;
+    }
     const auto taps = pending();
     if (!taps) {
       service::log_error("the gate at \"" + desk.reader() + "\" is out of order", taps.error());
       return nullptr;
     }
     place = std::make_shared<AtReader>();
+    place->desk = &desk;
     place->number = desk.config().gate;
     ring = ring_for(*place);
     const auto output = outputs_.find(desk.config().output);
     GateOutput& opens = output == outputs_.end() ? static_cast<GateOutput&>(events_only_) : *output->second;
     place->gate = std::make_unique<TransitGate>(
         place->number, GateServices{services_.journal, **taps, opens, services_.clock, services_.random, ring});
-    gates_.emplace(desk.reader(), place);
+    gates_.insert_or_assign(desk.reader(), place);
   }
   // Keys are opened before the first card comes: a sealed file takes its time.
   if (ring != nullptr) {
@@ -310,7 +323,8 @@ void TransitMode::card_in(ReaderDesk& desk) {
   }
   event["timeline"] = std::move(timeline);
   services_.events.publish(kTapVerb, event);
-  if (!result.problem.empty() && row.recorded) {
+  const bool untold = result.reason == GateReason::journal || result.reason == GateReason::no_keys;
+  if (!result.problem.empty() && (row.recorded || untold || result.reason == GateReason::open)) {
     service::log_info("gate " + std::to_string(place->number) + ": " + std::string(row.name) + ": " + result.problem);
   }
 }

@@ -23,7 +23,10 @@ start((main) => {
   const state = { deed: deeds[0], reader: null, operator: '', reason: '', with: 'letter', pin: 'PIN1', puk: '', pukError: '', fresh: '', freshError: '', why: reasons[0], all: false, aid: '', aidError: '', offer: null, offerError: '',
     steps: [], problem: null, done: null, open: unsettledDeed('counter') };
   // The page was loaded again while it was not known how far the centre had come.
-  if (state.open) state.problem = { kind: 'card-removed' };
+  if (state.open) {
+    state.open.unclear = true;
+    state.problem = { kind: 'card-removed' };
+  }
 
   /// A select of what `state` holds under `name`; its options are in words under the same name.
   const choice = (name, label, options, then = () => {}) => field({ id: name, label: t(label), input: el('select', { on: { change: (event) => {
@@ -145,7 +148,8 @@ start((main) => {
       say(`${t(`deed.${deed.name}.done`)}. ${t(`deed.${deed.name}.next`)}`);
     } catch (problem) {
       state.problem = problem;
-      if (!isUnclear(problem)) {
+      if (isUnclear(problem)) open.unclear = true;
+      if (!open.unclear) {
         settleDeed(open);
         state.open = null;
       }

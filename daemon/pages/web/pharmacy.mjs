@@ -15,7 +15,10 @@ start((main) => {
   const state = { can: '', canError: '', reader: null, list: null, problem: null, steps: [], chosen: null, packages: '1', packagesError: '',
     prescription: '', prescriptionError: '', deed: unsettledDeed('redemption'), done: null, timer: null };
   // The page was loaded again while it was not known whether a card had written.
-  if (state.deed) state.problem = { kind: 'card-removed' };
+  if (state.deed) {
+    state.deed.unclear = true;
+    state.problem = { kind: 'card-removed' };
+  }
 
   function drawForm() {
     fill(form,
@@ -149,7 +152,10 @@ start((main) => {
       keepFor();
       say(`${t('redeemed')}. ${t('redeemed.next')}`);
     });
-    if (state.problem && !isUnclear(state.problem) && state.problem.kind !== 'wrong-pin') {
+    // Once it is not known what happened, only a success ends it, or who leaves it: another answer may be to the second
+    // attempt, while the first is still at work.
+    if (state.problem && isUnclear(state.problem)) deed.unclear = true;
+    if (state.problem && !deed.unclear && state.problem.kind !== 'wrong-pin') {
       settleDeed(deed);
       state.deed = null;
       draw();
