@@ -52,13 +52,14 @@ Status each_line(const std::string& path, Each&& each) {
     if (!record) return at_line(std::move(record).error());
     if (!each(*record)) return {};
   }
+  if (!file.eof()) return fail(ErrorKind::io, "\"" + path + "\" cannot be read to its end");
   return {};
 }
 
 Result<JournalReport> verify_lines(const std::string& path) {
   JournalReport report;
   bool first = true;
-  TRY(each_line(path, [&](const JournalRecord& record) {
+  const Status walked = each_line(path, [&](const JournalRecord& record) {
     ++report.records;
     if (first) report.anchor = report.last = {record.number - 1, record.previous};
     first = false;
@@ -69,7 +70,10 @@ Result<JournalReport> verify_lines(const std::string& path) {
     if (const auto damage = identity::damage_of(record)) report.damages.push_back(*damage);
     report.last = record.position();
     return true;
-  }));
+  });
+  // A line that was changed is a finding; what is no record at all is an error.
+  if (!walked && walked.error().kind != ErrorKind::invalid_signature) return fail(walked.error());
+  if (!walked) report.findings.push_back({report.last.number + 1, walked.error().message});
   return report;
 }
 

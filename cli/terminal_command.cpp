@@ -213,6 +213,10 @@ Result<int> run_join(const Arguments& given) {
   const SystemClock clock;
   const card::TerminalRole* const role = TRY(role_named(given.role));
   const crypto::KeyType type = TRY(curve_named(given.key_type));
+  if (!given.url.starts_with("https://")) {
+    return fail(ErrorKind::usage, "a code is sent by https only: who hears it enrols in this terminal's place",
+                "https://HOST[:PORT]");
+  }
   auto client = TRY(identity::AuthorityClient::create({.url = given.url, .roots = given.roots}));
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes code = TRY(input->ask({"The code of karta terminal enrol.", "code", "", false}));

@@ -283,6 +283,7 @@ Status each_page(const std::string& path, Add&& add) {
     TRY(add(terminal, page));
     page.clear();
   }
+  if (!file.eof()) return fail(ErrorKind::io, "\"" + path + "\" cannot be read to its end");
   return add(terminal, page);
 }
 
@@ -328,7 +329,8 @@ void print_report(const issuing::SettlementReport& report) {
   for (const auto& [gate, totals] : report.gates) print("gate " + std::to_string(gate) + "  " + text_of(totals));
   print("in all  " + text_of(report.all));
   if (report.codes_unchecked != 0) {
-    print(std::to_string(report.codes_unchecked) + " settlement codes were not checked: no keys were given");
+    print(std::to_string(report.codes_unchecked) +
+          " codes or certificates were not checked: no keys or no anchors were given");
   }
   for (const auto& finding : report.findings) {
     std::string line(issuing::name_of(finding.kind));

@@ -335,6 +335,13 @@ Result<std::vector<TerminalEvent>> TerminalLedger::events_of(TerminalId id, std:
 
 // For the server
 
+Status TerminalLedger::check_not_revoked(const crypto::Certificate& certificate) {
+  const auto found =
+      TRY(find_revocation(registry_.impl_->database, certificate.issuer().to_text(), certificate.serial()));
+  if (!found || found->released()) return {};
+  return fail(ErrorKind::not_permitted, "the certificate is revoked or on hold");
+}
+
 Result<Terminal> TerminalLedger::authenticate(ByteView tls_certificate) {
   Registry::Impl& impl = *registry_.impl_;
   const Bytes fingerprint = crypto::digest(crypto::Hash::sha256, tls_certificate);
@@ -437,8 +444,8 @@ Result<JournalPosition> TerminalLedger::take_journal(TerminalId id, const std::v
     const JournalHash origin = end.hash;
     const std::int64_t now = seconds(impl.clock->now());
     Statement insert = TRY(impl.database.prepare(
-        "INSERT INTO terminal_records (terminal_id, number, at, kind, body, hash, received_at) VALUES ($1, $2, $3, $4, "
-        "$5, $6, $7)"));
+        "INSERT INTO terminal_records (terminal_id, number, at, kind, body, hash, previous, received_at) VALUES ($1, "
+        "$2, $3, $4, $5, $6, $7, $8)"));
     Statement look =
         TRY(impl.database.prepare("SELECT hash FROM terminal_records WHERE terminal_id = $1 AND number = $2"));
     const auto forked = [&](const JournalRecord& record) {
@@ -448,13 +455,17 @@ Result<JournalPosition> TerminalLedger::take_journal(TerminalId id, const std::v
                   "two journals of one terminal, or one that was restored: look at both before going on");
     };
     for (const JournalRecord& record : records) {
-      switch (fit_of(end, record)) {
+      const JournalFit fit = fit_of(end, record);
+      // A record that mends a journal stands on one that was lost: kept, since no row here tells it.
+      std::optional<ByteView> previous;
+      if (fit == JournalFit::mended) previous = record.previous;
+      switch (fit) {
         case JournalFit::mended:
           TRY(add_event(impl, id, {"journal-mended", std::to_string(record.number)}, cause_of(terminal)));
           [[fallthrough]];
         case JournalFit::next:
           TRY(insert.execute({raw(id), static_cast<std::int64_t>(record.number), seconds(record.time), record.kind,
-                              record.body, ByteView(record.hash), now}));
+                              record.body, ByteView(record.hash), previous, now}));
           end = record.position();
           break;
         case JournalFit::repeated: {
@@ -511,9 +522,9 @@ Result<std::vector<JournalRecord>> TerminalLedger::journal_of(TerminalId id, std
     TRY(row.query({raw(id), static_cast<std::int64_t>(after)}));
     if (TRY(row.next()) && row.octets(0).size() == previous.size()) std::ranges::copy(row.octets(0), previous.begin());
   }
-  Statement rows = TRY(
-      database.prepare("SELECT number, at, kind, body, hash FROM terminal_records WHERE terminal_id = $1 AND number > "
-                       "$2 ORDER BY number LIMIT $3"));
+  Statement rows =
+      TRY(database.prepare("SELECT number, at, kind, body, hash, previous FROM terminal_records WHERE terminal_id = $1 "
+                           "AND number > $2 ORDER BY number LIMIT $3"));
   TRY(rows.query({raw(id), static_cast<std::int64_t>(after), static_cast<std::int64_t>(limit)}));
   while (TRY(rows.next())) {
     JournalRecord record;
@@ -522,6 +533,7 @@ Result<std::vector<JournalRecord>> TerminalLedger::journal_of(TerminalId id, std
     record.kind = rows.text(2);
     record.body = rows.text(3);
     record.previous = previous;
+    if (rows.octets(5).size() == previous.size()) std::ranges::copy(rows.octets(5), record.previous.begin());
     if (rows.octets(4).size() != record.hash.size()) {
       return fail(ErrorKind::malformed, "registry holds a journal record that cannot be read",
                   "restore the registry from a backup");

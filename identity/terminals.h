@@ -105,6 +105,8 @@ class TerminalLedger {
 
   /// Whose TLS certificate this is. Errors: not_permitted (no terminal's; revoked), each with its reason.
   Result<Terminal> authenticate(ByteView tls_certificate);
+  /// not_permitted where the registry has the certificate as revoked or on hold: for operators' certificates.
+  Status check_not_revoked(const crypto::Certificate& certificate);
 
   /// What a code stands for, and the CV sequence number taken for it.
   struct Enrolling {

@@ -53,7 +53,7 @@ struct SettlementReport {
   std::uint64_t journals = 0, records = 0;
   std::uint64_t ledgers = 0;
   std::uint64_t commits = 0;          ///< proven by codes
-  std::uint64_t codes_unchecked = 0;  ///< no settlement keys were given
+  std::uint64_t codes_unchecked = 0;  ///< no settlement keys, or no anchors of signed taps, were given
   std::map<std::uint32_t, SettlementTotals> gates;
   SettlementTotals all;
   std::vector<SettlementFinding> findings;

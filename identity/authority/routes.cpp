@@ -190,7 +190,10 @@ class AuthorityRoutes::Impl {
     } else if (!request.client_certificate.empty()) {
       const std::string hash = to_hex(crypto::digest(crypto::Hash::sha256, request.client_certificate));
       const auto row = std::ranges::find(config_.operators, hash, &OperatorConfig::certificate_hash);
-      if (row != config_.operators.end()) found = &*row;
+      if (row != config_.operators.end()) {
+        TRY(ledger_.check_not_revoked(TRY(crypto::Certificate::from_der(request.client_certificate))));
+        found = &*row;
+      }
     }
     if (found == nullptr) {
       return fail(ErrorKind::not_permitted, "no operator is known by what was shown",

@@ -223,6 +223,7 @@ CREATE TABLE terminal_records (
   kind TEXT NOT NULL,
   body TEXT NOT NULL,
   hash BYTEA NOT NULL,
+  previous BYTEA,
   received_at BIGINT NOT NULL,
   PRIMARY KEY (terminal_id, number)
 );

@@ -1,6 +1,7 @@
 #include "issuing/desk/session.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace karta::issuing {
@@ -24,7 +25,11 @@ void DeskSession::start(Deed deed, DeskAnswer answer) {
     const std::lock_guard lock(mutex_);
     waiting_ = std::move(answer);
   }
-  thread_ = std::thread([this, deed = std::move(deed)] { run(deed); });
+  try {
+    thread_ = std::thread([this, deed = std::move(deed)] { run(deed); });
+  } catch (const std::system_error&) {
+    finish(fail(ErrorKind::busy, "the desk cannot begin another session", "try again in a moment"));
+  }
 }
 
 void DeskSession::run(const Deed& deed) {
