@@ -171,7 +171,7 @@ CREATE TABLE revocations (
 CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL);
 INSERT INTO "schema_migrations" VALUES(1,'citizens, cards, certificates, events, access log, status blocks','124872fa144eea97',1795249800);
 INSERT INTO "schema_migrations" VALUES(2,'revocations, certificates of no card, revocation lists','4ae572d0ce6f1060',1795326955);
-INSERT INTO "schema_migrations" VALUES(3,'terminals, their certificates and journals, answers kept, counters','03266a0f2980976e',1795331955);
+INSERT INTO "schema_migrations" VALUES(3,'terminals, their certificates and journals, answers kept, counters','66a2d49e06775510',1795331955);
 CREATE TABLE status_blocks (
   first_index BIGINT NOT NULL PRIMARY KEY,
   size BIGINT NOT NULL,
