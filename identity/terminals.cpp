@@ -420,12 +420,11 @@ Result<std::uint32_t> TerminalLedger::begin_renewal(TerminalId id) {
   return sequence;
 }
 
-Status TerminalLedger::finish_renewal(TerminalId id, const GrantedCertificates& granted) {
+Status TerminalLedger::finish_renewal(ByteView shown, const GrantedCertificates& granted) {
   Registry::Impl& impl = *registry_.impl_;
   return impl.database.transact([&]() -> Status {
-    const Terminal terminal = TRY(load(impl.database, id));
-    if (terminal.state == TerminalState::revoked) return is_revoked(terminal);
-    return record_grant(impl, id, granted, "renewed", cause_of(terminal));
+    const Terminal terminal = TRY(authenticate(shown));
+    return record_grant(impl, terminal.id, granted, "renewed", cause_of(terminal));
   });
 }
 

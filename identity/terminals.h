@@ -123,7 +123,9 @@ class TerminalLedger {
                           const std::string& answer);
   /// The next sequence number of an enrolled terminal.
   Result<std::uint32_t> begin_renewal(TerminalId id);
-  Status finish_renewal(TerminalId id, const GrantedCertificates& granted);
+  /// `shown`: the TLS certificate the renewal was asked for with. not_permitted where it has been revoked meanwhile, by
+  /// an enrolment with other keys say: then the certificates must not be handed out.
+  Status finish_renewal(ByteView shown, const GrantedCertificates& granted);
 
   /// Takes records of a terminal's journal: all or none. Records it has already are compared and skipped. Errors:
   /// already_exists (a fork; noted with the terminal), not_found (records between are missing), invalid_signature.

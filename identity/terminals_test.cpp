@@ -132,7 +132,7 @@ TEST_F(TerminalLedgerTest, ARevokedTerminalIsRefusedEverywhere) {
   must(ledger().revoke(id, {"operator:test", "stolen"}));
   for (const Error& error :
        {ledger().authenticate(tls.der()).error(), ledger().begin_renewal(id).error(),
-        ledger().finish_renewal(id, granted(2)).error(), ledger().take_journal(id, chain(1)).error(),
+        ledger().finish_renewal(tls.der(), granted(2)).error(), ledger().take_journal(id, chain(1)).error(),
         ledger().invite("clinic-1", "clinic", "RUCL", std::chrono::hours(1), cause_).error(),
         ledger().revoke(id, cause_).error()}) {
     EXPECT_EQ(error.kind, ErrorKind::not_permitted);
@@ -156,12 +156,22 @@ TEST_F(TerminalLedgerTest, EnrollingAgainRevokesWhatWasLost) {
   EXPECT_EQ(must(ledger().find("clinic-1")).cv_sequence, 2u);
 }
 
+TEST_F(TerminalLedgerTest, KeysReplacedDuringTheirRenewalGetNothing) {
+  const Invitation invitation = invite("clinic-1");
+  const crypto::Certificate lost = enrol(invitation);
+  must(ledger().begin_renewal(invitation.terminal.id));
+  enrol(invite("clinic-1"), "new keys");
+  const GrantedCertificates late = granted(3);
+  EXPECT_EQ(ledger().finish_renewal(lost.der(), late).error().kind, ErrorKind::not_permitted);
+  EXPECT_FALSE(ledger().authenticate(late.tls.der())) << "nothing of a refused renewal is left";
+}
+
 TEST_F(TerminalLedgerTest, RenewalKeepsTheOldCertificateWhileItLasts) {
   const Invitation invitation = invite("clinic-1");
   const crypto::Certificate first = enrol(invitation);
   EXPECT_EQ(must(ledger().begin_renewal(invitation.terminal.id)), 2u);
   const GrantedCertificates second = granted(2);
-  must(ledger().finish_renewal(invitation.terminal.id, second));
+  must(ledger().finish_renewal(first.der(), second));
   EXPECT_TRUE(ledger().authenticate(first.der()));
   EXPECT_TRUE(ledger().authenticate(second.tls.der()));
   clock_ = FixedClock(second.tls.not_after() + std::chrono::seconds(1));

@@ -314,7 +314,7 @@ class AuthorityRoutes::Impl {
     const auto tls_request = TRY(crypto::CertificationRequest::from_der(order.tls_request));
     const std::uint32_t sequence = TRY(ledger_.begin_renewal(terminal.id));
     const Certified made = TRY(certify(terminal, sequence, order, tls_request));
-    TRY(ledger_.finish_renewal(terminal.id, made.granted));
+    TRY(ledger_.finish_renewal(request.client_certificate, made.granted));
     renewed_.add();
     return to_text(certificates_document(made.answer));
   }
