@@ -36,7 +36,7 @@ constexpr auto kRights = std::to_array<RightRow>({
     {kAt, 18, "read-dg11", "read the sex"},
     {kAt, 19, "read-dg12", "read the national numbers"},
     {kAt, 20, "read-dg13", "read the birth name"},
-    {kAt, 21, "read-dg14", "read data group 14"},
+    {kAt, 21, "read-dg14", "read the portrait"},
     {kAt, 22, "read-dg15", "read the date of issue"},
     {kAt, 23, "read-dg16", "read the insurance number"},
     {kAt, 24, "read-dg17", "read the place of residence"},

@@ -71,7 +71,7 @@ Result<DataGroupReading> IdentityApplication::read(unsigned number) {
   }
   const std::string what = "data group " + std::to_string(number);
   TRY(select());
-  const auto file = read_whole_file(*channel_, static_cast<std::uint8_t>(number), kMostDataGroupOctets, what);
+  const auto file = read_whole_file(*channel_, static_cast<std::uint8_t>(number), most_file_octets(*row), what);
   if (!file) {
     if (file.error().kind == ErrorKind::not_found) return reading;
     if (file.error().kind != ErrorKind::not_permitted) return fail(file.error());
@@ -90,9 +90,15 @@ Result<DataGroupReading> IdentityApplication::read(unsigned number) {
   return reading;
 }
 
+bool IdentityApplication::has(unsigned number) const {
+  const auto& signed_groups = security_.infos.data_groups;
+  return signed_groups && signed_groups->by_number.contains(number);
+}
+
 Result<std::vector<DataGroupReading>> IdentityApplication::read_all() {
   std::vector<DataGroupReading> all;
   for (const DataGroupRow& row : data_group_rows()) {
+    if (row.form == DataGroupForm::picture) continue;
     DataGroupReading reading = TRY(read(row.number));
     all.push_back(std::move(reading));
   }

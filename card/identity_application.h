@@ -71,7 +71,9 @@ class IdentityApplication {
   /// One data group; not asked for without the right. Fails only where the channel does, or on content that breaks its
   /// form; `altered` content is an error (`untrusted`): nobody is to act on it.
   Result<DataGroupReading> read(unsigned number);
-  /// Every data group of the table.
+  /// Whether the issuer signed for this data group: no command is needed to know that the card has one.
+  bool has(unsigned number) const;
+  /// Every data group of the table but the portrait, which takes longer than all the others: read(kPortraitGroup).
   Result<std::vector<DataGroupReading>> read_all();
 
   /// The comparisons announced in the request. True or false; fails with `not_permitted` without the right, `usage`
@@ -90,6 +92,8 @@ class IdentityApplication {
   void close();
 
   SecureMessagingChannel& channel() { return *channel_; }
+  /// Somebody has selected another application on the channel: this one is selected again when it is needed.
+  void selected_elsewhere() { selected_ = false; }
 
  private:
   IdentityApplication(std::unique_ptr<SecureMessagingChannel> channel, Chat rights, SectorRights sector_rights,

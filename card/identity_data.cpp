@@ -11,8 +11,8 @@ namespace {
 
 using F = DataGroupForm;
 
-// TR-03110-4 §2.2.2 table 2. 6, 16 and 19 are of national use here: TR-03110 has an artistic name, nothing, and a
-// residence permit.
+// TR-03110-4 §2.2.2 table 2. 6, 14, 16 and 19 are of national use here: TR-03110 has an artistic name, a written
+// signature, nothing, and a residence permit.
 constexpr auto kRows = std::to_array<DataGroupRow>({
     {1, "document-type", "document type", F::printable, 2, 2, false},
     {2, "issuing-state", "issuing state", F::printable, 1, 3, false},
@@ -27,6 +27,7 @@ constexpr auto kRows = std::to_array<DataGroupRow>({
     {11, "sex", "sex", F::printable, 1, 1, false},
     {12, "national-numbers", "national numbers", F::national, 0, 0, false},
     {13, "birth-name", "name at birth", F::utf8, 1, 160, false},
+    {kPortraitGroup, "portrait", "portrait", F::picture, 1000, kMostPortraitOctets, false},
     {15, "issue-date", "date of issue", F::date, 0, 0, false},
     {16, "insurance-number", "number of the medical insurance policy", F::printable, 1, 32, false},
     {17, "residence", "place of residence", F::place, 0, 0, true},
@@ -37,6 +38,13 @@ constexpr auto kRows = std::to_array<DataGroupRow>({
 
 constexpr std::size_t kMostPlacePart = 160, kMostNationalNumbers = 16;
 constexpr Tag kSalt = 0x53;
+// Two tags with their lengths, and the salt with its own.
+constexpr std::size_t kPictureFrame = 4 + 4 + 2 + kDataGroupSaltOctets;
+
+// SOI and the first segment's FF; what is in between is for who shows it.
+bool is_jpeg(ByteView octets) {
+  return octets.size() > 4 && octets[0] == 0xFF && octets[1] == 0xD8 && octets[2] == 0xFF;
+}
 
 Tag application(unsigned number) { return number < 31 ? 0x60 | number : 0; }
 
@@ -203,8 +211,9 @@ struct EncodeValue {
     return encode_place(row, place);
   }
   Result<Bytes> operator()(const Bytes& octets) const {
-    if (row.form != F::octets) return misfit(row, "is not octets");
+    if (row.form != F::octets && row.form != F::picture) return misfit(row, "is not octets");
     if (octets.size() < row.least || octets.size() > row.most) return misfit(row, "has a wrong number of octets");
+    if (row.form == F::picture && !is_jpeg(octets)) return misfit(row, "is no JPEG");
     return der::octet_string(octets);
   }
   Result<Bytes> operator()(const NationalNumbers& numbers) const {
@@ -230,6 +239,11 @@ Result<DataGroupValue> decode_value(const DataGroupRow& row, der::Reader& reader
     }
     case F::octets: {
       const ByteView octets = TRY(reader.octet_string());
+      return DataGroupValue(to_bytes(octets));
+    }
+    case F::picture: {
+      const ByteView octets = TRY(reader.octet_string());
+      if (octets.size() > row.most || !is_jpeg(octets)) return bad(row, "is no JPEG, or too long a one");
       return DataGroupValue(to_bytes(octets));
     }
     case F::national: {
@@ -260,6 +274,10 @@ const DataGroupRow* find_data_group(std::string_view name) {
   return nullptr;
 }
 
+std::size_t most_file_octets(const DataGroupRow& row) {
+  return row.form == F::picture ? row.most + kPictureFrame : kMostDataGroupOctets;
+}
+
 PartialDate PartialDate::of(std::chrono::year_month_day date) {
   return {static_cast<unsigned>(static_cast<int>(date.year())), static_cast<unsigned>(date.month()),
           static_cast<unsigned>(date.day())};
@@ -288,7 +306,9 @@ std::string to_string(const DataGroupValue& value) {
     std::string operator()(const std::string& text) const { return text; }
     std::string operator()(const PartialDate& date) const { return date.to_string(); }
     std::string operator()(const Place& place) const { return place.to_string(); }
-    std::string operator()(const Bytes& octets) const { return to_hex(octets); }
+    std::string operator()(const Bytes& octets) const {
+      return is_jpeg(octets) ? "JPEG, " + std::to_string(octets.size()) + " octets" : to_hex(octets);
+    }
     std::string operator()(const NationalNumbers& numbers) const {
       std::string line;
       for (const auto& [oid, number] : numbers) {
@@ -306,12 +326,12 @@ Result<Bytes> encode_data_group(const DataGroupRow& row, const DataGroupValue& v
   const Bytes inner = TRY(std::visit(EncodeValue{row}, value));
   Bytes file = make_tlv(application(row.number), inner);
   if (!salt.empty()) append(file, make_tlv(kSalt, salt));
-  if (file.size() > kMostDataGroupOctets) return misfit(row, "is longer than its file may be");
+  if (file.size() > most_file_octets(row)) return misfit(row, "is longer than its file may be");
   return file;
 }
 
 Result<DataGroup> decode_data_group(const DataGroupRow& row, ByteView file) {
-  if (file.size() > kMostDataGroupOctets) return bad(row, "is longer than its file may be");
+  if (file.size() > most_file_octets(row)) return bad(row, "is longer than its file may be");
   TlvCursor cursor(file);
   const Tlv outer = TRY(cursor.expect(application(row.number)));
   der::Reader reader(outer.value);

@@ -24,6 +24,7 @@ enum class DataGroupForm : std::uint8_t {
   place,      ///< GeneralPlace
   octets,     ///< OCTET STRING
   national,   ///< SET OF SEQUENCE { OBJECT IDENTIFIER, PrintableString }
+  picture,    ///< OCTET STRING that holds a JPEG
 };
 
 struct DataGroupRow {
@@ -31,8 +32,8 @@ struct DataGroupRow {
   std::string_view name;   ///< in --json and profiles: "given-names"
   std::string_view words;  ///< for people
   DataGroupForm form;
-  std::uint8_t least, most;  ///< characters or octets; 0: no such bound
-  bool writable;             ///< by terminals with the right: left out of the signed hashes
+  std::uint16_t least, most;  ///< octets; 0: no such bound
+  bool writable;              ///< by terminals with the right: left out of the signed hashes
 };
 /// Rows in order of number; numbers without a row are unused on citizen cards.
 std::span<const DataGroupRow> data_group_rows();
@@ -46,7 +47,12 @@ inline constexpr std::uint8_t kIdentityAid[] = {0xE8, 0x07, 0x04, 0x00, 0x7F, 0x
 inline constexpr std::uint16_t kIdentityDf = 0x5E1D;
 inline constexpr std::uint16_t kEfCardAccess = 0x011C, kEfCardSecurity = 0x011D;
 inline constexpr std::size_t kDataGroupSaltOctets = 16;
-inline constexpr std::size_t kMostDataGroupOctets = 1024;
+inline constexpr std::size_t kMostDataGroupOctets = 1024;  ///< of a file, but the portrait's
+/// The holder's picture: its data group, and octets of the JPEG in it.
+inline constexpr unsigned kPortraitGroup = 14;
+inline constexpr std::size_t kMostPortraitOctets = 24'000;
+/// What the file of a data group may have at the most, form and salt included.
+std::size_t most_file_octets(const DataGroupRow& row);
 
 /// A date of which day, or day and month, may be unknown: month or day 0.
 struct PartialDate {
@@ -72,7 +78,7 @@ using NationalNumbers = std::map<std::string, std::string>;
 extern const std::string_view kSnilsOid;
 
 using DataGroupValue = std::variant<std::string, PartialDate, Place, Bytes, NationalNumbers>;
-/// One line for people; octets in hexadecimal.
+/// One line for people; octets in hexadecimal, but of a picture only how many there are.
 std::string to_string(const DataGroupValue& value);
 
 /// Values by data group number: what personalisation writes and a terminal reads.

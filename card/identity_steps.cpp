@@ -149,6 +149,7 @@ std::vector<PersonalisationStep> identity_complete_steps(const IdentityProfile& 
         "write data group " + std::to_string(number) + ", " + std::string(row->words) + octets_of(content.size()), file,
         content, room));
     steps.back().place = StepPlace::identity;
+    steps.back().portrait = number == kPortraitGroup;
   }
   const auto comparison = [&](const char* words, std::uint16_t id, ByteView content) {
     if (content.empty()) return;

@@ -32,6 +32,7 @@ struct PersonalisationStep {
   std::optional<std::uint16_t> makes_point = {};  ///< ... or the point of the key in this file
   bool estimated = false;                         ///< its length depends on what is not made yet
   std::optional<StepPlace> leaves = {};           ///< the DF that is current afterwards, where another
+  bool portrait = false;                          ///< counted apart
 };
 
 /// How commands travel: the plain channel's limits, and SCP03 in `mode` at every level inside it.

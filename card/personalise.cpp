@@ -131,6 +131,17 @@ std::size_t PersonalisationPlan::octets_back() const {
   return total;
 }
 
+WireCount PersonalisationPlan::portrait() const {
+  WireCount total;
+  for (const PlanStep& step : complete) {
+    if (!step.portrait) continue;
+    total.commands += step.commands;
+    total.octets_out += step.octets_out;
+    total.octets_back += step.octets_back;
+  }
+  return total;
+}
+
 // Journal ----------------------------------------------------------------------------------------
 
 namespace {
@@ -680,6 +691,7 @@ PersonalisationPlan Personalisation::plan(const ChannelLimits& limits) const {
       PlanStep shown;
       shown.words = step.words;
       shown.estimated = step.estimated;
+      shown.portrait = step.portrait;
       if (step.place != StepPlace::anywhere && step.place != place) {
         add(shown, cost_of({State::select_place(step.place), 0, {}, {}}, wire));
         place = step.place;

@@ -21,6 +21,7 @@
 #include "card/profile.h"
 #include "card/security_infos.h"
 #include "card/transaction_keys.h"
+#include "card/transports.h"
 
 namespace karta::card {
 
@@ -98,13 +99,18 @@ struct PlanStep {
   std::size_t octets_out = 0;
   std::size_t octets_back = 0;
   bool estimated = false;  ///< depends on a certificate not made yet
+  bool portrait = false;   ///< the holder's picture: counted apart
 };
 
 struct PersonalisationPlan {
   std::vector<PlanStep> prepare, complete;
+  // All steps, the portrait's included.
   unsigned commands() const;
   std::size_t octets_out() const;
   std::size_t octets_back() const;
+  /// The portrait's alone: it is longer than all the rest, and budgets are stated without it. Its hash in
+  /// EF.CardSecurity, about 40 octets, counts with the rest.
+  WireCount portrait() const;
 };
 
 /// Where a card stands; keep its text form until the card is done. Contains no secret.

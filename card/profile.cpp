@@ -410,6 +410,10 @@ std::optional<AccessRule> find_access_rule(std::string_view word) {
   return std::nullopt;
 }
 
+bool IdentityProfile::has(unsigned data_group) const {
+  return std::find(data_groups.begin(), data_groups.end(), data_group) != data_groups.end();
+}
+
 const PinProfile* CardProfile::pin(PinKind kind) const {
   const auto found = std::find_if(pins.begin(), pins.end(), [&](const PinProfile& pin) { return pin.kind == kind; });
   return found == pins.end() ? nullptr : &*found;

@@ -78,6 +78,9 @@ struct IdentityProfile {
   std::string issuing_state;                    ///< data group 2, ICAO 9303-3 §5: "RUS"
   std::vector<unsigned> data_groups;            ///< those a card may have; what is not known of a citizen is left out
   bool verify_age = true, verify_place = true;  ///< terminals may ask "born before", "lives in"
+
+  /// Whether cards may have this data group.
+  bool has(unsigned data_group) const;
 };
 
 /// Who may do something with a file of a sector's application.

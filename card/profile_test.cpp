@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <sstream>
+
+#include "base/file.h"
+#include "card/identity_data.h"
 #include "card/personalise.h"
 
 namespace karta::card {
@@ -178,6 +183,34 @@ TEST(CardJournal, OfAnotherProfileIsRefused) {
   Journal journal;
   journal.profile = "other";
   EXPECT_EQ(work->resume(journal).error().kind, ErrorKind::card_unknown);
+}
+
+// Shipped beside it, and different in nothing else.
+TEST(Profile, TheSigningCitizenCardIsTheCitizenCardThatSigns) {
+  const auto text = [](const std::string& name) {
+    const auto file = karta::read_file(std::string(KARTA_SOURCE_DIR) + "/docs/examples/profiles/" + name, 65536);
+    EXPECT_TRUE(file) << (file ? "" : file.error().message);
+    std::string out;
+    std::istringstream lines{file ? std::string(as_text(*file)) : std::string()};
+    for (std::string line; std::getline(lines, line);) {
+      line.resize(std::min(line.find('#'), line.size()));
+      while (line.ends_with(' ')) line.pop_back();
+      if (!line.empty()) out += line + "\n";
+    }
+    return out;
+  };
+  std::string citizen = text("citizen.toml");
+  const std::string signing = text("citizen-signing.toml");
+  const auto profile = parse_profile(signing, "citizen-signing.toml");
+  ASSERT_TRUE(profile) << profile.error().message;
+  EXPECT_TRUE(profile->transit->card_signed);
+  EXPECT_TRUE(profile->identity->has(kPortraitGroup));
+  for (const auto& [from, to] : {std::pair{"name = \"citizen\"\n", "name = \"citizen-signing\"\n"},
+                                 std::pair{"card_signed = false", "card_signed = true"}}) {
+    ASSERT_NE(citizen.find(from), std::string::npos) << from;
+    citizen.replace(citizen.find(from), std::string_view(from).size(), to);
+  }
+  EXPECT_EQ(citizen, signing);
 }
 
 }  // namespace

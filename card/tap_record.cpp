@@ -224,7 +224,11 @@ std::string PendingTaps::to_json() const {
                     {"counters", tap.commit.change.counters},
                     {"entry", to_hex(tap.commit.change.entry)}});
   }
-  return Json{{"taps", std::move(list)}, {"next", next_number}, {"part", part}, {"parts", parts}}.dump();
+  Json json{{"taps", std::move(list)}, {"next", next_number}, {"part", part}, {"parts", parts}};
+  for (const NewestTap& one : newest) {
+    json["newest"].push_back({{"gate", one.gate}, {"number", one.number}, {"ledger", to_hex(one.ledger)}});
+  }
+  return json.dump();
 }
 
 Result<PendingTaps> PendingTaps::from_json(std::string_view body) {
@@ -247,6 +251,16 @@ Result<PendingTaps> PendingTaps::from_json(std::string_view body) {
     TRY(read(one, "sequence", tap.commit.sequence));
     TRY(read(one, "counters", tap.commit.change.counters));
     TRY(read_entry(one, tap.commit.change.entry));
+  }
+  const auto newest = json.find("newest");
+  if (newest == json.end()) return all;
+  if (!newest->is_array() || newest->size() > kMostInOne) return bad("newest");
+  for (const Json& one : *newest) {
+    if (!one.is_object()) return bad("newest");
+    NewestTap& tap = all.newest.emplace_back();
+    TRY(read(one, "gate", tap.gate));
+    TRY(read(one, "number", tap.number));
+    TRY(read_serial(one, tap.ledger));
   }
   return all;
 }

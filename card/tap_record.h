@@ -95,12 +95,19 @@ struct PendingTap {
   GateOpened opened = GateOpened::unknown;
   PendingCommit commit;
 };
-/// All of them, and the next running number: written when a program begins, so that the next one need not read the
-/// journal from its beginning. Where they are many they take several records, one directly behind the other.
+/// The newest tap a gate has opened for.
+struct NewestTap {
+  std::uint32_t gate = 0, number = 0;
+  Bytes ledger;
+};
+/// All of them, the next running number, and what each gate opened for last: written when a program begins and now and
+/// then behind that, so that the next one need not read the journal from its beginning. Where they are many they take
+/// several records, one directly behind the other.
 struct PendingTaps {
   static constexpr std::size_t kMostInOne = 100;
 
   std::vector<PendingTap> taps;
+  std::vector<NewestTap> newest = {};  ///< in the first part; at most kMostInOne gates
   std::uint32_t next_number = 1;
   std::uint32_t part = 1, parts = 1;
 

@@ -241,7 +241,8 @@ Result<CvCertificate> TerminalStore::issue_verifier(const CvRequest& request, st
 Result<UnlockedVerifier> TerminalStore::unlock_verifier(const SecretBytes& passphrase,
                                                         std::unique_ptr<crypto::Signer> signer) const {
   const CvCertificate own = TRY(verifier());
-  UnlockedVerifier out{own, TRY(way_to(own)), std::move(signer)};
+  auto way = TRY(way_to(own));
+  UnlockedVerifier out{own, std::move(way), std::move(signer)};
   if (!out.signer) out.signer = TRY(key_of(own.holder(), passphrase));
   const auto authorities = TRY(anchors());
   const CvCertificate* const above =

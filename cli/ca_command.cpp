@@ -105,7 +105,7 @@ Result<Authority> open_authority(const Arguments& given, const std::string& name
   static const SystemClock clock;
   const Bytes certificate_file = TRY(read_file(files.certificate, crypto::Certificate::kMostOctets));
   const auto certificate = TRY(crypto::Certificate::from_file_octets(certificate_file));
-  auto ledger = TRY(identity::open_certificate_ledger(centre.database.string(), certificate.subject().to_text(),
+  auto ledger = TRY(identity::open_certificate_ledger(centre.database, certificate.subject().to_text(),
                                                       {.actor = operator_name(), .reason = "karta ca"}, clock));
   return Authority::open(folder, std::move(config), std::move(ledger));
 }

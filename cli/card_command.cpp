@@ -8,13 +8,16 @@
 #include "base/random.h"
 #include "card/card_state.h"
 #include "card/card_type.h"
+#include "card/security_module.h"
 #include "cli/card_desk.h"
 #include "cli/card_session.h"
+#include "cli/citizen_argument.h"
 #include "cli/commands.h"
 #include "cli/identity_command.h"
 #include "cli/json_output.h"
 #include "cli/operator.h"
 #include "cli/prompt_pins.h"
+#include "cli/secret_input.h"
 #include "crypto/x509/certificate.h"
 #include "issuing/administration.h"
 #include "issuing/station.h"
@@ -249,10 +252,16 @@ struct IssueArguments {
   std::vector<std::string> readers;
   std::vector<std::string> citizens;
   std::string profile = "citizen";
+  std::string module_reader;  // of the module that has the masters
+  int module_descriptor = -1;
   bool dry_run = false;
   bool json = false;
   SecretOptions secret;
 };
+
+Json json_of(const card::WireCount& count) {
+  return {{"commands", count.commands}, {"octets_out", count.octets_out}, {"octets_back", count.octets_back}};
+}
 
 Result<int> run_dry(const issuing::Centre& centre, const IssueArguments& given) {
   // Where a card lies in the reader its own limits count; otherwise those of the simulator's contact interface.
@@ -275,12 +284,14 @@ Result<int> run_dry(const issuing::Centre& centre, const IssueArguments& given) 
                          {"commands", step.commands},
                          {"octets_out", step.octets_out},
                          {"octets_back", step.octets_back},
-                         {"estimated", step.estimated}});
+                         {"estimated", step.estimated},
+                         {"portrait", step.portrait}});
       }
     }
     document["commands"] = plan.commands();
     document["octets_out"] = plan.octets_out();
     document["octets_back"] = plan.octets_back();
+    document["portrait"] = json_of(plan.portrait());
     print_json(document);
     return 0;
   }
@@ -294,26 +305,52 @@ Result<int> run_dry(const issuing::Centre& centre, const IssueArguments& given) 
   }
   print("in all " + std::to_string(plan.commands()) + " commands, about " + std::to_string(plan.octets_out()) +
         " octets out, " + std::to_string(plan.octets_back()) + " back");
+  const card::WireCount portrait = plan.portrait();
+  if (portrait.commands != 0) {
+    print("of these the longest portrait there may be: " + std::to_string(portrait.commands) + " commands, " +
+          std::to_string(portrait.octets_out) + " octets out, " + std::to_string(portrait.octets_back) +
+          " back; without one the card takes as much less");
+  }
   return 0;
 }
 
-/// A citizen by SNILS (with or without dashes) or by the registry's id.
-Result<identity::CitizenId> citizen_of(identity::Registry& registry, const std::string& text) {
-  if (const auto snils = identity::Snils::parse(text)) {
-    const auto id = TRY(registry.citizen_of(*snils));
-    if (!id) return fail(ErrorKind::not_found, "the registry has nobody with that SNILS", "karta citizen import FILE");
-    return *id;
-  }
-  const auto id = identity::parse_citizen_id(text);
-  if (id) return *id;
-  return fail(ErrorKind::usage,
-              "--citizen takes a SNILS with right check digits, or the id `karta citizen find` shows");
+/// The centre's module of role "issuing", for as long as cards are made: it derives their ledgers' keys.
+struct IssuingModule {
+  std::unique_ptr<card::CardConnection> connection;
+  std::unique_ptr<card::Channel> plain;
+};
+/// `keys` and `random` must outlive it.
+Result<IssuingModule> open_issuing_module(const IssueArguments& given, issuing::IssuingKeys& keys,
+                                          RandomSource& random) {
+  IssuingModule module;
+  const auto input = make_secret_input(given.module_descriptor, "");
+  const auto pin = std::make_shared<SecretBytes>(TRY(
+      input->ask({"The security module that derives the cards' ledger keys.", "its PIN (6 to 8 digits)", "", false})));
+  module.connection = TRY(connect_card(given.module_reader));
+  module.plain = std::make_unique<card::PlainChannel>(*module.connection);
+  keys.derive_ledger_keys = [connection = module.connection.get(), plain = module.plain.get(), &keys, &random, pin](
+                                std::string_view application, ByteView serial) -> Result<card::LedgerMasters> {
+    const auto alone = TRY(card::Transaction::begin(*connection));
+    const card::CardManagerProfile manager;
+    card::IssuerChannelRequest request;
+    request.profile = &manager;
+    request.master = &keys.card_master;
+    const auto issuer = TRY(card::open_issuer_channel(*plain, request, random));
+    return card::derive_ledger_keys(*issuer, application, serial, *pin);
+  };
+  // Not in this program's memory where a module has them.
+  keys.transactions.clear();
+  return module;
 }
 
 /// One reader for each citizen: those named, or all that have a card in them, in pcscd's order.
 Result<std::vector<std::string>> readers_for(const IssueArguments& given) {
   card::PcscReaders pcsc;
-  const auto list = TRY(pcsc.list());
+  auto list = TRY(pcsc.list());
+  if (!given.module_reader.empty()) {
+    const std::string module = TRY(card::choose_reader(list, given.module_reader));
+    std::erase_if(list, [&](const card::ReaderInfo& one) { return one.name == module; });
+  }
   std::vector<std::string> chosen;
   if (given.citizens.size() == 1 && given.readers.empty()) {
     chosen.push_back(TRY(card::choose_reader(list, "")));
@@ -343,7 +380,8 @@ Json json_of(const issuing::IssuedCard& issued) {
            {"made_again", issued.made_again},
            {"commands", issued.wire.commands},
            {"octets_out", issued.wire.octets_out},
-           {"octets_back", issued.wire.octets_back}};
+           {"octets_back", issued.wire.octets_back},
+           {"portrait", json_of(issued.portrait)}};
   row["certificates"] = Json::array();
   for (const auto& [role, certificate] : issued.certificates) {
     row["certificates"].push_back({{"key", role}, {"serial", to_hex(certificate.serial())}});
@@ -354,7 +392,8 @@ Json json_of(const issuing::IssuedCard& issued) {
 void print_issued(const issuing::IssuedCard& issued) {
   if (issued.made_again) say("the making of this card had been interrupted: it was taken up again");
   print("card " + issued.serial + " is " + std::string(identity::row_of(issued.card.state).name) + ", status index " +
-        std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) + " commands");
+        std::to_string(issued.card.status_index) + ", " + std::to_string(issued.wire.commands) + " commands" +
+        (issued.portrait.commands == 0 ? std::string() : ", with a portrait"));
   print("letter " + issued.letter.string());
 }
 
@@ -387,6 +426,8 @@ Result<int> run_issue(const IssueArguments& given) {
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes passphrase = TRY(input->ask({"To certify the cards' keys:", "passphrase of the issuing CA", ""}));
   issuing::IssuingKeys keys = TRY(centre.unlock(passphrase));
+  std::optional<IssuingModule> module;
+  if (!given.module_reader.empty()) module.emplace(TRY(open_issuing_module(given, keys, random)));
   Json document = json_document("karta.card.issue/1");
   document["cards"] = Json::array();
   int code = 0;
@@ -516,6 +557,11 @@ void add_card(CLI::App& app, Run& chosen) {
   issuing.add_flag("--dry-run", issue->dry_run, "show the steps and what they cost on the wire; write nothing");
   issuing.add_flag("--json", issue->json, "as karta.card.issue/1 (with --dry-run: karta.card.plan/1)");
   add_passphrase_options(issuing, issue->secret);
+  issuing.add_option("--sam", issue->module_reader,
+                     "reader with a module of role \"issuing\": the masters of health and transit stay in it");
+  issuing
+      .add_option("--keys-fd", issue->module_descriptor, "read the module's PIN from this file descriptor, one line")
+      ->type_name("N");
   on_call(issuing, chosen, [issue] { return run_issue(*issue); });
 
   auto update = std::make_shared<UpdateArguments>();

@@ -68,7 +68,7 @@ Result<int> run(const Arguments& given, const Verb* verb) {
   const SystemClock clock;
   SystemRandom random;
   const issuing::CentreConfig config = TRY(issuing::load_centre_config(given.folder));
-  identity::Registry registry = TRY(identity::Registry::open(config.database.string(), clock, random));
+  identity::Registry registry = TRY(identity::Registry::open(config.database, clock, random));
   identity::Card card = TRY(find_card(registry, given.card));
   if (verb == nullptr) return show(card, given, "karta.card.status/1");
   const RevocationReason reason = TRY(identity::parse_revocation_reason(given.reason));

@@ -3,7 +3,9 @@
 #include <ostream>
 #include <streambuf>
 
+#include "base/file.h"
 #include "base/random.h"
+#include "cli/citizen_argument.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/operator.h"
@@ -24,12 +26,13 @@ struct ImportArguments {
   bool dry_run = false;
   bool update = false;
   bool ignore_unknown = false;
+  std::string portraits;
   bool json = false;
 };
 
 Result<identity::Registry> open_registry(const std::string& folder, const Clock& clock, RandomSource& random) {
   const issuing::CentreConfig config = TRY(issuing::load_centre_config(folder));
-  return identity::Registry::open(config.database.string(), clock, random);
+  return identity::Registry::open(config.database, clock, random);
 }
 
 Json json_of(const identity::ImportSummary& summary) {
@@ -73,6 +76,7 @@ Result<int> run_import(const ImportArguments& given) {
   options.dry_run = given.dry_run;
   options.update_existing = given.update;
   options.ignore_unknown_columns = given.ignore_unknown;
+  options.portraits = given.portraits;
   options.source = given.file;
   options.cause = {operator_name(), "citizen import"};
   options.format = given.format == "csv"     ? identity::CitizenFormat::csv
@@ -148,6 +152,126 @@ Result<int> run_find(const FindArguments& given) {
   return 0;
 }
 
+struct CitizenArguments {
+  std::string folder, citizen, purpose, case_id;
+  bool json = false;
+  // of `portrait`
+  std::string out, set;
+  bool remove = false;
+
+  identity::Purpose why() const { return {operator_name(), purpose, case_id}; }
+};
+
+std::string text_of(const identity::Concession& one) {
+  return std::string(identity::row_of(one.kind).name) + " from " + identity::format_date(one.valid_from) +
+         (one.valid_until ? " to " + identity::format_date(*one.valid_until) : std::string());
+}
+
+std::string_view name_of(identity::Sex sex) {
+  constexpr std::string_view kNames[] = {"", "m", "f"};
+  return kNames[static_cast<std::size_t>(sex)];
+}
+
+Json json_of(const identity::Citizen& citizen) {
+  const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
+  Json out{{"snils", citizen.snils.text()},
+           {"family", citizen.family},
+           {"given", citizen.given},
+           {"patronymic", text(citizen.patronymic)},
+           {"family_latin", citizen.family_latin},
+           {"given_latin", citizen.given_latin},
+           {"birth_date", identity::format_date(citizen.birth_date)},
+           {"sex", text(std::string(name_of(citizen.sex)))},
+           {"inn", citizen.inn ? Json(citizen.inn->text()) : Json()},
+           {"enp", citizen.enp ? Json(citizen.enp->text()) : Json()},
+           {"insurer", text(citizen.insurer)},
+           {"region", text(citizen.region)},
+           {"concessions", Json::array()}};
+  for (const identity::Concession& one : citizen.concessions) {
+    out["concessions"].push_back({{"kind", identity::row_of(one.kind).name},
+                                  {"from", identity::format_date(one.valid_from)},
+                                  {"until", one.valid_until ? Json(identity::format_date(*one.valid_until)) : Json()}});
+  }
+  return out;
+}
+
+Result<int> run_show(const CitizenArguments& given) {
+  const SystemClock clock;
+  SystemRandom random;
+  auto registry = TRY(open_registry(given.folder, clock, random));
+  const identity::CitizenId id = TRY(citizen_of(registry, given.citizen));
+  const identity::CitizenRecord record = TRY(registry.read_citizen(id, given.why()));
+  const bool portrait = TRY(registry.has_portrait(id));
+  const std::vector<identity::Card> cards = TRY(registry.cards_of(id));
+  const identity::Citizen& citizen = record.citizen;
+  if (given.json) {
+    Json document = json_document("karta.citizen.show/1");
+    document["id"] = identity::format_id(id);
+    document.update(json_of(citizen));
+    document["portrait"] = portrait;
+    document["cards"] = Json::array();
+    for (const identity::Card& card : cards) {
+      document["cards"].push_back({{"id", identity::format_id(card.id)},
+                                   {"serial", card.serial},
+                                   {"profile", card.profile},
+                                   {"state", identity::row_of(card.state).name}});
+    }
+    print_json(document);
+    return 0;
+  }
+  const auto line = [](const char* name, const std::string& value) {
+    if (!value.empty()) print(std::string(name) + value);
+  };
+  line("id          ", identity::format_id(id));
+  line("name        ",
+       citizen.family + " " + citizen.given + (citizen.patronymic.empty() ? "" : " " + citizen.patronymic));
+  line("in Latin    ", citizen.family_latin + " " + citizen.given_latin);
+  line("born        ", identity::format_date(citizen.birth_date));
+  line("sex         ", std::string(name_of(citizen.sex)));
+  line("SNILS       ", citizen.snils.text());
+  line("INN         ", citizen.inn ? citizen.inn->text() : "");
+  line("ENP         ", citizen.enp ? citizen.enp->text() : "");
+  line("insurer     ", citizen.insurer);
+  line("region      ", citizen.region);
+  for (const identity::Concession& one : citizen.concessions) line("concession  ", text_of(one));
+  line("portrait    ", portrait ? "there is one: karta citizen portrait" : "none");
+  for (const identity::Card& card : cards) {
+    line("card        ", (card.serial.empty() ? "not made yet" : card.serial) + "  " + card.profile + "  " +
+                             std::string(identity::row_of(card.state).name));
+  }
+  return 0;
+}
+
+Result<int> run_portrait(const CitizenArguments& given) {
+  if (static_cast<int>(!given.out.empty()) + static_cast<int>(!given.set.empty()) + static_cast<int>(given.remove) !=
+      1) {
+    return fail(ErrorKind::usage, "one of --out, --set and --remove is wanted");
+  }
+  const SystemClock clock;
+  SystemRandom random;
+  auto registry = TRY(open_registry(given.folder, clock, random));
+  const identity::CitizenId id = TRY(citizen_of(registry, given.citizen));
+  if (!given.out.empty()) {
+    const identity::Portrait portrait = TRY(registry.read_portrait(id, given.why()));
+    TRY(write_new_file(given.out, portrait.jpeg(), 0600));
+    say(std::to_string(portrait.width()) + " x " + std::to_string(portrait.height()) + " pixels, " +
+        std::to_string(portrait.jpeg().size()) + " octets in \"" + given.out + "\"");
+    return 0;
+  }
+  const identity::Cause cause{operator_name(), given.purpose.empty() ? "citizen portrait" : given.purpose};
+  if (given.remove) {
+    TRY(registry.remove_portrait(id, cause));
+    say("the registry has no portrait of the citizen any more; cards made before keep theirs");
+    return 0;
+  }
+  const Bytes file = TRY(read_file(given.set, identity::kMostPictureFileOctets));
+  const identity::Portrait portrait = TRY(identity::Portrait::from_jpeg(file));
+  const bool changed = TRY(registry.set_portrait(id, portrait, cause));
+  say(changed ? "the registry has this portrait now; cards made from now on carry it"
+              : "the registry has this portrait already");
+  return 0;
+}
+
 }  // namespace
 
 void add_citizen(CLI::App& app, Run& chosen) {
@@ -165,6 +289,8 @@ void add_citizen(CLI::App& app, Run& chosen) {
   command.add_option("--report", import->report, "write the report as JSON to this file");
   command.add_flag("--dry-run", import->dry_run, "check and report only");
   command.add_flag("--update", import->update, "change citizens who are there with other data");
+  command.add_option("--portraits", import->portraits,
+                     "folder of the pictures the column portrait names (beside FILE)");
   command.add_flag("--ignore-unknown-columns", import->ignore_unknown, "skip columns karta does not know");
   command.add_flag("--json", import->json, "the summary as karta.citizen.import-summary/1");
   command.footer("Exit code: 0 all lines went in, 65 some did not. The format: docs/citizen-files.md");
@@ -178,6 +304,29 @@ void add_citizen(CLI::App& app, Run& chosen) {
   search.add_option("--case", find->case_id, "which case: goes into the access log")->required();
   search.add_flag("--json", find->json, "as karta.citizen.find/1");
   on_call(search, chosen, [find] { return run_find(*find); });
+
+  const auto add_person = [](CLI::App& verb, CitizenArguments& arguments) {
+    verb.add_option("citizen", arguments.citizen, "SNILS, or the id that find shows")->required();
+    add_centre_option(verb, arguments.folder);
+  };
+  auto show = std::make_shared<CitizenArguments>();
+  CLI::App& look = *noun.add_subcommand("show", "All that the registry knows of a citizen; the access log records it");
+  add_person(look, *show);
+  look.add_option("--purpose", show->purpose, "what for: goes into the access log")->required();
+  look.add_option("--case", show->case_id, "which case: goes into the access log")->required();
+  look.add_flag("--json", show->json, "as karta.citizen.show/1");
+  on_call(look, chosen, [show] { return run_show(*show); });
+
+  auto portrait = std::make_shared<CitizenArguments>();
+  CLI::App& picture = *noun.add_subcommand("portrait", "A citizen's picture: write it out, put one in, take it away");
+  add_person(picture, *portrait);
+  picture.add_option("--out", portrait->out, "write it to this new file; the access log records it");
+  picture.add_option("--set", portrait->set, "put this JPEG in the place of the one there is");
+  picture.add_flag("--remove", portrait->remove, "take it away");
+  picture.add_option("--purpose", portrait->purpose, "what for: goes into the access log, or beside the change");
+  picture.add_option("--case", portrait->case_id, "which case: goes into the access log");
+  picture.footer("What a picture must be: docs/citizen-files.md");
+  on_call(picture, chosen, [portrait] { return run_portrait(*portrait); });
 }
 
 }  // namespace karta::cli

@@ -6,9 +6,11 @@
 namespace karta::cli {
 
 void add_init(CLI::App& app, Run& chosen);
+void add_account(CLI::App& app, Run& chosen);
 void add_ca(CLI::App& app, Run& chosen);
 void add_cert(CLI::App& app, Run& chosen);
 void add_citizen(CLI::App& app, Run& chosen);
+void add_client(CLI::App& app, Run& chosen);
 void add_card(CLI::App& app, Run& chosen);
 /// `karta card trace`: on the noun that add_card has made.
 void add_card_trace(CLI::App& card_noun, Run& chosen);
@@ -17,11 +19,13 @@ void add_card_life(CLI::App& card_noun, Run& chosen);
 /// `karta card renew` and `replace`, on the same noun.
 void add_card_desk(CLI::App& card_noun, Run& chosen);
 void add_cv(CLI::App& app, Run& chosen);
+void add_department(CLI::App& app, Run& chosen);
 void add_domain(CLI::App& app, Run& chosen);
 void add_health(CLI::App& app, Run& chosen);
 void add_journal(CLI::App& app, Run& chosen);
 void add_reader(CLI::App& app, Run& chosen);
 void add_pkcs11(CLI::App& app, Run& chosen);
+void add_request(CLI::App& app, Run& chosen);
 void add_sam(CLI::App& app, Run& chosen);
 void add_stop_list(CLI::App& app, Run& chosen);
 /// `karta stop-list foreign`: on the noun that add_stop_list has made.

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "card/identity_application.h"
 #include "cli/console.h"
@@ -24,6 +25,7 @@ struct Findings {
   std::vector<card::DataGroupReading> groups;
   std::optional<bool> age_reached, in_community;
   std::optional<Bytes> pseudonym;
+  std::optional<card::DataGroupReading> portrait;
   SectorFindings sectors;
 };
 
@@ -31,6 +33,7 @@ Result<Findings> ask(card::IdentityApplication& identity, const IdentityReadArgu
                      const std::optional<card::SectorKey>& sector) {
   Findings findings;
   findings.groups = TRY(identity.read_all());
+  if (!given.portrait.empty()) findings.portrait = TRY(identity.read(card::kPortraitGroup));
   if (given.age) findings.age_reached = TRY(identity.born_by_announced_date());
   if (!given.community.empty()) findings.in_community = TRY(identity.lives_in_announced_community());
   if (sector) findings.pseudonym = TRY(identity.pseudonym(*sector));
@@ -61,20 +64,30 @@ std::string padded(std::string text, std::size_t columns) {
   return text;
 }
 
+Json json_of(const card::DataGroupReading& group) {
+  const card::DataGroupRow& row = *card::find_data_group(group.number);
+  Json one{{"number", group.number}, {"name", row.name}, {"state", card::name_of(group.state)}};
+  one["value"] = group.value ? Json(card::to_string(*group.value)) : Json();
+  one["check"] = group.value ? Json(card::name_of(group.check)) : Json();
+  one["reason"] = reason_of(group);
+  return one;
+}
+
+void show(const card::DataGroupReading& group) {
+  const card::DataGroupRow& row = *card::find_data_group(group.number);
+  const std::string name = padded("DG" + std::to_string(group.number), 5) + " " + std::string(row.words);
+  const std::string value = group.value ? card::to_string(*group.value) + "  " : std::string();
+  print(padded(name, kNameColumn + 6) + "  " + value + (group.value ? "(" + reason_of(group) + ")" : reason_of(group)));
+}
+
 void show(const card::TerminalRole& role, const card::CvCertificate& terminal, card::IdentityApplication& identity,
           const Findings& findings, const IdentityReadArguments& given) {
   print("role      " + std::string(role.name) + ": " + std::string(role.words) + " (" + terminal.holder() + ")");
   print("card      genuine: signed by \"" + identity.document_signer().subject().display() +
         "\", and the chip has the key that was signed");
   if (const auto index = identity.status_index()) print("status    index " + std::to_string(*index));
-  for (const card::DataGroupReading& group : findings.groups) {
-    const card::DataGroupRow& row = *card::find_data_group(group.number);
-    std::string name = "DG" + std::to_string(group.number);
-    name = padded(name, 5) + " " + std::string(row.words);
-    const std::string value = group.value ? card::to_string(*group.value) + "  " : std::string();
-    print(padded(name, kNameColumn + 6) + "  " + value +
-          (group.value ? "(" + reason_of(group) + ")" : reason_of(group)));
-  }
+  for (const card::DataGroupReading& group : findings.groups) show(group);
+  if (findings.portrait) show(*findings.portrait);
   if (findings.age_reached) {
     print(std::string("age       ") + (*findings.age_reached ? "at least " : "under ") + std::to_string(*given.age));
   }
@@ -96,14 +109,8 @@ Json json_of(const card::TerminalRole& role, const card::CvCertificate& terminal
   document["document_signer"] = identity.document_signer().subject().to_text();
   document["status_index"] = identity.status_index() ? Json(*identity.status_index()) : Json();
   document["data_groups"] = Json::array();
-  for (const card::DataGroupReading& group : findings.groups) {
-    const card::DataGroupRow& row = *card::find_data_group(group.number);
-    Json one{{"number", group.number}, {"name", row.name}, {"state", card::name_of(group.state)}};
-    one["value"] = group.value ? Json(card::to_string(*group.value)) : Json();
-    one["check"] = group.value ? Json(card::name_of(group.check)) : Json();
-    one["reason"] = reason_of(group);
-    document["data_groups"].push_back(std::move(one));
-  }
+  for (const card::DataGroupReading& group : findings.groups) document["data_groups"].push_back(json_of(group));
+  if (findings.portrait) document["data_groups"].push_back(json_of(*findings.portrait));
   if (findings.age_reached) document["age"] = {{"years", *given.age}, {"reached", *findings.age_reached}};
   if (findings.in_community)
     document["community"] = {{"asked", given.community}, {"lives_there", *findings.in_community}};
@@ -129,6 +136,9 @@ Result<int> run_identity_read(const IdentityReadArguments& given) {
   if (!given.community.empty()) compare.community = TRY(from_hex(given.community));
   const auto session = TRY(TerminalSession::open(given, compare, random));
   const Findings findings = TRY(ask(session->identity(), given, sector));
+  if (findings.portrait && findings.portrait->value) {
+    TRY(write_new_file(given.portrait, std::get<Bytes>(*findings.portrait->value), 0600));
+  }
   if (given.json) {
     print_json(
         json_of(role, session->terminal(), session->identity(), findings, given, session->connection().reader_name()));
@@ -144,6 +154,7 @@ void add_identity_read_options(CLI::App& command, IdentityReadArguments& argumen
   command.add_option("--age", arguments.age, "ask whether the holder has reached this age")->check(CLI::Range(1, 150));
   command.add_option("--community", arguments.community,
                      "ask whether the holder lives in this community (hexadecimal)");
+  command.add_option("--portrait", arguments.portrait, "read the portrait, too, into this new file (JPEG)");
   command.add_flag("--pseudonym", arguments.pseudonym, "ask for the pseudonym in the role's sector");
   command.add_flag("--json", arguments.json, "for scripts: karta.card.read/1");
 }

@@ -11,6 +11,7 @@ namespace karta::cli {
 struct IdentityReadArguments : TerminalAccess {
   std::optional<unsigned> age;
   std::string community;  ///< hexadecimal
+  std::string portrait;   ///< file to write it to
   bool pseudonym = false;
   bool json = false;
 };

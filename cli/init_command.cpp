@@ -43,7 +43,7 @@ Result<int> run(const Options& given) {
   say("  " + config.document_signer.certificate.string() + "  signs what cards say of themselves");
   say("  " + config.root.key.parent_path().string() + "  all keys, encrypted; move the root's off line");
   say("  " + config.terminals.string() + "  who may read cards: authority and verifier of terminals");
-  say("  " + config.database.string() + "  the registry");
+  say("  " + config.database + "  the registry");
   say("  " + config.card_profiles.parent_path().string() + "  what cards and certificates hold");
   say("next: karta --help; then karta citizen import FILE --dir " + given.folder);
   return 0;
@@ -58,6 +58,8 @@ void add_init(CLI::App& app, Run& chosen) {
   command.add_option("--name", options->centre.name, "the organisation, in the names of its CAs")
       ->capture_default_str();
   command.add_option("--country", options->centre.country, "two capital letters")->capture_default_str();
+  command.add_option("--database", options->centre.database,
+                     "postgresql://... of an empty database for the registry (default: a file in the folder)");
   command.add_option("--root-key", options->root_key, "key type of the root")->capture_default_str();
   command.add_option("--issuing-key", options->issuing_key, "key type of the issuing CA")->capture_default_str();
   add_passphrase_options(command, options->secret);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "identity/services/config.h"
 #include "identity/services/key.h"
 #include "identity/services/serve.h"
 #include "issuing/desk/desk.h"

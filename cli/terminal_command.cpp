@@ -40,7 +40,7 @@ Json time_or_null(const std::optional<Time>& time) { return time ? Json(format_t
 Result<TerminalLedger> open_ledger(const issuing::CentreConfig& config) {
   static const SystemClock clock;
   static SystemRandom random;
-  return TerminalLedger(TRY(identity::Registry::open(config.database.string(), clock, random)));
+  return TerminalLedger(TRY(identity::Registry::open(config.database, clock, random)));
 }
 
 Result<const card::TerminalRole*> role_named(const std::string& name) {

@@ -25,9 +25,42 @@ struct TapArguments {
   std::string reader, pending;
   TransactionInput keys;
   card::Gate gate{.terminal = 1, .zone = 0, .fare = 0, .reduced_fare = 0, .pass_back_seconds = 0};
+  std::string rules, folder;  // of a region, signed; empty: the gate as its options say
+  std::vector<std::string> signers;
+  std::optional<unsigned> zone;
   std::uint32_t number = 1;
   bool no_ratify = false, json = false;
 };
+
+/// Who makes rules: those named, or the centre's issuing CA.
+Result<std::vector<crypto::Certificate>> rules_signers(const std::vector<std::string>& files, const std::string& folder,
+                                                       const Clock& clock) {
+  std::vector<crypto::Certificate> signers;
+  for (const std::string& file : files) {
+    const Bytes octets = TRY(read_file(file, crypto::Certificate::kMostOctets));
+    signers.push_back(TRY(crypto::Certificate::from_file_octets(octets)));
+  }
+  if (signers.empty()) {
+    SystemRandom random;
+    const issuing::Centre centre = TRY(issuing::Centre::open(folder, clock, random));
+    signers.push_back(centre.issuing());
+  }
+  return signers;
+}
+
+/// What the gate judges by.
+Result<card::Gate> gate_of(const TapArguments& given, const Clock& clock) {
+  card::Gate gate = given.gate;
+  gate.zone = static_cast<std::uint8_t>(given.zone.value_or(0));
+  if (given.rules.empty()) return gate;
+  const auto signers = TRY(rules_signers(given.signers, given.folder, clock));
+  const Bytes octets = TRY(read_file(given.rules, 2 * card::GateRules::kMostOctets));
+  const card::GateRules rules = TRY(card::open_transit_rules(octets, signers, clock.now()));
+  if (rules.stale(clock.now())) warn("the rules are stale: the next were due at " + format_time(rules.next_update));
+  std::optional<std::uint8_t> zone;
+  if (given.zone) zone = gate.zone;
+  return rules.gate(gate.terminal, zone);
+}
 
 Json tap_json(const card::TapOutcome& outcome) {
   Json document = json_document("karta.transit.tap/1");
@@ -50,13 +83,14 @@ Result<std::optional<card::PendingCommit>> pending_for(card::Channel& channel, c
 Result<int> run_tap(const TapArguments& given) {
   SystemRandom random;
   const SystemClock clock;
+  const card::Gate gate = TRY(gate_of(given, clock));
   const auto keys = TRY(open_transaction_keys(given.keys, "transit", random));
   const auto connection = TRY(connect_card(given.reader));
   const auto alone = TRY(card::Transaction::begin(*connection));
   card::PlainChannel channel(*connection);
   const PendingFolder folder(given.pending);
   const auto pending = TRY(pending_for(channel, folder));
-  card::Tap tap(channel, *keys.keys, given.gate);
+  card::Tap tap(channel, *keys.keys, gate);
   const auto outcome = tap.run(
       given.number, clock.now(), [&](const card::PendingCommit& commit) { return folder.keep(commit); },
       pending ? &*pending : nullptr);
@@ -209,16 +243,7 @@ Result<int> run_rules_show(const RulesArguments& given) {
 
 Result<int> run_rules_check(const RulesArguments& given) {
   const SystemClock clock;
-  std::vector<crypto::Certificate> signers;
-  for (const std::string& file : given.signers) {
-    const Bytes octets = TRY(read_file(file, crypto::Certificate::kMostOctets));
-    signers.push_back(TRY(crypto::Certificate::from_file_octets(octets)));
-  }
-  if (signers.empty()) {
-    SystemRandom random;
-    const issuing::Centre centre = TRY(issuing::Centre::open(given.folder, clock, random));
-    signers.push_back(centre.issuing());
-  }
+  const auto signers = TRY(rules_signers(given.signers, given.folder, clock));
   const Bytes octets = TRY(read_file(given.file, 2 * card::GateRules::kMostOctets));
   const card::GateRules rules = TRY(card::open_transit_rules(octets, signers, clock.now()));
   const bool early = clock.now() < rules.issued_at, stale = rules.stale(clock.now());
@@ -293,7 +318,7 @@ Status each_uploaded(const std::string& folder, Add&& add) {
   const SystemClock clock;
   SystemRandom random;
   const issuing::CentreConfig config = TRY(issuing::load_centre_config(folder));
-  auto registry = TRY(identity::Registry::open(config.database.string(), clock, random));
+  auto registry = TRY(identity::Registry::open(config.database, clock, random));
   identity::TerminalLedger ledger(std::move(registry));
   for (std::string last;;) {
     const auto terminals = TRY(ledger.list(last));
@@ -452,12 +477,22 @@ void add_transit(CLI::App& app, Run& chosen) {
     add_reader_option(tap, given->reader);
     add_transaction_options(tap, given->keys);
     tap.add_option("--gate", given->gate.terminal, "the gate's number")->capture_default_str();
-    tap.add_option("--zone", given->gate.zone, "0 to 15")->check(CLI::Range(0, 15))->capture_default_str();
+    tap.add_option("--zone", given->zone, "0 to 15 (default: as the rules say, or 0)")->check(CLI::Range(0, 15));
     tap.add_option("--number", given->number, "the gate's own running number of this tap")->capture_default_str();
-    tap.add_option("--fare", given->gate.fare, "off a purse, in its smallest unit")->capture_default_str();
-    tap.add_option("--reduced-fare", given->gate.reduced_fare, "the same with a concession")->capture_default_str();
-    tap.add_option("--pass-back", given->gate.pass_back_seconds, "seconds in which the same card is not let in again")
-        ->capture_default_str();
+    auto* const rules = tap.add_option("--rules", given->rules, "signed rules of a region, which say all but the keys");
+    for (auto* const option :
+         {tap.add_option("--fare", given->gate.fare, "off a purse, in its smallest unit")->capture_default_str(),
+          tap.add_option("--reduced-fare", given->gate.reduced_fare, "the same with a concession")
+              ->capture_default_str(),
+          tap.add_option("--pass-back", given->gate.pass_back_seconds,
+                         "seconds in which the same card is not let in again")
+              ->capture_default_str()}) {
+      option->excludes(rules);
+    }
+    tap.add_option("--signer", given->signers,
+                   "certificates of those who make rules (default: the centre's issuing CA)")
+        ->needs(rules);
+    add_centre_option(tap, given->folder);
     tap.add_option("--pending", given->pending, kPendingWords);
     tap.add_flag("--no-ratify", given->no_ratify, "leave the card unconfirmed, as a gate in a hurry does");
     tap.add_flag("--json", given->json, "for scripts: karta.transit.tap/1");

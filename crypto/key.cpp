@@ -54,12 +54,12 @@ unsigned bit_length(ByteView magnitude) {
   return static_cast<unsigned>((magnitude.size() - at - 1) * 8 + top + 1);
 }
 
-Result<PkeyPtr> from_params(const char* type, OSSL_PARAM_BLD* builder) {
+Result<PkeyPtr> from_params(const char* type, OSSL_PARAM_BLD* builder, int selection = EVP_PKEY_PUBLIC_KEY) {
   const ParamPtr params(OSSL_PARAM_BLD_to_param(builder));
   const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
   EVP_PKEY* made = nullptr;
   const bool ok = params != nullptr && context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1 &&
-                  EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_PUBLIC_KEY, params.get()) == 1;
+                  EVP_PKEY_fromdata(context.get(), &made, selection, params.get()) == 1;
   ERR_clear_error();
   if (!ok) return bad("it is not a valid key of its kind");
   return PkeyPtr(made);
@@ -77,20 +77,42 @@ Result<PkeyPtr> rsa_pkey(ByteView modulus, ByteView exponent) {
   return from_params("RSA", builder.get());
 }
 
+/// A key of this curve without a point, made once for the life of the program: making a curve costs OpenSSL several
+/// times what taking one over does. Null: OpenSSL does not have the curve.
+const EVP_PKEY* curve_of(const KeyTypeRow& row) {
+  static const auto kCurves = [] {
+    std::array<PkeyPtr, kKeyTypes.size()> out;
+    for (const KeyTypeRow& one : kKeyTypes) {
+      if (one.family != KeyFamily::ec) continue;
+      const ParamBldPtr builder(OSSL_PARAM_BLD_new());
+      if (builder == nullptr ||
+          OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, one.openssl_name.data(),
+                                          one.openssl_name.size()) != 1) {
+        continue;
+      }
+      auto made = from_params("EC", builder.get(), EVP_PKEY_KEY_PARAMETERS);
+      if (made) out[static_cast<std::size_t>(one.id)] = std::move(*made);
+    }
+    return out;
+  }();
+  return kCurves[static_cast<std::size_t>(row.id)].get();
+}
+
 Result<PkeyPtr> ec_pkey(const KeyTypeRow& row, ByteView point) {
   const std::size_t coordinate = (row.key_bits + 7u) / 8u;
   const bool uncompressed = point.size() == 1 + 2 * coordinate && point[0] == 0x04;
   const bool compressed = point.size() == 1 + coordinate && (point[0] == 0x02 || point[0] == 0x03);
   if (!uncompressed && !compressed) return bad("EC point of wrong length or form");
-  const ParamBldPtr builder(OSSL_PARAM_BLD_new());
-  if (builder == nullptr ||
-      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.openssl_name.data(),
-                                      row.openssl_name.size()) != 1 ||
-      OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) != 1) {
+  const EVP_PKEY* const curve = curve_of(row);
+  PkeyPtr made(EVP_PKEY_new());
+  if (curve == nullptr || made == nullptr || EVP_PKEY_copy_parameters(made.get(), curve) != 1) {
     return openssl_failed("EC key");
   }
   // Decoding the point checks that it lies on the curve; all curves of the table have cofactor 1.
-  return from_params("EC", builder.get());
+  const bool ok = EVP_PKEY_set1_encoded_public_key(made.get(), point.data(), point.size()) == 1;
+  ERR_clear_error();
+  if (!ok) return bad("it is not a valid key of its kind");
+  return made;
 }
 
 // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }

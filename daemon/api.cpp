@@ -110,6 +110,14 @@ HttpResponse response_of(const Reply& reply) {
     out.fields = kFields;
     return out;
   }
+  if (!reply.media_type.empty()) {
+    HttpResponse out;
+    out.status = reply.status;
+    out.media_type = reply.media_type;
+    out.fields = kFields;
+    out.body = reply.octets;
+    return out;
+  }
   return json_response(reply.status, dump(reply.body), reply.location);
 }
 
@@ -125,6 +133,26 @@ bool is_key(std::string_view key) {
   return key.size() <= kMostKey && std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
+/// The holder's secrets in a request's body are wiped, wherever its way ends.
+void wipe_secrets(Json& body) {
+  for (const char* const name : {"can", "new_pin", "pin", "puk"}) {
+    const auto found = body.find(name);
+    if (found == body.end() || !found->is_string()) continue;
+    auto& text = found->get_ref<std::string&>();
+    wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  }
+}
+class WipedBody {
+ public:
+  explicit WipedBody(Json& body) : body_(body) {}
+  ~WipedBody() { wipe_secrets(body_); }
+  WipedBody(const WipedBody&) = delete;
+  WipedBody& operator=(const WipedBody&) = delete;
+
+ private:
+  Json& body_;
+};
+
 /// A call on its way to a reader and back: what the thread there needs of it.
 struct CardCall {
   std::shared_ptr<Works> works;
@@ -136,15 +164,7 @@ struct CardCall {
       : works(std::move(for_works)), mode(of_mode), call(std::move(what)), promise(std::move(to)) {}
   CardCall(const CardCall&) = delete;
   CardCall& operator=(const CardCall&) = delete;
-  /// The holder's secrets in the body are wiped.
-  ~CardCall() {
-    for (const char* const name : {"can", "new_pin", "pin", "puk"}) {
-      const auto found = call.body.find(name);
-      if (found == call.body.end() || !found->is_string()) continue;
-      auto& text = found->get_ref<std::string&>();
-      wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-    }
-  }
+  ~CardCall() { wipe_secrets(call.body); }
 
   void answer(HttpResponse response) const {
     count_answer(*works, call.route->path, response.status);
@@ -204,6 +224,10 @@ void CardCall::run(ReaderDesk& desk) const {
     if (!kept) service::log_error("an answer cannot be kept for repetition", kept.error());
   }
   answer(response_of(*reply));
+  if (!reply->afterwards) return;
+  const Status done = reply->afterwards();
+  reply->afterwards = {};  // the card is let go of before its connection
+  if (!done && is_among(done.error().kind, kOfTheCard)) desk.drop_card();
 }
 
 class ApiHandler final : public service::HttpHandler {
@@ -211,13 +235,24 @@ class ApiHandler final : public service::HttpHandler {
   explicit ApiHandler(std::shared_ptr<Works> works) : works_(std::move(works)) {}
 
   HttpResponse handle(const HttpRequest& request) override {
+    for (const auto& mode : works_->modes) {
+      FrontDoor* const door = mode->front_door();
+      if (door == nullptr || !door->owns(request.path)) continue;
+      HttpResponse page = door->serve(request, *works_->hall);
+      if (page.status == 403) note_refusal(request, "front-door", {});
+      return page;
+    }
     if (auto foreign = works_->gatekeeper->check_origin(request)) return refuse(request, std::move(*foreign), {});
     if (request.path == "/healthz") {
       const bool look = request.method == HttpMethod::get || request.method == HttpMethod::head;
       return look ? health() : not_allowed("GET");
     }
     if (works_->pages && !request.path.starts_with("/v1/") && request.path != "/metrics") {
-      if (auto page = works_->pages->serve(request)) return std::move(*page);
+      if (auto page = works_->pages->serve(request)) {
+        // Somebody tried a link that is not good.
+        if (page->status == 403) note_refusal(request, "desk-link", {});
+        return std::move(*page);
+      }
     }
     if (!is_api(request.path)) return problem(404, "not-found", "there is nothing here").to_response();
     auto admission = works_->gatekeeper->admit(request);
@@ -239,14 +274,18 @@ class ApiHandler final : public service::HttpHandler {
 
   static bool is_api(std::string_view path) { return path.starts_with("/v1/") || path == "/metrics"; }
 
-  HttpResponse refuse(const HttpRequest& request, JsonProblem why, const std::string& caller) const {
-    works_->refusals->add({.why = why.name,
+  void note_refusal(const HttpRequest& request, std::string why, const std::string& caller) const {
+    works_->refusals->add({.why = std::move(why),
                            .path = std::string(request.path),
                            .peer = std::string(request.peer),
                            .credentials = request.peer_credentials,
                            .host = std::string(request.field("Host")),
                            .origin = std::string(request.field("Origin")),
                            .caller = caller});
+  }
+
+  HttpResponse refuse(const HttpRequest& request, JsonProblem why, const std::string& caller) const {
+    note_refusal(request, why.name, caller);
     count_answer(*works_, "refused", why.status);
     return why.to_response();
   }
@@ -391,6 +430,7 @@ class ApiHandler final : public service::HttpHandler {
     call.caller = caller.name;
     call.query = request.query;
     call.body = Json::object();
+    const WipedBody wiped(call.body);  // empty once the call is on its way to a reader
     if (!found.id.empty()) {
       call.id = TRY(service::decode_percent(found.id));
       if (call.id.size() > kMostId) return fail(ErrorKind::not_found, "there is nothing here");
@@ -403,6 +443,7 @@ class ApiHandler final : public service::HttpHandler {
     }
     if (!route.at_card) {
       Reply reply = TRY(found.mode->answer(call));
+      if (reply.later) return later(route, reply);
       count_answer(*works_, route.path, reply.status);
       return response_of(reply);
     }
@@ -418,6 +459,17 @@ class ApiHandler final : public service::HttpHandler {
       if (auto known = TRY(begin_deed(call))) return std::move(*known);
     }
     return to_reader(found, std::move(call));
+  }
+
+  HttpResponse later(const Route& route, const Reply& reply) const {
+    auto promise = std::make_shared<LaterResponse>();
+    // What waits must not keep alive what it waits for.
+    reply.later([promise, path = route.path, works = std::weak_ptr<Works>(works_)](Result<Reply> done) {
+      HttpResponse response = done ? response_of(*done) : JsonProblem::of(done.error()).to_response();
+      if (const auto alive = works.lock()) count_answer(*alive, path, response.status);
+      promise->send(std::move(response));
+    });
+    return HttpResponse::later(promise);
   }
 
   /// The answer, where nothing is to be done at the card.

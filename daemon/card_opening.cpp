@@ -113,6 +113,7 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   wanted.issuers = out->trust->document_signer_certificates();
   wanted.at = now;
   wanted.select_later = true;
+  if (request.compare_validity) wanted.compare.valid_on = out->evidence.today;
   auto identity = card::IdentityApplication::open(out->use->channel(), wanted, services.random);
   if (!identity) {
     const auto reason = failed_proof(identity.error(), out->use->timeline());
@@ -128,7 +129,7 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   out->evidence.status_index = out->identity->status_index();
   const StopListInUse* const list = out->trust->stop_list(out->region);
   if (list != nullptr) {
-    const TrustItem* const item = out->trust->item(TrustItemKind::stop_list, list->region);
+    const TrustItem* const item = out->trust->item(*list);
     out->evidence.stop_list = age_of(item, now, policy.stop_list, policy.beyond);
     if (out->evidence.status_index) {
       out->evidence.verdict = out->trust->find(out->region, *out->evidence.status_index);
@@ -140,6 +141,11 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
     out->identity->close();
     out->identity.reset();
     return out;
+  }
+  if (request.compare_validity) {
+    const auto valid = out->identity->valid_on_announced_date();
+    if (!valid && valid.error().kind != ErrorKind::not_found) return fail(valid.error());
+    if (valid) out->evidence.valid_today = *valid;
   }
   if (request.ask_on_line) ask_on_line(services, *out);
   out->decision = decide(out->evidence);

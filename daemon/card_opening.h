@@ -43,6 +43,9 @@ struct OpeningRequest {
   std::string_view role;     ///< of the terminal
   std::string_view verb;     ///< whose policy counts
   bool ask_on_line = false;  ///< the authority's word beside the stop-list's
+  /// The card is asked whether it is valid today (TR-03110-3 A.6.5.2): for those who do not read its last day. That
+  /// needs no right. A card that has nothing to compare with is judged by the rest.
+  bool compare_validity = false;
 };
 
 /// EAC and the judgement. A card that fails to prove that it is genuine is no error: `identity` is null and `decision`

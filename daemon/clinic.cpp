@@ -18,12 +18,14 @@ using card::DataGroupState;
 using service::HttpMethod;
 
 constexpr std::size_t kIdOctets = 16, kMostCase = 64, kMostVisits = 500;
+constexpr unsigned kExpiryGroup = 3;
 constexpr std::string_view kVisit = "visit";
 
 constexpr Route kRoutes[] = {
     {.method = HttpMethod::post, .path = "/v1/visits", .verb = kVisit, .at_card = true},
     {.method = HttpMethod::get, .path = "/v1/visits/{id}", .verb = kVisit},
     {.method = HttpMethod::del, .path = "/v1/visits/{id}", .verb = kVisit},
+    {.method = HttpMethod::get, .path = "/v1/visits/{id}/portrait", .verb = kVisit},
 };
 
 struct ClinicConfig {
@@ -34,13 +36,67 @@ struct ClinicConfig {
   bool ask_on_line = false;
 };
 
+enum class PortraitState : std::uint8_t {
+  none,     ///< not on the card, or nothing was read of it
+  refused,  ///< the role has no right to it
+  coming,   ///< is being read
+  here,
+  failed,  ///< the card was taken away, or the picture is not what the issuer signed
+};
+
 /// Visits as they were answered, for minutes, in memory that is wiped.
 class VisitBoard {
  public:
-  void put(const std::string& id, const std::string& caller, const std::string& body, Time until) {
+  using TakePortrait = std::function<void(Result<Reply>)>;
+
+  ~VisitBoard() {
+    for (const Visit& one : visits_) tell(one, gone());
+  }
+  void put(const std::string& id, const std::string& caller, const std::string& body, PortraitState portrait,
+           Time until) {
+    std::optional<Visit> oldest;
+    {
+      const std::lock_guard lock(mutex_);
+      if (visits_.size() >= kMostVisits) {
+        oldest = std::move(visits_.front());
+        visits_.erase(visits_.begin());
+      }
+      visits_.push_back({id, caller, SecretBytes::copy_of(body), portrait, {}, {}, {}, until});
+    }
+    if (oldest) tell(*oldest, gone());
+  }
+  /// What became of a portrait that was coming. A visit that is forgotten already stays so.
+  void put_portrait(std::string_view id, Result<Bytes> jpeg) {
+    std::vector<TakePortrait> waiting;
+    Result<Reply> answer = gone();
+    {
+      const std::lock_guard lock(mutex_);
+      const auto visit = std::find_if(visits_.begin(), visits_.end(), [&](const Visit& one) { return one.id == id; });
+      if (visit == visits_.end()) return;
+      waiting = std::move(visit->waiting);
+      visit->waiting.clear();
+      if (jpeg) {
+        visit->portrait = PortraitState::here;
+        visit->jpeg = SecretBytes(std::move(*jpeg));
+      } else {
+        visit->portrait = PortraitState::failed;
+        visit->fault = std::move(jpeg).error();
+      }
+      answer = portrait_of(*visit);
+    }
+    for (const TakePortrait& take : waiting) take(answer);
+  }
+  /// The picture, or why there is none; while it is coming, an answer for later.
+  Result<Reply> portrait(std::string_view id, std::string_view caller) {
     const std::lock_guard lock(mutex_);
-    if (visits_.size() >= kMostVisits) visits_.erase(visits_.begin());
-    visits_.push_back({id, caller, SecretBytes::copy_of(body), until});
+    for (const Visit& one : visits_) {
+      if (one.id != id || one.caller != caller) continue;
+      if (one.portrait != PortraitState::coming) return portrait_of(one);
+      Reply later;
+      later.later = [this, wanted = one.id](TakePortrait take) { wait_for(wanted, std::move(take)); };
+      return later;
+    }
+    return gone();
   }
   /// Of another caller's visit nobody hears that it is there.
   Result<std::string> find(std::string_view id, std::string_view caller) const {
@@ -48,17 +104,19 @@ class VisitBoard {
     for (const Visit& one : visits_) {
       if (one.id == id && one.caller == caller) return std::string(one.body.expose_secret_text());
     }
-    return fail(ErrorKind::not_found, "there is no such visit", "visits are kept for minutes only");
+    return gone();
   }
   Status forget(std::string_view id, std::string_view caller) {
-    const std::lock_guard lock(mutex_);
-    const auto erased = std::erase_if(visits_, [&](const Visit& one) { return one.id == id && one.caller == caller; });
-    if (erased != 0) return {};
-    return fail(ErrorKind::not_found, "there is no such visit", "visits are kept for minutes only");
+    if (erase([&](const Visit& one) { return one.id == id && one.caller == caller; }) != 0) return {};
+    return gone();
   }
   void forget_old(Time now) {
+    erase([&](const Visit& one) { return one.until <= now; });
+  }
+  /// Nobody wants it any more: the card need not be read on.
+  bool is_forgotten(std::string_view id) const {
     const std::lock_guard lock(mutex_);
-    std::erase_if(visits_, [&](const Visit& one) { return one.until <= now; });
+    return std::none_of(visits_.begin(), visits_.end(), [&](const Visit& one) { return one.id == id; });
   }
   std::size_t size() const {
     const std::lock_guard lock(mutex_);
@@ -69,8 +127,62 @@ class VisitBoard {
   struct Visit {
     std::string id, caller;
     SecretBytes body;
+    PortraitState portrait = PortraitState::none;
+    SecretBytes jpeg;
+    std::optional<Error> fault;         // of a portrait that failed
+    std::vector<TakePortrait> waiting;  // for one that is coming
     Time until{};
   };
+  static tl::unexpected<Error> gone() {
+    return fail(ErrorKind::not_found, "there is no such visit", "visits are kept for minutes only");
+  }
+  static Result<Reply> portrait_of(const Visit& visit) {
+    switch (visit.portrait) {
+      case PortraitState::here:
+        return Reply{.octets = to_bytes(visit.jpeg.expose_secret()), .media_type = "image/jpeg"};
+      case PortraitState::refused:
+        return fail(ErrorKind::not_permitted, "this terminal's role has no right to the portrait");
+      case PortraitState::failed:
+        return fail(*visit.fault);
+      case PortraitState::none:
+      case PortraitState::coming:
+        break;
+    }
+    return fail(ErrorKind::not_found, "this visit has no portrait");
+  }
+  static void tell(const Visit& visit, const Result<Reply>& answer) {
+    for (const TakePortrait& take : visit.waiting) take(answer);
+  }
+  void wait_for(std::string_view id, TakePortrait take) {
+    Result<Reply> now = gone();
+    {
+      const std::lock_guard lock(mutex_);
+      for (Visit& one : visits_) {
+        if (one.id != id) continue;
+        if (one.portrait == PortraitState::coming) {
+          one.waiting.push_back(std::move(take));
+          return;
+        }
+        now = portrait_of(one);
+      }
+    }
+    take(now);
+  }
+  template <class Which>
+  std::size_t erase(Which which) {
+    std::vector<Visit> erased;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto from =
+          std::stable_partition(visits_.begin(), visits_.end(), [&](const Visit& one) { return !which(one); });
+      erased.assign(std::make_move_iterator(from), std::make_move_iterator(visits_.end()));
+      visits_.erase(from, visits_.end());
+    }
+    // Whoever takes it may come back here: not under the lock.
+    for (const Visit& one : erased) tell(one, gone());
+    return erased.size();
+  }
+
   mutable std::mutex mutex_;
   std::vector<Visit> visits_;  // the oldest first
 };
@@ -149,6 +261,7 @@ class Clinic final : public Mode {
       TRY(board_.forget(call.id, call.caller));
       return Reply{.status = 204};
     }
+    if (call.route->path.ends_with("/portrait")) return board_.portrait(call.id, call.caller);
     const std::string text = TRY(board_.find(call.id, call.caller));
     return Reply{.body = Json::parse(text)};
   }
@@ -159,6 +272,14 @@ class Clinic final : public Mode {
   /// Everything the role may read, into the visit.
   Status read(CardOpening& opening, ReaderDesk& desk, Json& visit, Groups& groups) const;
   void add_receipt(CardOpening& opening, const VisitRecord& record, Json& visit, Json& body) const;
+  bool wants(std::string_view group) const {
+    return config_.groups.empty() ||
+           std::find(config_.groups.begin(), config_.groups.end(), group) != config_.groups.end();
+  }
+  /// Whether there is a portrait to be read. The card's signed hashes tell, without a command.
+  PortraitState look_for_portrait(const card::IdentityApplication& identity, Groups& groups) const;
+  /// Reads it into the board, behind the answer: it takes longer than all the rest.
+  Status read_portrait(CardOpening& opening, ReaderDesk& desk, const std::string& id) const;
 
   ClinicConfig config_;
   const Services& services_;
@@ -180,14 +301,11 @@ Status Clinic::read(CardOpening& opening, ReaderDesk& desk, Json& visit, Groups&
   }
   desk.progress(kVisit, "health");
   for (const card::DataGroupRow& row : card::data_group_rows()) {
-    const bool wanted = config_.groups.empty() ||
-                        std::find(config_.groups.begin(), config_.groups.end(), row.name) != config_.groups.end();
-    if (!wanted) continue;
+    if (row.form == card::DataGroupForm::picture || !wants(row.name)) continue;
     const DataGroupReading reading = TRY(identity.read(row.number));
     groups.add(row.name, reading.state);
     if (reading.state == DataGroupState::read) visit["holder"][member_name(row.name)] = json_of(*reading.value);
-    constexpr unsigned kExpiry = 3;
-    if (row.number == kExpiry && reading.value) {
+    if (row.number == kExpiryGroup && reading.value) {
       if (const auto* const date = std::get_if<card::PartialDate>(&*reading.value)) {
         const std::chrono::year_month_day day{std::chrono::year(static_cast<int>(date->year)),
                                               std::chrono::month(date->month), std::chrono::day(date->day)};
@@ -197,6 +315,41 @@ Status Clinic::read(CardOpening& opening, ReaderDesk& desk, Json& visit, Groups&
   }
   desk.progress(kVisit, "holder");
   return {};
+}
+
+PortraitState Clinic::look_for_portrait(const card::IdentityApplication& identity, Groups& groups) const {
+  const card::DataGroupRow& row = *card::find_data_group(card::kPortraitGroup);
+  if (!wants(row.name)) return PortraitState::none;
+  if (!identity.rights().may(card::right_to_read(row.number))) {
+    groups.add(row.name, DataGroupState::refused);
+    return PortraitState::refused;
+  }
+  if (identity.has(row.number)) return PortraitState::coming;
+  groups.add(row.name, DataGroupState::absent);
+  return PortraitState::none;
+}
+
+Status Clinic::read_portrait(CardOpening& opening, ReaderDesk& desk, const std::string& id) const {
+  const auto before = opening.use->timeline().card_time();
+  const auto read = [&]() -> Result<Bytes> {
+    if (board_.is_forgotten(id)) return fail(ErrorKind::not_found, "the visit is forgotten");
+    opening.identity->selected_elsewhere();  // the receipt is of another application
+    DataGroupReading reading = TRY(opening.identity->read(card::kPortraitGroup));
+    if (!reading.value) return fail(ErrorKind::card_refused, "the card does not give the portrait it was made with");
+    // What the issuer did not sign is nobody's picture.
+    if (reading.check != card::DataGroupCheck::signed_by_issuer) {
+      return fail(ErrorKind::untrusted, "the portrait is not signed by the card's issuer");
+    }
+    return std::move(std::get<Bytes>(*reading.value));
+  };
+  auto portrait = read();
+  opening.identity->close();
+  const double took = static_cast<double>((opening.use->timeline().card_time() - before).count()) / 1000.0;
+  const Status out = portrait ? Status() : Status(fail(portrait.error()));
+  services_.events.publish(
+      "portrait", {{"reader", desk.reader()}, {"visit", id}, {"read", portrait.has_value()}, {"card_ms", took}});
+  board_.put_portrait(id, std::move(portrait));
+  return out;
 }
 
 void Clinic::add_receipt(CardOpening& opening, const VisitRecord& record, Json& visit, Json& body) const {
@@ -223,7 +376,12 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
                 "\"purposes\" of [clinic] in the configuration");
   }
   const Time now = services_.clock.now();
-  auto opening = TRY(open_card(desk, {config_.role, kVisit, config_.ask_on_line}, secret));
+  const bool reads_last_day =
+      config_.groups.empty() || std::any_of(config_.groups.begin(), config_.groups.end(), [](const std::string& name) {
+        const card::DataGroupRow* const row = card::find_data_group(name);
+        return row != nullptr && row->number == kExpiryGroup;
+      });
+  auto opening = TRY(open_card(desk, {config_.role, kVisit, config_.ask_on_line, !reads_last_day}, secret));
   const std::string id = to_hex(services_.random.bytes(kIdOctets));
 
   Json visit{{"schema", "karta.kartad.visit/1"},
@@ -237,21 +395,27 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
              {"card", nullptr},
              {"holder", Json::object()},
              {"insurance", nullptr},
-             {"emergency", nullptr}};
+             {"emergency", nullptr},
+             {"portrait", nullptr}};
   Groups groups;
+  PortraitState portrait = PortraitState::none;
   // Of a card that is refused nothing is read: who found or stole it is not shown whose it is. An emergency is one all
   // the same.
   const bool readable = opening->identity && (opening->decision.trust != Trust::refused || purpose == "emergency");
   if (readable) {
     TRY(read(*opening, desk, visit, groups));
+    portrait = look_for_portrait(*opening->identity, groups);
     opening->decision = decide(opening->evidence);
     // What the card itself brought up against it (its last day) is known only now.
     if (opening->decision.trust == Trust::refused && purpose != "emergency") {
       visit["holder"] = Json::object();
       visit["insurance"] = visit["emergency"] = nullptr;
       groups = {};
+      portrait = PortraitState::none;
     }
   }
+  const bool coming = portrait == PortraitState::coming;
+  if (coming) visit["portrait"] = "/v1/visits/" + id + "/portrait";
   visit["decision"] = name_of(opening->decision.trust);
   visit["reasons"] = opening->decision.reasons_json();
   visit["card"] = card_json(*opening);
@@ -266,6 +430,7 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
             {"case", visit["case"]},
             {"decision", visit["decision"]},
             {"reasons", codes},
+            {"portrait", coming},
             {"status_index", visit["card"]["status_index"]},
             {"region", opening->region}};
   visit["receipt"] = nullptr;
@@ -283,13 +448,16 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
   }
   visit["timeline"] = opening->use->timeline().to_json();
   visit["card_ms"] = static_cast<double>(opening->use->timeline().card_time().count()) / 1000.0;
-  // The card forgets the terminal before anybody is told.
-  if (opening->identity) opening->identity->close();
+  // The card forgets the terminal before anybody is told, unless its portrait is still to come.
+  if (opening->identity && !coming) opening->identity->close();
 
-  const auto recorded =
-      TRY(services_.journal.append("visit", body.dump(-1, ' ', true, Json::error_handler_t::replace)));
-  visit["journal_record"] = recorded.number;
-  board_.put(id, call.caller, visit.dump(-1, ' ', false, Json::error_handler_t::replace),
+  const auto recorded = services_.journal.append("visit", body.dump(-1, ' ', true, Json::error_handler_t::replace));
+  if (!recorded) {
+    if (coming) opening->identity->close();
+    return fail(recorded.error());
+  }
+  visit["journal_record"] = recorded->number;
+  board_.put(id, call.caller, visit.dump(-1, ' ', false, Json::error_handler_t::replace), portrait,
              now + services_.config.visit_time);
   services_.events.publish("visit", {{"reader", desk.reader()},
                                      {"decision", visit["decision"]},
@@ -299,7 +467,13 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
   services_.metrics
       .counter("kartad_visits_total", "Visits", {{"decision", std::string(name_of(opening->decision.trust))}})
       .add();
-  return Reply{.body = std::move(visit), .status = 201, .location = "/v1/visits/" + id};
+  Reply reply{.body = std::move(visit), .status = 201, .location = "/v1/visits/" + id};
+  if (coming) {
+    reply.afterwards = [this, &desk, id, kept = std::shared_ptr<CardOpening>(std::move(opening))] {
+      return read_portrait(*kept, desk, id);
+    };
+  }
+  return reply;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "card/terminal_role.h"
 #include "daemon/mode.h"
+#include "service/http_limits.h"
 
 namespace karta::daemon {
 namespace {
@@ -33,35 +34,6 @@ std::string joined(std::span<const std::string_view> all) {
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 &&
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos;
-}
-
-Result<std::vector<fs::path>> paths(ConfigTable& table, std::string_view key, const fs::path& file) {
-  std::vector<fs::path> out;
-  for (const std::string& one : TRY(table.texts(key))) out.push_back(file.parent_path() / one);
-  return out;
-}
-
-Status read_limits(ConfigTable& table, service::HttpLimits& out) {
-  const auto count = [&](std::string_view key, std::int64_t least, std::int64_t most, std::size_t& to) -> Status {
-    to = static_cast<std::size_t>(TRY(table.integer_or(key, least, most, static_cast<std::int64_t>(to))));
-    return {};
-  };
-  const auto seconds = [&](std::string_view key, std::int64_t most, std::chrono::seconds& to) -> Status {
-    to = std::chrono::seconds(TRY(table.integer_or(key, 1, most, to.count())));
-    return {};
-  };
-  TRY(count("header_octets", 1024, 1 << 20, out.header_octets));
-  TRY(count("body_octets", 1024, 1 << 24, out.body_octets));
-  TRY(count("connections", 1, 100'000, out.connections));
-  TRY(count("connections_per_address", 1, 100'000, out.connections_per_address));
-  TRY(count("requests_per_second", 0, 1'000'000, out.requests_per_second));
-  TRY(count("waiting", 1, 10'000, out.later_responses));
-  TRY(count("event_streams", 1, 10'000, out.streams));
-  TRY(seconds("request_seconds", 3600, out.request_time));
-  TRY(seconds("answer_seconds", 3600, out.answer_time));
-  TRY(seconds("idle_seconds", 3600, out.idle_time));
-  TRY(seconds("stop_seconds", 3600, out.stop_time));
-  return {};
 }
 
 Result<CallerConfig> read_caller(ConfigTable& table) {
@@ -114,15 +86,15 @@ Result<TerminalConfig> read_terminal(ConfigTable& table) {
   return out;
 }
 
-Status read_trust(ConfigTable& table, const fs::path& file, TrustConfig& out) {
+Status read_trust(ConfigTable& table, TrustConfig& out) {
   out.trust_list = TRY(table.path_if("trust_list"));
-  out.roots = TRY(paths(table, "roots", file));
-  out.stop_lists = TRY(paths(table, "stop_lists", file));
-  out.stop_list_signers = TRY(paths(table, "stop_list_signers", file));
-  out.foreign_filters = TRY(paths(table, "foreign_filters", file));
+  out.roots = TRY(table.paths("roots"));
+  out.stop_lists = TRY(table.paths("stop_lists"));
+  out.stop_list_signers = TRY(table.paths("stop_list_signers"));
+  out.foreign_filters = TRY(table.paths("foreign_filters"));
   out.rules = TRY(table.path_if("rules"));
-  out.document_signers = TRY(paths(table, "document_signers", file));
-  out.card_issuers = TRY(paths(table, "card_issuers", file));
+  out.document_signers = TRY(table.paths("document_signers"));
+  out.card_issuers = TRY(table.paths("card_issuers"));
   out.refresh = std::chrono::minutes(TRY(table.integer_or("refresh_minutes", 1, 24 * 60, out.refresh.count())));
   return {};
 }
@@ -171,11 +143,17 @@ Result<DaemonConfig> read(service::Configuration configuration, const fs::path& 
   DaemonConfig out;
   out.file = file;
   ConfigTable& root = configuration.root();
-  out.state = TRY(root.path("state"));
+  // A configuration for every user of a machine names no folder: systemd gives each a folder of his own.
+  const char* const folder = std::getenv("STATE_DIRECTORY");
+  if (!root.has("state") && folder != nullptr && *folder == '/') {
+    out.state = folder;
+  } else {
+    out.state = TRY(root.path("state"));
+  }
   auto server = TRY(root.table("server"));
   if (!server) return root.bad("server", "is missing");
   TRY(read_server(*server, out));
-  if (auto limits = TRY(root.table("limits"))) TRY(read_limits(*limits, out.limits));
+  if (auto limits = TRY(root.table("limits"))) TRY(service::read_http_limits(*limits, {.later = true}, out.limits));
   // A verb that takes its whole time is still answered by itself, not by the server.
   out.limits.later_time = out.verb_time + std::chrono::seconds(30);
   if (auto log = TRY(root.table("log"))) {
@@ -208,7 +186,7 @@ Result<DaemonConfig> read(service::Configuration configuration, const fs::path& 
     }
     out.terminals.push_back(std::move(one));
   }
-  if (auto trust = TRY(root.table("trust"))) TRY(read_trust(*trust, file, out.trust));
+  if (auto trust = TRY(root.table("trust"))) TRY(read_trust(*trust, out.trust));
   if (auto policy = TRY(root.table("policy"))) {
     for (const std::string_view verb : kPolicyVerbs) {
       if (auto one = TRY(policy->table(verb))) out.policies.emplace(verb, TRY(read_policy(*one)));
@@ -236,11 +214,18 @@ Result<DaemonConfig> read(service::Configuration configuration, const fs::path& 
     if (!table) continue;
     ModePlan plan = TRY(row.read(*table));
     out.modes.emplace_back(row.name, std::move(plan));
+    if (!row.own_user_only) continue;
+    out.own_user_only = true;
+    if (out.readers.empty()) out.readers.push_back({.name = "*", .modes = {std::string(row.name)}});
   }
   if (read_pages != nullptr) {
     if (auto pages = TRY(root.table("pages"))) out.pages = TRY(read_pages(*pages));
   }
   TRY(root.finish());
+  if (out.own_user_only && (out.modes.size() > 1 || out.pages)) {
+    return fail(ErrorKind::configuration, file.filename().string() + ": a mode that serves one user stands alone",
+                "give it a configuration of its own");
+  }
   if (out.modes.empty()) {
     std::vector<std::string_view> names;
     for (const ModeRow& row : modes) names.push_back(row.name);

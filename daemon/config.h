@@ -108,6 +108,7 @@ struct DaemonConfig {
   std::chrono::minutes visit_time{10};                       ///< how long a visit can be asked for
   std::vector<std::pair<std::string, ModePlan>> modes = {};  ///< those whose table is in the file, by name
   PagePlan pages = {};                                       ///< empty: no [pages]
+  bool own_user_only = false;                                ///< ModeRow::own_user_only of one of them
 
   /// The policy of a verb; the default where none is named.
   StalePolicy policy(std::string_view verb) const;

@@ -1,5 +1,8 @@
 #include "daemon/daemon.h"
 
+#include <stdlib.h>
+
+#include <algorithm>
 #include <condition_variable>
 #include <nlohmann/json.hpp>
 
@@ -52,6 +55,36 @@ Connect connect_to(const DaemonConfig& config,
   };
 }
 
+/// Rules are for gates: who has none asks nobody for them.
+bool goes_by_rules(const DaemonConfig& config) {
+  return config.trust.rules || std::any_of(config.modes.begin(), config.modes.end(),
+                                           [](const auto& mode) { return mode.first == "transit"; });
+}
+
+/// A folder for as long as a look at a configuration takes.
+class ScratchFolder {
+ public:
+  static Result<ScratchFolder> make() {
+    std::error_code error;
+    std::string name = (fs::temp_directory_path(error) / "kartad-check-XXXXXX").string();
+    if (error || ::mkdtemp(name.data()) == nullptr) {
+      return fail(ErrorKind::io, "there is no room for temporary files");
+    }
+    return ScratchFolder(name);
+  }
+  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ScratchFolder& operator=(ScratchFolder&&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  explicit ScratchFolder(fs::path path) : path_(std::move(path)) {}
+  fs::path path_;
+};
+
 Result<DaemonConfig> load(const fs::path& file, const Environment& environment) {
   return load_daemon_config(file, environment.modes, environment.read_pages);
 }
@@ -103,13 +136,15 @@ struct Daemon::Impl {
       out->terminals.emplace(one.role, std::move(terminal));
     }
     Connect connect;
-    if (out->config.authority) connect = connect_to(out->config, out->terminals);
+    if (out->config.authority) {
+      connect = environment.connect ? environment.connect : connect_to(out->config, out->terminals);
+    }
     TrustData::Sources sources;
     sources.files = out->config.trust;
     sources.folder = out->config.state / "trust";
     TRY(make_state_folder(sources.folder));
     sources.connect = connect;
-    sources.open_rules = environment.open_rules;
+    if (goes_by_rules(out->config)) sources.open_rules = environment.open_rules;
     out->trust = std::make_unique<TrustData>(std::move(sources), environment.clock, journal->clock_guard());
     out->trust->on_news([this](const TrustNews& news) { tell(news); });
     TRY(out->trust->load());
@@ -131,12 +166,12 @@ struct Daemon::Impl {
   }
 
   /// Pages and gatekeeper: what knows where the daemon listens.
-  Status open_doors(Works& one, const std::vector<std::string>& addresses) {
+  Status open_doors(Works& one, const std::vector<std::string>& addresses, const PageServer* before = nullptr) {
     std::vector<std::string> names;
     for (const auto& mode : one.modes) names.emplace_back(mode->name());
     // Pages name an address with the port that was got.
     one.config.listen = addresses;
-    if (one.config.pages) one.pages = TRY(one.config.pages(*one.services, names));
+    if (one.config.pages) one.pages = TRY(one.config.pages(*one.services, names, before));
     one.gatekeeper =
         std::make_unique<Gatekeeper>(TRY(Gatekeeper::make(one.config, loopback_ports(addresses), one.pages.get())));
     return {};
@@ -278,12 +313,16 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const fs::path& file, Environment 
   options.workers = config.workers;
   options.limits = config.limits;
   options.local_socket_mode = config.socket_mode;
+  if (config.own_user_only) options.admit = service::is_own_user;
   auto works = TRY(daemon.open_works(std::move(config)));
   daemon.works = works;
   // Doors are opened behind the server's start, which tells the ports; nobody is answered before.
   struct Closed final : service::HttpHandler {
     service::HttpResponse handle(const service::HttpRequest&) override {
-      return service::HttpResponse::text(503, "starting");
+      // Who came by a socket that started the daemon asks again by himself, a browser too.
+      auto out = service::HttpResponse::text(503, "starting");
+      out.fields += "Retry-After: 1\r\nRefresh: 1\r\nCache-Control: no-store\r\n";
+      return out;
     }
   };
   auto server = TRY(service::HttpServer::start(
@@ -307,9 +346,13 @@ Status Daemon::reload() {
   if (config.state != before->config.state || config.journal.file != before->config.journal.file) {
     return fail(ErrorKind::configuration, "\"state\" and \"journal.file\" change with a restart only");
   }
+  // The doors let in whom they were opened for.
+  if (config.own_user_only != before->config.own_user_only) {
+    return fail(ErrorKind::configuration, "citizen mode begins and ends with a restart only");
+  }
   const service::LogLevel level = config.log_level;
   auto next = TRY(daemon.open_works(std::move(config)));
-  TRY(daemon.open_doors(*next, daemon.server->addresses()));
+  TRY(daemon.open_doors(*next, daemon.server->addresses(), before->pages.get()));
   // Two must not work at one reader: the old ones end first.
   auto seen = Impl::stop_works(*before);
   {
@@ -331,7 +374,8 @@ void Daemon::stop() {
     daemon.wake.notify_all();
   }
   if (daemon.keeper.joinable()) daemon.keeper.join();
-  // Calls at work are answered; then nobody asks any more.
+  // Calls at work are answered, without waiting for a better time; then nobody asks any more.
+  daemon.works->hall->give_up();
   daemon.server->stop();
   Impl::stop_works(*daemon.works);
   daemon.refusals->flush();
@@ -351,19 +395,48 @@ void Daemon::flush_refusals() { impl_->refusals->flush(); }
 Status check_daemon(const fs::path& file, Environment environment) {
   const DaemonConfig config = TRY(load(file, environment));
   const auto source = environment.make_readers(config);
+  std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>> terminals;
   for (const TerminalConfig& one : config.terminals) {
-    TRY(TerminalIdentity::open(one, &source->readers(), environment.clock, environment.random));
+    auto terminal = TRY(TerminalIdentity::open(one, &source->readers(), environment.clock, environment.random));
+    terminals.emplace(one.role, std::move(terminal));
   }
   identity::ClockGuard guard;
   TrustData::Sources sources;
   sources.files = config.trust;
   sources.folder = config.state / "trust";
-  sources.open_rules = environment.open_rules;
+  if (goes_by_rules(config)) sources.open_rules = environment.open_rules;
   sources.read_only = true;
   TrustData trust(std::move(sources), environment.clock, guard);
   TRY(trust.load());
   std::error_code ignored;
   if (fs::exists(config.journal.file, ignored)) TRY(identity::JournalReader::open(config.journal.file));
+
+  // Modes and pages are made as they would be, on a journal and deeds that nobody keeps.
+  const auto scratch = TRY(ScratchFolder::make());
+  const auto journal = TRY(identity::Journal::open(scratch.path() / "journal.sqlite", "check", environment.clock));
+  const auto deeds = TRY(DeedStore::open(scratch.path() / "deeds.sqlite", environment.clock));
+  EventHub events(environment.clock);
+  service::Metrics metrics;
+  Connect connect;
+  if (config.authority) connect = environment.connect ? environment.connect : connect_to(config, terminals);
+  const Services services{config,
+                          environment.clock,
+                          environment.random,
+                          events,
+                          metrics,
+                          *journal,
+                          *deeds,
+                          trust,
+                          source->readers(),
+                          connect,
+                          terminals,
+                          true};
+  std::vector<std::string> names;
+  for (const auto& [name, plan] : config.modes) {
+    TRY(plan(services));
+    names.push_back(name);
+  }
+  if (config.pages) TRY(config.pages(services, names, nullptr));
   return {};
 }
 

@@ -17,8 +17,9 @@
 #include "daemon/trust_data.h"
 
 namespace karta::identity {
+class Authority;
 class Journal;
-}
+}  // namespace karta::identity
 
 namespace karta::daemon {
 
@@ -31,6 +32,8 @@ struct Environment {
   std::span<const ModeRow> modes;
   ReadPages read_pages = nullptr;
   RulesOpener open_rules = {};
+  /// How the authority of [authority] is reached; empty: over HTTPS, as the first terminal that was enrolled.
+  std::function<Result<std::unique_ptr<identity::Authority>>()> connect = {};
 };
 
 class Daemon {
@@ -60,7 +63,8 @@ class Daemon {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads the configuration and opens what it names (keys, certificates, lists, journal read-only), serves nothing.
+/// Reads the configuration and opens what it names (keys, certificates, lists, journal read-only), makes its modes and
+/// looks at its pages; serves nothing and leaves nothing behind.
 Status check_daemon(const std::filesystem::path& config, Environment environment);
 
 }  // namespace karta::daemon

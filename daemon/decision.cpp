@@ -105,7 +105,8 @@ Decision decide(const Evidence& evidence) {
   if (evidence.clock == ClockState::leapt) out.add(ReasonCode::clock_leapt);
   if (evidence.trust_list == Age::stale) out.add(ReasonCode::trust_list_stale);
   if (evidence.trust_list == Age::too_old) out.add(ReasonCode::trust_list_too_old);
-  if (evidence.last_day && *evidence.last_day < evidence.today) out.add(ReasonCode::expired);
+  if ((evidence.last_day && *evidence.last_day < evidence.today) || evidence.valid_today == false)
+    out.add(ReasonCode::expired);
 
   if (evidence.on_line) {
     // The authority's word of now stands above any list: it is newer in both directions.

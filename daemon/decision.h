@@ -76,6 +76,7 @@ struct Evidence {
   std::optional<identity::CardState> on_line;    ///< of the authority
   bool on_line_wanted = false;                   ///< and if `on_line` is empty: it could not be asked
   std::optional<std::chrono::year_month_day> last_day;
+  std::optional<bool> valid_today;  ///< as the card compares, which shows the day to nobody
   std::chrono::year_month_day today{};
   identity::ClockState clock = identity::ClockState::fine;
 };

@@ -71,12 +71,6 @@ Status DeedStore::give_up(const std::string& key) {
   return {};
 }
 
-Status DeedStore::hold(const std::string& key) {
-  const std::lock_guard lock(mutex_);
-  TRY(database_.execute("UPDATE deeds SET held = 1 WHERE deed_key = $1", {key}));
-  return {};
-}
-
 Status DeedStore::keep_pending(const PendingDeed& pending) {
   const std::lock_guard lock(mutex_);
   const std::string serial = to_hex(pending.commit.serial), text = pending.commit.to_text();

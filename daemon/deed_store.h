@@ -53,10 +53,8 @@ class DeedStore {
   Result<BegunDeed> begin(const std::string& key, const std::string& request);
   /// The answer that repetitions get.
   Status finish(const std::string& key, const DeedAnswer& answer);
-  /// It failed. The key is free again, unless something was begun on the card (keep_pending(), hold()).
+  /// It failed. The key is free again, unless something was begun on the card (keep_pending()).
   Status give_up(const std::string& key);
-  /// From now on nobody knows how it ends until finish().
-  Status hold(const std::string& key);
 
   /// Before COMMIT is sent: takes the place of what was pending for the ledger; holds the deed.
   Status keep_pending(const PendingDeed& pending);

@@ -66,10 +66,6 @@ TEST_F(DeedStoreTest, AFailureFreesTheKeyUnlessSomethingWasBegun) {
   open();
   EXPECT_EQ(begin("k", "corrected"), State::again);
   EXPECT_EQ(*store->pending_ledger("k"), serial);
-  EXPECT_EQ(begin("h"), State::fresh);
-  ASSERT_TRUE(store->hold("h"));
-  ASSERT_TRUE(store->give_up("h"));
-  EXPECT_EQ(begin("h"), State::again);
 }
 
 TEST_F(DeedStoreTest, SettlingGivesTheKeyItsAnswerOrFreesIt) {
@@ -106,7 +102,7 @@ TEST_F(DeedStoreTest, OldAnswersAreForgottenWhatIsUnsettledIsNot) {
   EXPECT_EQ(begin("old"), State::fresh);
   ASSERT_TRUE(store->finish("old", {200, "{}", ""}));
   EXPECT_EQ(begin("held"), State::fresh);
-  ASSERT_TRUE(store->hold("held"));
+  ASSERT_TRUE(store->keep_pending(pending("held")));
   clock.advance(std::chrono::hours(1));
   EXPECT_EQ(begin("new"), State::fresh);
   ASSERT_TRUE(store->finish("new", {200, "{}", ""}));

@@ -40,6 +40,19 @@ Result<std::unique_ptr<CardUse>> ReaderDesk::use_card_once_or_twice() {
   }
 }
 
+bool ReaderDesk::pause(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !woken_.wait_for(lock, time, [this] { return given_up_; });
+}
+
+void ReaderDesk::give_up() {
+  {
+    const std::lock_guard lock(mutex_);
+    given_up_ = true;
+  }
+  woken_.notify_all();
+}
+
 void ReaderDesk::progress(std::string_view verb, std::string_view step) {
   services_.events.publish("progress", {{"reader", reader_}, {"verb", verb}, {"step", step}});
 }

@@ -1,8 +1,11 @@
 // ReaderDesk: one reader and the card in it, as a mode works with them. It lives on the reader's own thread: nothing
-// here is called from another one.
+// but give_up() is called from another one.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "card/channel.h"
@@ -53,6 +56,16 @@ class ReaderDesk {
   /// Forgets the connection: after a card was removed, or answered garbage.
   void drop_card();
 
+  /// The card was in the reader when the reader came to this program: laid there before, and perhaps worked on before.
+  bool found_lying() const { return found_lying_; }
+  /// By who runs the desk, before it tells modes of a card.
+  void set_found_lying(bool lying) { found_lying_ = lying; }
+
+  /// Waits, but not where the reader is given up meanwhile: then false, at once.
+  bool pause(std::chrono::milliseconds time);
+  /// Nobody pauses here any more. From any thread.
+  void give_up();
+
   /// An event "progress": {reader, verb, step}; for desks that show what is going on.
   void progress(std::string_view verb, std::string_view step);
 
@@ -64,7 +77,11 @@ class ReaderDesk {
   const Services& services_;
   card::ReaderList& readers_;
   std::unique_ptr<card::CardConnection> connection_;
+  std::mutex mutex_;  // of the two below
+  std::condition_variable woken_;
+  bool given_up_ = false;
   bool found_busy_ = false;
+  bool found_lying_ = false;
 };
 
 }  // namespace karta::daemon

@@ -13,7 +13,7 @@ void EventHub::publish(std::string_view kind, const Json& data) {
   document["time"] = format_time(clock_.now());
   for (const auto& [key, value] : data.items()) document[key] = value;
   event.data = document.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::erase_if(listeners_, [&](const auto& one) { return !one.second(event); });
+  std::erase_if(listeners_, [&](const auto& one) { return !one(event); });
   kept_.push_back(std::move(event));
   if (kept_.size() > kKept) kept_.pop_front();
 }
@@ -21,32 +21,20 @@ void EventHub::publish(std::string_view kind, const Json& data) {
 void EventHub::pulse() {
   const Event nothing;
   const std::lock_guard lock(mutex_);
-  std::erase_if(listeners_, [&](const auto& one) { return !one.second(nothing); });
+  std::erase_if(listeners_, [&](const auto& one) { return !one(nothing); });
 }
 
-std::uint64_t EventHub::listen(std::uint64_t after, Listener listener) {
+void EventHub::listen(std::uint64_t after, Listener listener) {
   const std::lock_guard lock(mutex_);
-  const std::uint64_t number = next_listener_++;
   for (const Event& event : kept_) {
-    if (event.number > after && !listener(event)) return number;
+    if (event.number > after && !listener(event)) return;
   }
-  listeners_.emplace_back(number, std::move(listener));
-  return number;
-}
-
-void EventHub::unlisten(std::uint64_t listener) {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(listeners_, [&](const auto& one) { return one.first == listener; });
+  listeners_.push_back(std::move(listener));
 }
 
 std::uint64_t EventHub::last() const {
   const std::lock_guard lock(mutex_);
   return next_ - 1;
-}
-
-std::size_t EventHub::listeners() const {
-  const std::lock_guard lock(mutex_);
-  return listeners_.size();
 }
 
 std::string to_stream(const Event& event) {

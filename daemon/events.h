@@ -17,7 +17,7 @@
 namespace karta::daemon {
 
 struct Event {
-  std::uint64_t number = 0;  ///< from 1, since the daemon started
+  std::uint64_t number = 0;  ///< goes on rising through restarts; 0: a pulse
   std::string kind;          ///< "card-in"; docs/kartad.md has them all
   std::string data;          ///< one JSON object, a line: "schema", "time", and what the kind has
 };
@@ -36,12 +36,10 @@ class EventHub {
 
   /// Called for each event, on the thread that publishes; must not block nor call the hub. False: it wants no more.
   using Listener = std::function<bool(const Event&)>;
-  /// First the kept events after `after`, then all that come. Returns a number for unlisten().
-  std::uint64_t listen(std::uint64_t after, Listener listener);
-  void unlisten(std::uint64_t listener);
+  /// First the kept events after `after`, then all that come.
+  void listen(std::uint64_t after, Listener listener);
   /// The number of the newest event; 0: none yet.
   std::uint64_t last() const;
-  std::size_t listeners() const;
 
   static constexpr std::size_t kKept = 1000;
 
@@ -49,9 +47,8 @@ class EventHub {
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::uint64_t next_;
-  std::uint64_t next_listener_ = 1;
   std::deque<Event> kept_;
-  std::vector<std::pair<std::uint64_t, Listener>> listeners_;
+  std::vector<Listener> listeners_;
 };
 
 /// An event as text/event-stream has it; a comment where it has no number.

@@ -53,6 +53,12 @@ Status KeyRing::open() {
   return {};
 }
 
+Status KeyRing::check() {
+  if (config_.keys.starts_with("sam:") || config_.keys.starts_with("pkcs11:")) return {};
+  TRY(lease());
+  return {};
+}
+
 Result<KeyRing::Lease> KeyRing::lease() {
   Lease lease(*this);
   if (!keys_) TRY(open());

@@ -38,6 +38,8 @@ class KeyRing {
     KeyRing* ring_;
     std::unique_lock<std::mutex> lock_;
   };
+  /// For a look at a configuration: opens keys that are in a file; modules and tokens are left to whoever uses them.
+  Status check();
   /// Waits for its turn. Fails as opening the module, token or file does.
   Result<Lease> lease();
 

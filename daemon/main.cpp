@@ -1,4 +1,4 @@
-// kartad: the card at the clinic, the pharmacy, the gate and the counter.
+// kartad: the card at the clinic, the pharmacy, the gate, the counter and the citizen's own machine.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "daemon/citizen/citizen_mode.h"
 #include "daemon/clinic.h"
 #include "daemon/counter/counter_mode.h"
 #include "daemon/daemon.h"
@@ -22,10 +23,8 @@ using namespace karta;
 constexpr std::chrono::milliseconds kTick{500};
 
 constexpr daemon::ModeRow kModes[] = {
-    {"clinic", daemon::read_clinic},
-    {"pharmacy", daemon::read_pharmacy},
-    {"transit", daemon::read_transit},
-    {"counter", daemon::read_counter},
+    {"clinic", daemon::read_clinic},   {"pharmacy", daemon::read_pharmacy},     {"transit", daemon::read_transit},
+    {"counter", daemon::read_counter}, {"citizen", daemon::read_citizen, true},
 };
 
 int report(const Error& error) {
@@ -90,7 +89,7 @@ Status serve(const std::string& file, const daemon::Environment& environment) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("The card at the clinic, the pharmacy, the gate and the counter", "kartad");
+    CLI::App app("The card at the clinic, the pharmacy, the gate, the counter and at home", "kartad");
     app.set_version_flag("--version", "kartad " KARTA_VERSION);
     std::string file;
     bool check = false;

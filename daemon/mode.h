@@ -6,6 +6,7 @@
 // card bears an Idempotency-Key: a request whose answer is known already never reaches the mode.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "daemon/desk.h"
+#include "daemon/front_door.h"
 #include "daemon/json.h"
 #include "service/http_message.h"
 
@@ -44,6 +46,14 @@ struct Reply {
   Json body = {};  ///< an object beginning with "schema"
   int status = 200;
   std::string location = {};  ///< for 201
+  /// In place of `body`: octets of this media type.
+  Bytes octets = {};
+  std::string_view media_type = {};
+  /// The answer comes later, in place of this one: called at once with what takes it, from any thread, once.
+  std::function<void(std::function<void(Result<Reply>)> take)> later = {};
+  /// Of a call at a card: done on the desk's thread behind the answer, before the desk's next call. An error drops the
+  /// connection where the card is to blame, and is told to nobody.
+  std::function<Status()> afterwards = {};
 };
 
 class Mode {
@@ -64,6 +74,8 @@ class Mode {
   virtual void reader_in(ReaderDesk& desk) { (void)desk; }
   virtual void reader_out(ReaderDesk& desk) { (void)desk; }
 
+  /// Pages of the mode's own, beside the API; null: none.
+  virtual FrontDoor* front_door() { return nullptr; }
   /// What GET /v1/status says of the mode; an object. On any thread.
   virtual Json status() const { return Json::object(); }
   /// Every second or so, on a thread of the daemon's: what is old is thrown away.
@@ -75,6 +87,8 @@ class Mode {
 struct ModeRow {
   std::string_view name;
   Result<ModePlan> (*read)(service::ConfigTable& table);
+  /// The mode serves the user it runs as: TCP connections of other users are closed, and it stands alone.
+  bool own_user_only = false;
 };
 
 }  // namespace karta::daemon

@@ -31,8 +31,11 @@ class PageServer {
   virtual std::shared_ptr<const Caller> session(const service::HttpRequest& request) = 0;
 };
 
-/// Makes the pages; `modes`: names of those at work. [pages] of the configuration is read before.
-using PagePlan = std::function<Result<std::unique_ptr<PageServer>>(const Services&, std::vector<std::string> modes)>;
+/// Makes the pages; `modes`: names of those at work; `before`: the pages that a reload takes the place of, still
+/// asked while it goes on, or null. Who is logged in stays so. Null where Services::looking. [pages] of the
+/// configuration is read before.
+using PagePlan = std::function<Result<std::unique_ptr<PageServer>>(const Services&, std::vector<std::string> modes,
+                                                                   const PageServer* before)>;
 /// Reads [pages].
 using ReadPages = Result<PagePlan> (*)(service::ConfigTable& table);
 

@@ -104,7 +104,12 @@ class Pharmacy final : public Mode {
 
  private:
   Result<std::unique_ptr<CardOpening>> open(ReaderDesk& desk, std::string_view verb, const HolderSecret& secret) const {
-    auto opening = TRY(open_card(desk, {config_.role, verb, config_.ask_on_line}, secret));
+    return open_card(desk, {config_.role, verb, config_.ask_on_line, true}, secret);
+  }
+  /// For what changes the card: it must be none that is refused.
+  Result<std::unique_ptr<CardOpening>> open_accepted(ReaderDesk& desk, std::string_view verb,
+                                                     const HolderSecret& secret) const {
+    auto opening = TRY(open(desk, verb, secret));
     if (opening->decision.trust == Trust::refused) {
       const ErrorKind kind = opening->identity ? ErrorKind::not_permitted : ErrorKind::card_insecure;
       if (opening->identity) opening->identity->close();
@@ -135,8 +140,12 @@ Result<Reply> Pharmacy::entitlements(const Call& call, ReaderDesk& desk) {
   const HolderSecret secret = TRY(take_holder_secret(request));
   TRY(request.finish());
   auto opening = TRY(open(desk, kEntitlements, secret));
-  auto health = TRY(HealthApplication::open(opening->identity->channel()));
-  const auto reading = TRY(health.entitlements());
+  // Of a card that is refused nothing is read: who found or stole it is not shown what its holder takes.
+  HealthApplication::EntitlementReading reading;
+  if (opening->decision.trust != Trust::refused) {
+    auto health = TRY(HealthApplication::open(opening->identity->channel()));
+    reading = TRY(health.entitlements());
+  }
   Json slots = Json::array(), journal = Json::array();
   for (const auto& [entitlement, left] : reading.slots) {
     if (entitlement.empty()) continue;
@@ -165,7 +174,7 @@ Result<Reply> Pharmacy::entitlements(const Call& call, ReaderDesk& desk) {
                 {"entitlements", std::move(slots)},
                 {"journal", std::move(journal)},
                 {"timeline", opening->use->timeline().to_json()}};
-  opening->identity->close();
+  if (opening->identity) opening->identity->close();
   TRY(services_.journal.append("visit", ascii({{"verb", kEntitlements},
                                                {"reader", desk.reader()},
                                                {"caller", call.caller},
@@ -292,7 +301,7 @@ Result<Reply> Pharmacy::redeem(const Call& call, ReaderDesk& desk) {
     // What was begun under this key was begun with one card: another one is another deed.
     begun_with = TRY(services_.deeds.pending_ledger(call.key));
   }
-  auto opening = TRY(open(desk, kRedeem, secret));
+  auto opening = TRY(open_accepted(desk, kRedeem, secret));
   desk.progress(kRedeem, "ledger");
   auto health = TRY(HealthApplication::open(opening->identity->channel()));
   if (begun_with && *begun_with != health.ledger().serial) {
@@ -375,6 +384,7 @@ Result<ModePlan> read_pharmacy(service::ConfigTable& table) {
   config.ask_on_line = TRY(table.boolean_or("ask_on_line", config.ask_on_line));
   return ModePlan([config](const Services& services) -> Result<std::unique_ptr<Mode>> {
     TRY(services.terminal(config.role));
+    if (services.looking) TRY(KeyRing(config.keys, "health", services.readers, services.random).check());
     return std::unique_ptr<Mode>(std::make_unique<Pharmacy>(config, services));
   });
 }

@@ -51,7 +51,11 @@ class ReaderHall::DeskThread {
     return mute_;
   }
 
-  void card_in() { add_card_item(true, false); }
+  void card_in() {
+    // A reader that has just come tells of the card in it a moment later.
+    const bool lying = !had_card_ && std::chrono::steady_clock::now() - since_ < kFirstLook;
+    add_card_item(true, false, lying);
+  }
   void card_mute() { add_card_item(false, true); }
   void card_out() { add_card_item(false, false); }
   /// A card lies there, and the modes know.
@@ -59,6 +63,7 @@ class ReaderHall::DeskThread {
     const std::lock_guard lock(mutex_);
     present_ = true;
     mute_ = false;
+    had_card_ = true;
   }
 
   Status submit(ReaderJob job) {
@@ -89,11 +94,13 @@ class ReaderHall::DeskThread {
       jobs_ = 0;
       wake_.notify_one();
     }
+    desk_.give_up();
     for (Item& item : left) {
       if (item.kind == Item::Kind::job) item.job.refuse(why);
     }
     return seen;
   }
+  void give_up() { desk_.give_up(); }
   bool finished() const { return finished_; }
 
  private:
@@ -101,17 +108,20 @@ class ReaderHall::DeskThread {
     enum class Kind : std::uint8_t { job, card_in, card_out };
     Kind kind = Kind::job;
     ReaderJob job = {};
+    bool lying = false;  // card_in: it was there before the reader was
   };
+  static constexpr std::chrono::seconds kFirstLook{2};
 
-  void add_card_item(bool present, bool mute) {
+  void add_card_item(bool present, bool mute, bool lying = false) {
     const std::lock_guard lock(mutex_);
+    had_card_ = true;
     if (stopping_) return;
     const bool was = present_;
     present_ = present;
     mute_ = mute;
     held_ = false;
     if (was) items_.push_back({Item::Kind::card_out});
-    if (present) items_.push_back({Item::Kind::card_in});
+    if (present) items_.push_back({.kind = Item::Kind::card_in, .lying = lying});
     wake_.notify_one();
   }
 
@@ -133,6 +143,7 @@ class ReaderHall::DeskThread {
           guarded([&] { item.job.work(desk_); });
           break;
         case Item::Kind::card_in:
+          desk_.set_found_lying(item.lying);
           for (Mode* const mode : modes_) guarded([&] { mode->card_in(desk_); });
           break;
         case Item::Kind::card_out:
@@ -168,6 +179,8 @@ class ReaderHall::DeskThread {
   std::size_t jobs_ = 0;
   bool present_ = false, mute_ = false, held_ = false, working_ = false, stopping_ = false;
   Error why_;
+  const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
+  bool had_card_ = false;  // the watching thread's
   std::atomic<bool> finished_{false};
   std::thread thread_;  // last: it uses all above
 };
@@ -200,6 +213,11 @@ std::set<std::string> ReaderHall::stop() {
   desks.clear();
   reap(true);
   return seen;
+}
+
+void ReaderHall::give_up() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, desk] : desks_) desk->give_up();
 }
 
 void ReaderHall::watch() {

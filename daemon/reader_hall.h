@@ -50,6 +50,8 @@ class ReaderHall {
   /// Calls that wait are refused, the one at work at each reader ends first. Returns the readers with a card in them
   /// that the modes have been told of.
   std::set<std::string> stop();
+  /// Who pauses between two tries at a reader gives up now: the end is near.
+  void give_up();
 
   std::vector<ReaderView> readers() const;
   bool pcscd_running() const { return pcscd_; }

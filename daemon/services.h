@@ -43,6 +43,8 @@ struct Services {
   std::function<Result<std::unique_ptr<identity::Authority>>()> connect_authority;
   /// By role.
   std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>>& terminals;
+  /// Only a look at the configuration: what is named is looked for, nothing is made, nothing served.
+  bool looking = false;
 
   /// Fails with `configuration` where the daemon has no terminal of this role.
   Result<TerminalIdentity*> terminal(std::string_view role) const;

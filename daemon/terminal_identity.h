@@ -60,7 +60,6 @@ class TerminalIdentity {
   TerminalIdentity(const TerminalIdentity&) = delete;
   TerminalIdentity& operator=(const TerminalIdentity&) = delete;
 
-  const card::TerminalRole& role() const { return *role_; }
   /// The authority's id for the terminal; empty where it was never enrolled.
   std::string terminal() const;
   /// Credentials in use, with `others` beside the terminal's own chain: the verifier as other regions have certified

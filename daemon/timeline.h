@@ -29,7 +29,6 @@ class Timeline {
     std::size_t octets_out = 0, octets_back = 0;
   };
   void add(Exchange exchange) { exchanges_.push_back(exchange); }
-  void clear() { exchanges_.clear(); }
   const std::vector<Exchange>& exchanges() const { return exchanges_; }
   /// By the order of TR-03110-2 §3.1.1 and docs/transactions.md.
   std::vector<TimelineStep> steps() const;
@@ -62,13 +61,13 @@ class TimedConnection final : public card::CardConnection {
   std::string_view reader_name() const override { return inner_.reader_name(); }
 
   Timeline& timeline() { return timeline_; }
-  void set_deadline(SteadyClock::time_point deadline) { deadline_ = deadline; }
 
  private:
   Result<Bytes> timed(ByteView command, Result<Bytes> (card::CardConnection::*send)(ByteView));
 
   card::CardConnection& inner_;
-  SteadyClock::time_point deadline_, last_;
+  const SteadyClock::time_point deadline_;
+  SteadyClock::time_point last_;
   Timeline timeline_;
 };
 

@@ -207,12 +207,16 @@ bool TrustSnapshot::foreign_stopped(const Certificate& certificate) const {
                      [&](const ForeignFilterInUse& one) { return one.filter->may_list(key); });
 }
 
-const TrustItem* TrustSnapshot::item(TrustItemKind kind, std::string_view region) const {
-  for (const TrustItem& one : items) {
-    if (one.kind == kind && (region.empty() || one.region.empty() || one.region == region || one.region == kEverywhere))
-      return &one;
-  }
-  return nullptr;
+const TrustItem* TrustSnapshot::item(TrustItemKind kind) const {
+  const auto found = std::find_if(items.begin(), items.end(), [&](const TrustItem& one) { return one.kind == kind; });
+  return found == items.end() ? nullptr : &*found;
+}
+
+const TrustItem* TrustSnapshot::item(const StopListInUse& list) const {
+  const auto found = std::find_if(items.begin(), items.end(), [&](const TrustItem& one) {
+    return one.kind == TrustItemKind::stop_list && one.region == list.region && one.name == list.issuer;
+  });
+  return found == items.end() ? nullptr : &*found;
 }
 
 // ---- looking
@@ -238,16 +242,17 @@ struct TrustData::Work {
   std::vector<Certificate> roots;
   std::vector<TrustAnchor> own_document_signers, own_card_issuers, own_list_signers;
   std::map<std::string, Seen> seen;
-  std::map<std::string, std::string> problems;  // by item; empty: none
-  std::set<std::string> told;                   // refusals, so that each is told once
+  std::map<std::string, std::string> problems;      // by item
+  std::map<TrustItemKind, std::string> unreadable;  // a file at the last look of which not even the item can be told
+  std::set<std::string> told;                       // refusals, so that each is told once
   TrustSnapshot next;
   bool changed = false;
 
   std::unique_ptr<identity::Authority> authority;
   std::string trust_list_etag, rules_etag, stop_list_etag, delta_etag;
-  std::string lists_mark, filters_mark;     // of the files looked at last
-  std::string trust_list_hash, rules_hash;  // of the file in use, or refused last
-  std::uint64_t fetched_base = 0;           // epoch of the full list deltas are asked for
+  std::optional<std::string> lists_mark, filters_mark;  // of the files looked at last; empty: they are looked at again
+  std::string trust_list_hash, rules_hash;              // of the file in use, or refused last
+  std::uint64_t fetched_base = 0;                       // epoch of the full list deltas are asked for
   Time fetched_base_until{};
 
   fs::path state(std::string_view name) const { return sources.folder / name; }
@@ -258,9 +263,30 @@ struct TrustData::Work {
   }
 
   void taken(TrustItemKind kind, std::string_view region, std::string_view name, std::uint64_t epoch) {
-    problems.erase(key_of(kind, region, name));
+    cured(kind, region, name);
     changed = true;
     if (on_news) on_news({kind, std::string(name), std::string(region), true, epoch, {}});
+  }
+  /// What was wrong with it is so no longer.
+  void cured(TrustItemKind kind, std::string_view region, std::string_view name) {
+    if (problems.erase(key_of(kind, region, name)) > 0) changed = true;
+  }
+  /// The same of all of a kind but those whose keys are in `still`; the general one apart.
+  void cure_others(TrustItemKind kind, const std::set<std::string>& still) {
+    const std::string general = key_of(kind, {}, {}), prefix = std::string(name_of(kind)) + "|";
+    changed =
+        std::erase_if(problems,
+                      [&](const auto& one) {
+                        return one.first.starts_with(prefix) && one.first != general && !still.contains(one.first);
+                      }) > 0 ||
+        changed;
+  }
+  /// After a look at all files of a kind: `words` of the last that cannot be read; empty: all can.
+  void note_unreadable(TrustItemKind kind, std::string words) {
+    if (std::string& place = unreadable[kind]; place != words) {
+      place = std::move(words);
+      changed = true;
+    }
   }
   /// `mark`: what was refused, so that the same is not told at every look.
   void refused(TrustItemKind kind, std::string_view region, std::string_view name, std::uint64_t epoch,
@@ -268,9 +294,13 @@ struct TrustData::Work {
     std::string& problem = problems[key_of(kind, region, name)];
     if (problem != words) changed = true;
     problem = words;
+    tell_refusal(kind, region, name, epoch, words, mark);
+  }
+  void tell_refusal(TrustItemKind kind, std::string_view region, std::string_view name, std::uint64_t epoch,
+                    const std::string& words, std::string_view mark) {
     // It is judged anew at the next look: a clock may be set right, a signer become known.
-    if (kind == TrustItemKind::stop_list) lists_mark.clear();
-    if (kind == TrustItemKind::foreign_filter) filters_mark.clear();
+    if (kind == TrustItemKind::stop_list) lists_mark.reset();
+    if (kind == TrustItemKind::foreign_filter) filters_mark.reset();
     if (told.size() > 1'000) told.clear();
     if (told.insert(std::string(mark) + words).second && on_news)
       on_news({kind, std::string(name), std::string(region), false, epoch, words});
@@ -348,7 +378,7 @@ struct TrustData::Work {
           trust_list_etag = got->etag;
           fetched = true;
         } else {
-          problems.erase(key_of(kind, {}, {}));
+          cured(kind, {}, {});
         }
       }
       if (!octets && !next.trust_list) {
@@ -358,7 +388,7 @@ struct TrustData::Work {
     }
     if (!octets) return;
     const std::string hash = sha256_hex(*octets);
-    if (hash == trust_list_hash) return;
+    if (hash == trust_list_hash) return cured(kind, {}, {});
     const std::string key = key_of(kind, {}, {});
     const auto attempt = [&]() -> Result<crypto::TrustList> {
       auto list = TRY(crypto::open_trust_list(*octets, roots, clock.now()));
@@ -403,8 +433,8 @@ struct TrustData::Work {
     if (same(signers, next.document_signers) && same(issuers, next.card_issuers) && same_cv) return;
     if (!same(issuers, next.card_issuers)) {
       // Others may sign lists now: all are looked at again.
-      lists_mark.clear();
-      filters_mark.clear();
+      lists_mark.reset();
+      filters_mark.reset();
       rules_hash.clear();
     }
     next.document_signers = std::move(signers);
@@ -462,12 +492,10 @@ struct TrustData::Work {
       delta_etag = got->etag;
       return {};
     };
-    const std::string key = key_of(kind, {}, {});
-    const Status fetched = attempt();
-    if (!fetched) {
+    if (const Status fetched = attempt(); !fetched) {
       refused(kind, {}, {}, 0, "from the authority: " + fetched.error().message, "fetch");
-    } else if (problems.erase(key) > 0) {
-      changed = true;
+    } else {
+      cured(kind, {}, {});
     }
   }
 
@@ -483,6 +511,7 @@ struct TrustData::Work {
     const Time now = clock.now();
 
     std::map<std::pair<std::string, std::string>, std::vector<ListFile>> groups;  // by region and issuer
+    std::string trouble;
     for (const fs::path& path : found.files) {
       const auto attempt = [&]() -> Result<ListFile> {
         Bytes octets = TRY(read_file(path, identity::kMostStopListOctets));
@@ -497,13 +526,20 @@ struct TrustData::Work {
         // A folder that is not there yet is no fault of anybody's.
         std::error_code error;
         if (file.error().kind == ErrorKind::not_found && !fs::exists(path, error) && path == list_folder()) continue;
-        refused(kind, {}, {}, 0, "\"" + path.filename().string() + "\": " + file.error().message, path.string());
+        trouble = "\"" + path.filename().string() + "\": " + file.error().message;
+        tell_refusal(kind, {}, {}, 0, trouble, path.string());
         continue;
       }
       auto place = std::pair(file->region, file->list.head().issuer);
       groups[std::move(place)].push_back(std::move(*file));
     }
-    for (auto& [place, files] : groups) take_stop_list(place.first, place.second, files);
+    note_unreadable(kind, std::move(trouble));
+    std::set<std::string> there;
+    for (auto& [place, files] : groups) {
+      take_stop_list(place.first, place.second, files);
+      there.insert(key_of(kind, place.first, place.second));
+    }
+    cure_others(kind, there);
   }
 
   void take_stop_list(const std::string& region, const std::string& issuer, std::vector<ListFile>& files) {
@@ -543,7 +579,7 @@ struct TrustData::Work {
       fetched_base = best.front()->list.head().epoch;
       fetched_base_until = best.front()->list.head().next_update;
     }
-    if (in_use != nullptr && in_use->table->hash() == best.back()->hash) return;
+    if (in_use != nullptr && in_use->table->hash() == best.back()->hash) return cured(kind, region, issuer);
     const auto attempt = [&]() -> Result<std::shared_ptr<const StopTable>> {
       TRY(check_seen(key, head.epoch, hash));
       if (in_use != nullptr) TRY(identity::check_succession(in_use->table->head(), head));
@@ -594,7 +630,7 @@ struct TrustData::Work {
         no_rules = !got && got.error().kind == ErrorKind::not_found;
         if (no_rules) {
           // An authority of clinics has no rules for gates: nothing is missing.
-          problems.erase(key_of(kind, {}, {}));
+          cured(kind, {}, {});
         } else if (!got) {
           refuse(got.error(), {});
         } else if (got->changed) {
@@ -602,7 +638,7 @@ struct TrustData::Work {
           rules_etag = got->etag;
           fetched = true;
         } else {
-          problems.erase(key_of(kind, {}, {}));
+          cured(kind, {}, {});
         }
       }
       if (!octets && next.rules.empty()) {
@@ -612,7 +648,7 @@ struct TrustData::Work {
     }
     if (!octets) return;
     const std::string hash = sha256_hex(*octets);
-    if (hash == rules_hash) return;
+    if (hash == rules_hash) return cured(kind, {}, {});
     const std::string key = key_of(kind, {}, {});
     std::vector<Certificate> signers = roots;
     const auto more = certificates_of(list_signers());
@@ -644,6 +680,8 @@ struct TrustData::Work {
     filters_mark = std::move(found.mark);
     const auto anchors = list_signers();
     const auto signers = certificates_of(anchors);
+    std::set<std::string> refused_now;
+    std::string trouble;
     for (const fs::path& path : found.files) {
       std::string region, issuer;
       std::uint64_t epoch = 0;
@@ -668,10 +706,19 @@ struct TrustData::Work {
         taken(kind, region, issuer, epoch);
         return {};
       };
-      if (const auto took = attempt(); !took)
-        refused(kind, region, issuer, epoch, "\"" + path.filename().string() + "\": " + took.error().message,
-                path.string());
+      const auto took = attempt();
+      if (took) continue;
+      const std::string words = "\"" + path.filename().string() + "\": " + took.error().message;
+      if (issuer.empty()) {
+        trouble = words;
+        tell_refusal(kind, region, issuer, epoch, words, path.string());
+      } else {
+        refused(kind, region, issuer, epoch, words, path.string());
+        refused_now.insert(key_of(kind, region, issuer));
+      }
     }
+    note_unreadable(kind, std::move(trouble));
+    cure_others(kind, refused_now);
   }
 
   // -- what is in use
@@ -699,28 +746,32 @@ struct TrustData::Work {
         list.until = next.trust_list->next_update;
       }
     }
-    const std::string fetch_problem = problem(TrustItemKind::stop_list, {}, {});
+    std::string lists_problem = problem(TrustItemKind::stop_list, {}, {});
+    if (lists_problem.empty()) lists_problem = unreadable[TrustItemKind::stop_list];
     for (const StopListInUse& one : next.stop_lists) {
       TrustItem& list = item(TrustItemKind::stop_list, one.region, one.issuer);
       list.present = true;
       list.epoch = one.table->head().epoch;
       list.made = one.table->head().this_update;
       list.until = one.table->head().next_update;
-      if (list.problem.empty()) list.problem = fetch_problem;
+      if (list.problem.empty()) list.problem = lists_problem;
     }
     if (next.stop_lists.empty() && (!sources.files.stop_lists.empty() || sources.connect))
-      item(TrustItemKind::stop_list, {}, {});
-    // Lists that were refused and have nothing in use in their place.
-    for (const auto& [key, words] : problems) {
-      const std::string prefix = std::string(name_of(TrustItemKind::stop_list)) + "|";
-      if (!key.starts_with(prefix)) continue;
-      const std::size_t bar = key.rfind('|');
-      const std::string region = key.substr(prefix.size(), bar - prefix.size()), name = key.substr(bar + 1);
-      const bool there = std::any_of(items.begin(), items.end(), [&](const TrustItem& one) {
-        return one.kind == TrustItemKind::stop_list && one.region == region && one.name == name;
-      });
-      if (!there && !(region.empty() && name.empty())) item(TrustItemKind::stop_list, region, name);
-    }
+      item(TrustItemKind::stop_list, {}, {}).problem = lists_problem;
+    // What was refused and has nothing in use in its place.
+    const auto describe_refused = [&](TrustItemKind kind) {
+      const std::string prefix = std::string(name_of(kind)) + "|";
+      for (const auto& [key, words] : problems) {
+        if (!key.starts_with(prefix)) continue;
+        const std::size_t bar = key.rfind('|');
+        const std::string region = key.substr(prefix.size(), bar - prefix.size()), name = key.substr(bar + 1);
+        const bool there = std::any_of(items.begin(), items.end(), [&](const TrustItem& one) {
+          return one.kind == kind && one.region == region && one.name == name;
+        });
+        if (!there && !(region.empty() && name.empty())) item(kind, region, name);
+      }
+    };
+    describe_refused(TrustItemKind::stop_list);
     if (sources.open_rules && (rules_head || !no_rules) && (rules_head || sources.files.rules || sources.connect)) {
       TrustItem& rules = item(TrustItemKind::rules, {}, {});
       if (rules_head) {
@@ -736,6 +787,10 @@ struct TrustData::Work {
       filter.epoch = one.filter->head().epoch;
       filter.made = one.filter->head().this_update;
       filter.until = one.filter->head().next_update;
+    }
+    describe_refused(TrustItemKind::foreign_filter);
+    if (const std::string& words = unreadable[TrustItemKind::foreign_filter]; !words.empty()) {
+      item(TrustItemKind::foreign_filter, {}, {}).problem = words;
     }
     next.items = std::move(items);
   }
@@ -810,11 +865,8 @@ void TrustData::look(bool fetch) {
   work.describe();
   ++work.next.number;
   auto made = std::make_shared<const TrustSnapshot>(work.next);
-  {
-    const std::scoped_lock lock(mutex_);
-    snapshot_ = std::move(made);
-  }
-  if (on_change_) on_change_();
+  const std::scoped_lock lock(mutex_);
+  snapshot_ = std::move(made);
 }
 
 void TrustData::start() {
@@ -830,14 +882,6 @@ void TrustData::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void TrustData::wake() {
-  {
-    const std::scoped_lock lock(mutex_);
-    wake_ = true;
-  }
-  woken_.notify_all();
-}
-
 void TrustData::run() {
   const seconds refresh = std::max<seconds>(sources_.files.refresh, seconds(1));
   seconds pause = std::min(kFirstPause, refresh);
@@ -846,9 +890,8 @@ void TrustData::run() {
     bool well = true;
     for (const TrustItem& one : snapshot()->items) well = well && one.problem.empty();
     std::unique_lock lock(mutex_);
-    woken_.wait_for(lock, well ? refresh : pause, [&] { return stopping_ || wake_; });
+    woken_.wait_for(lock, well ? refresh : pause, [&] { return stopping_; });
     if (stopping_) return;
-    wake_ = false;
     pause = well ? std::min(kFirstPause, refresh) : std::min(2 * pause, refresh);
   }
 }

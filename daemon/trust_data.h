@@ -114,7 +114,10 @@ struct TrustSnapshot {
   /// True if any filter in use lists the certificate, which may be wrong once in 65,536; false is never wrong about a
   /// certificate that is listed.
   bool foreign_stopped(const crypto::Certificate& certificate) const;
-  const TrustItem* item(TrustItemKind kind, std::string_view region = {}) const;
+  /// The first of its kind; null: there is none, nor is one wanted.
+  const TrustItem* item(TrustItemKind kind) const;
+  /// What is said of that very list.
+  const TrustItem* item(const StopListInUse& list) const;
 };
 
 /// Something was taken, or refused, or is to be told: for journal (kind "data"), events and health.
@@ -145,8 +148,6 @@ class TrustData {
 
   /// Told on the thread that looks. Set before load().
   void on_news(std::function<void(const TrustNews&)> callback) { on_news_ = std::move(callback); }
-  /// Called after a new snapshot stands.
-  void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
 
   /// Takes what the files hold, without the network. Succeeds also where something is missing or is refused: the items
   /// tell. Fails where the configuration itself cannot be used (a root that is no certificate).
@@ -156,8 +157,6 @@ class TrustData {
   void stop();
   /// Looks now, on the caller's thread; `fetch`: at the server too.
   void look(bool fetch);
-  /// Makes the thread look now.
-  void wake();
 
   std::shared_ptr<const TrustSnapshot> snapshot() const;
   /// The clock as it is judged now.
@@ -171,14 +170,13 @@ class TrustData {
   const Clock* clock_;
   identity::ClockGuard* guard_;
   std::function<void(const TrustNews&)> on_news_;
-  std::function<void()> on_change_;
   std::unique_ptr<Work> work_;  // what the looking thread keeps to itself
   std::mutex looking_;          // one look at a time
 
   mutable std::mutex mutex_;
   std::condition_variable woken_;
   std::shared_ptr<const TrustSnapshot> snapshot_;
-  bool stopping_ = false, wake_ = false;
+  bool stopping_ = false;
   std::thread thread_;
 };
 

@@ -355,6 +355,71 @@ TEST_F(TrustDataTest, ForgedOrOlderRulesChangeNothing) {
   EXPECT_THAT(refusals(), HasSubstr("5 has been seen"));
 }
 
+TEST_F(TrustDataTest, WhatWasWrongAndIsNoLongerIsNotTold) {
+  files_.stop_list_signers = {folder_ / "ca.crt.pem"};
+  files_.stop_lists = {folder_ / "lists"};
+  files_.foreign_filters = {folder_ / "filters"};
+  rules_ = true;
+  files_.rules = folder_ / "rules";
+  std::filesystem::create_directory(folder_ / "lists");
+  std::filesystem::create_directory(folder_ / "filters");
+  const Time now = test_time();
+  folder_.write("rules", std::string_view("5 first"));
+  folder_.write("lists/2.stop-list", region_a().list(2, {5}, now - hours(1), now + hours(24)));
+  const auto data = open();
+  const auto problem = [&](TrustItemKind kind) {
+    const auto snapshot = data->snapshot();
+    const TrustItem* const item = snapshot->item(kind);
+    return item == nullptr ? std::string("no item") : item->problem;
+  };
+  EXPECT_EQ(problem(TrustItemKind::stop_list), "");
+
+  folder_.write("rules", std::string_view("6 forged"));
+  folder_.write("lists/3.stop-list", std::string_view("junk"));
+  folder_.write("filters/1.foreign-filter", std::string_view("junk"));
+  data->look(false);
+  EXPECT_THAT(problem(TrustItemKind::rules), HasSubstr("forged"));
+  EXPECT_THAT(problem(TrustItemKind::stop_list), HasSubstr("3.stop-list"));
+  EXPECT_THAT(problem(TrustItemKind::foreign_filter), HasSubstr("1.foreign-filter"));
+
+  folder_.write("rules", std::string_view("5 first"));
+  std::filesystem::remove(folder_ / "lists/3.stop-list");
+  std::filesystem::remove(folder_ / "filters/1.foreign-filter");
+  data->look(false);
+  EXPECT_EQ(problem(TrustItemKind::rules), "");
+  EXPECT_EQ(problem(TrustItemKind::stop_list), "");
+  EXPECT_EQ(problem(TrustItemKind::foreign_filter), "no item");
+
+  // Another list under a number that has been seen, and what was there comes back.
+  const auto original = read_file(folder_ / "lists/2.stop-list", 1 << 20);
+  ASSERT_TRUE(original);
+  folder_.write("lists/2.stop-list", region_a().list(2, {6}, now - hours(1), now + hours(24)));
+  data->look(false);
+  EXPECT_THAT(problem(TrustItemKind::stop_list), HasSubstr("differs"));
+  folder_.write("lists/2.stop-list", *original);
+  data->look(false);
+  EXPECT_EQ(problem(TrustItemKind::stop_list), "");
+}
+
+TEST(TrustSnapshotTest, AListIsJudgedByItsOwnAge) {
+  const Time now = test_time();
+  TrustSnapshot snapshot;
+  snapshot.stop_lists = {{"*", "everywhere", nullptr}, {"B", "one", nullptr}, {"B", "two", nullptr}};
+  for (const StopListInUse& list : snapshot.stop_lists) {
+    TrustItem item;
+    item.kind = TrustItemKind::stop_list;
+    item.region = list.region;
+    item.name = list.issuer;
+    item.present = true;
+    item.until = list.region == "*" ? now + hours(1) : now - hours(list.issuer == "one" ? 2 : 1);
+    snapshot.items.push_back(std::move(item));
+  }
+  EXPECT_EQ(snapshot.item(*snapshot.stop_list("B"))->until, now - hours(2));
+  EXPECT_EQ(snapshot.item(snapshot.stop_lists[2])->until, now - hours(1));
+  EXPECT_EQ(snapshot.item(*snapshot.stop_list("C"))->state(now), TrustState::fresh);
+  EXPECT_EQ(snapshot.item({"D", "nobody", nullptr}), nullptr);
+}
+
 TEST_F(TrustDataTest, ForeignFiltersNeverMissWhatTheyList) {
   files_.stop_list_signers = {folder_ / "ca.crt.pem"};
   files_.foreign_filters = {folder_ / "filter"};
@@ -398,7 +463,7 @@ TEST_F(TrustDataTest, TheThreadLooksAndStops) {
   std::mutex mutex;
   std::condition_variable changed;
   bool there = false;
-  data->on_change([&] {
+  data->on_news([&](const TrustNews&) {
     const std::scoped_lock lock(mutex);
     there = true;
     changed.notify_all();

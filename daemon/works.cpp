@@ -1,5 +1,7 @@
 #include "daemon/works.h"
 
+#include <algorithm>
+
 #include "daemon/deed_store.h"
 #include "identity/journal/journal.h"
 
@@ -19,10 +21,41 @@ Json json_of(std::string_view role, const TerminalIdentity& terminal) {
           {"problem", status.problem}};
 }
 
-Json json_of(const TrustItem& item, Time now) {
-  return {{"kind", name_of(item.kind)},        {"name", item.name},      {"region", item.region},
-          {"state", name_of(item.state(now))}, {"epoch", item.epoch},    {"made", time_json(item.made)},
-          {"until", time_json(item.until)},    {"problem", item.problem}};
+/// Whose policies count in each mode.
+struct VerbRow {
+  std::string_view mode, verb;
+};
+constexpr VerbRow kJudged[] = {{"clinic", "visit"},
+                               {"pharmacy", "entitlements"},
+                               {"pharmacy", "redeem"},
+                               {"transit", "tap"},
+                               {"counter", "counter"}};
+
+/// How long past its time an item is good for anybody here.
+std::chrono::hours good_for(const DaemonConfig& config, TrustItemKind kind) {
+  std::chrono::hours longest{0};
+  for (const VerbRow& row : kJudged) {
+    const bool at_work =
+        std::any_of(config.modes.begin(), config.modes.end(), [&](const auto& mode) { return mode.first == row.mode; });
+    if (!at_work) continue;
+    const StalePolicy policy = config.policy(row.verb);
+    if (policy.beyond == StalePolicy::Beyond::warn) return std::chrono::hours::max();
+    longest = std::max(longest, kind == TrustItemKind::trust_list ? policy.trust_list
+                                : kind == TrustItemKind::rules    ? policy.rules
+                                                                  : policy.stop_list);
+  }
+  return longest;
+}
+
+TrustState state_of(const TrustItem& item, const DaemonConfig& config, Time now) {
+  constexpr std::chrono::hours kMost{24 * 366 * 10};
+  return item.state(now, std::min(good_for(config, item.kind), kMost));
+}
+
+Json json_of(const TrustItem& item, TrustState state) {
+  return {{"kind", name_of(item.kind)},     {"name", item.name},      {"region", item.region},
+          {"state", name_of(state)},        {"epoch", item.epoch},    {"made", time_json(item.made)},
+          {"until", time_json(item.until)}, {"problem", item.problem}};
 }
 
 std::string described(const TrustItem& item) {
@@ -53,7 +86,7 @@ Json Works::status() const {
         {{"name", reader.name}, {"state", name_of(reader.state)}, {"modes", reader.modes}, {"gate", reader.gate}});
   }
   const auto snapshot = trust->snapshot();
-  for (const TrustItem& item : snapshot->items) items.push_back(json_of(item, now));
+  for (const TrustItem& item : snapshot->items) items.push_back(json_of(item, state_of(item, config, now)));
   Json upload_json;
   if (const auto state = upload ? upload() : std::nullopt) {
     upload_json = {{"state", name_of(state->state)},

@@ -35,10 +35,12 @@ CertificateLedger::CertificateLedger(Registry registry, std::string issuer, Caus
 CertificateLedger::~CertificateLedger() = default;
 
 Result<std::shared_ptr<CertificateLedger>> open_certificate_ledger(std::string_view registry_url, std::string issuer,
-                                                                   Cause cause, const Clock& clock) {
+                                                                   Cause cause, const Clock& clock, bool serves) {
   static SystemRandom random;
   TRY(check_cause(cause));
-  Registry registry = TRY(Registry::open(registry_url, clock, random));
+  auto options = serves ? service::kServingDatabase : service::DatabaseOptions();
+  options.long_reads = true;  // lists of all certificates
+  Registry registry = TRY(Registry::open(registry_url, clock, random, options));
   return std::make_shared<CertificateLedger>(std::move(registry), std::move(issuer), std::move(cause));
 }
 

@@ -38,8 +38,10 @@ class CertificateLedger final : public crypto::AuthorityLedger {
   std::uint64_t revision_ = 0;
 };
 
-/// Opens the registry for it. `clock` must outlive the ledger.
+/// Opens the registry for it. `clock` must outlive the ledger. `serves`: it answers requests, so that nothing but lists
+/// of all certificates may take long (service::kServingDatabase).
 Result<std::shared_ptr<CertificateLedger>> open_certificate_ledger(std::string_view registry_url, std::string issuer,
-                                                                   Cause cause, const Clock& clock);
+                                                                   Cause cause, const Clock& clock,
+                                                                   bool serves = false);
 
 }  // namespace karta::identity

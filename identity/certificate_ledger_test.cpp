@@ -30,7 +30,7 @@ class LedgerTest : public RegistryFixture {
 
   std::string issuer() const { return authority_.subject().to_text(); }
   std::shared_ptr<CertificateLedger> ledger() {
-    return must(open_certificate_ledger(path(), issuer(), cause_, clock_));
+    return must(open_certificate_ledger(url(), issuer(), cause_, clock_));
   }
   /// A citizen's certificate, and its serial number's content octets.
   CardCertificate on_card(std::uint8_t number, CertificateKind kind = CertificateKind::sig) const {

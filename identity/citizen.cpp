@@ -38,6 +38,7 @@ constexpr auto kFields = std::to_array<CitizenFieldRow>({
     {CitizenField::family_latin, "family_latin", "Фамилия латиницей", false, 256},
     {CitizenField::given_latin, "given_latin", "Имя латиницей", false, 256},
     {CitizenField::concessions, "concessions", "Льготы", false, 1024},
+    {CitizenField::portrait, "portrait", "Фотография", false, 255},
 });
 
 struct SexRow {
@@ -236,6 +237,8 @@ std::vector<CitizenField> differing_fields(const Citizen& a, const Citizen& b) {
         return a.given_latin != b.given_latin;
       case CitizenField::concessions:
         return a.concessions != b.concessions;
+      case CitizenField::portrait:
+        return false;
     }
     return false;
   };
@@ -301,6 +304,8 @@ std::optional<FieldProblem> set_field(Citizen& citizen, CitizenField field, std:
       citizen.insurer = text;
       return std::nullopt;
     }
+    case CitizenField::portrait:
+      return std::nullopt;
   }
   return std::nullopt;
 }

@@ -85,6 +85,7 @@ enum class CitizenField : std::uint8_t {
   family_latin,
   given_latin,
   concessions,
+  portrait,  ///< of a Citizen's record, not of Citizen: portrait.h
 };
 struct CitizenFieldRow {
   CitizenField field;
@@ -108,6 +109,7 @@ struct FieldProblem {
 };
 
 /// Sets `field` of `citizen` from the text of a file (blanks around it are cut). An empty text leaves the field empty.
+/// A portrait's text is the name of its file: what is the file's is looked at elsewhere.
 /// Concessions read "kind", "kind:from", "kind:from..until", several joined by "|"; without `from`: valid from birth.
 std::optional<FieldProblem> set_field(Citizen& citizen, CitizenField field, std::string_view text);
 

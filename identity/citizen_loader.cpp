@@ -43,14 +43,22 @@ Result<std::vector<Loaded>> CitizenLoader::load(const std::vector<NumberedCitize
     }
     const auto id = TRY(registry_->find_by_snils(one.citizen.snils));
     if (!id) {
-      if (!policy_.dry_run) TRY(registry_->insert_citizen(CitizenId{++next_id}, one.citizen, cause_));
+      if (!policy_.dry_run) {
+        TRY(registry_->insert_citizen(CitizenId{++next_id}, one.citizen, cause_));
+        if (one.portrait) TRY(registry_->store_portrait(CitizenId{next_id}, *one.portrait));
+      }
       return Loaded{Outcome::created, {}, 0};
     }
     const CitizenRecord there = TRY(registry_->load_citizen(*id));
     std::vector<CitizenField> fields = differing_fields(there.citizen, one.citizen);
+    const bool other_portrait = one.portrait && TRY(registry_->portrait_hash(*id)) != one.portrait->sha256();
+    if (other_portrait) fields.push_back(CitizenField::portrait);
     if (fields.empty()) return Loaded{Outcome::unchanged, {}, 0};
     if (!policy_.update_existing) return Loaded{Outcome::differs, std::move(fields), 0};
-    if (!policy_.dry_run) TRY(registry_->update_citizen(*id, there.citizen, one.citizen, fields, cause_));
+    if (!policy_.dry_run) {
+      TRY(registry_->update_citizen(*id, there.citizen, one.citizen, fields, cause_));
+      if (other_portrait) TRY(registry_->store_portrait(*id, *one.portrait));
+    }
     return Loaded{Outcome::updated, std::move(fields), 0};
   };
   const auto work = [&]() -> Status {

@@ -16,6 +16,7 @@ struct LoadPolicy {
 struct NumberedCitizen {
   std::uint64_t line = 0;  ///< where the citizen stands in the file
   Citizen citizen;
+  std::optional<Portrait> portrait = {};  ///< none: the one there is, if any, stays
 };
 
 struct Loaded {

@@ -8,9 +8,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
+#include "base/file.h"
 #include "identity/citizen_json.h"
 #include "identity/citizen_loader.h"
 #include "identity/record_reader.h"
@@ -172,8 +174,15 @@ struct Pending {
   std::uint64_t line = 0;
   std::string raw;
   Citizen citizen;
+  std::optional<Portrait> portrait;
   std::vector<ImportProblem> problems;
 };
+
+/// Inside the folder, whatever the name says: what a file of citizens names is not to be any file of the machine.
+bool stays_inside(const std::filesystem::path& name) {
+  if (!name.is_relative()) return false;
+  return std::ranges::none_of(name, [](const std::filesystem::path& part) { return part == ".."; });
+}
 
 class Import {
  public:
@@ -248,7 +257,7 @@ class Import {
       read_json(record.content, pending);
     }
     ++summary_.lines;
-    batch_octets_ += pending.raw.size();
+    batch_octets_ += pending.raw.size() + (pending.portrait ? pending.portrait->jpeg().size() : 0);
     batch_.push_back(std::move(pending));
     if (batch_.size() >= std::max<std::size_t>(options_.batch_lines, 1) || batch_octets_ >= kImportBatchOctets) {
       TRY(flush());
@@ -315,8 +324,31 @@ class Import {
     finish(pending);
   }
 
-  static void set(Pending& pending, CitizenField field, std::string_view text) {
-    if (auto problem = set_field(pending.citizen, field, text)) add(pending, *problem);
+  void set(Pending& pending, CitizenField field, std::string_view text) const {
+    auto problem = set_field(pending.citizen, field, text);
+    if (!problem && field == CitizenField::portrait) problem = set_portrait(pending, trim(text));
+    if (problem) add(pending, *problem);
+  }
+  std::optional<FieldProblem> set_portrait(Pending& pending, std::string_view name) const {
+    if (name.empty()) return std::nullopt;
+    const auto problem = [](std::string code, std::string reason, std::string hint) {
+      return FieldProblem{CitizenField::portrait, std::move(code), std::move(reason), std::move(hint)};
+    };
+    const std::filesystem::path file(name);
+    if (options_.portraits.empty() || !stays_inside(file)) {
+      return problem("malformed", "names no picture in the folder of pictures",
+                     "a name below the folder of the file, or of --portraits");
+    }
+    const auto octets = read_file(std::filesystem::path(options_.portraits) / file, kMostPictureFileOctets);
+    if (!octets) {
+      const bool missing = octets.error().kind == ErrorKind::not_found;
+      return problem(missing ? "not-found" : "unreadable", missing ? "is not there" : "cannot be read",
+                     "pictures are looked for beside the file, or in --portraits");
+    }
+    auto portrait = Portrait::from_jpeg(*octets);
+    if (!portrait) return problem("picture", portrait.error().message, portrait.error().hint);
+    pending.portrait = std::move(*portrait);
+    return std::nullopt;
   }
   void finish(Pending& pending) const {
     if (!pending.problems.empty()) return;
@@ -335,7 +367,8 @@ class Import {
     if (batch_.empty()) return {};
     std::vector<NumberedCitizen> good;
     for (Pending& pending : batch_) {
-      if (pending.problems.empty()) good.push_back({pending.line, std::move(pending.citizen)});
+      if (pending.problems.empty())
+        good.push_back({pending.line, std::move(pending.citizen), std::move(pending.portrait)});
     }
     std::vector<Loaded> outcomes;
     if (!good.empty()) outcomes = TRY(loader_.load(good));
@@ -501,9 +534,14 @@ Result<ImportSummary> import_citizen_file(const ImportFiles& files, Registry& re
     report_file.open(files.report, std::ios::binary | std::ios::app);
   }
 
+  ImportOptions with_pictures = options;
+  if (options.portraits.empty() && files.input != "-") {
+    const std::filesystem::path folder = std::filesystem::path(files.input).parent_path();
+    with_pictures.portraits = folder.empty() ? "." : folder.string();
+  }
   ImportReport report(files.report.empty() ? nullptr : &report_file, text, options);
   FileListener listener(files, report, progress);
-  auto summary = import_citizens(files.input == "-" ? std::cin : file, registry, options, listener);
+  auto summary = import_citizens(files.input == "-" ? std::cin : file, registry, with_pictures, listener);
   Status closed = listener.close();
   if (summary && !closed) summary = fail(std::move(closed).error());
   if (!summary && !listener.last()) {  // nothing was done: leave nothing behind

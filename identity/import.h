@@ -14,7 +14,7 @@ namespace karta::identity {
 
 enum class CitizenFormat : std::uint8_t { automatic, csv, json_lines };
 
-inline constexpr std::size_t kImportBatchOctets = 4 * 1024 * 1024;  ///< of text held in memory for one transaction
+inline constexpr std::size_t kImportBatchOctets = 4 * 1024 * 1024;  ///< of text and pictures held in memory for one transaction
 
 struct ImportOptions {
   CitizenFormat format = CitizenFormat::automatic;
@@ -24,6 +24,7 @@ struct ImportOptions {
   std::size_t batch_lines = 10000;
   Cause cause = {};         ///< actor is required; the reason stands in the event of each citizen
   std::string source = {};  ///< name of the file, for the report
+  std::string portraits = {};  ///< folder the names of pictures are relative to; empty: names of pictures are refused
 };
 
 /// What is wrong with a line. Line numbers count physical lines from 1, as editors do.
@@ -86,7 +87,7 @@ struct ImportFiles {
   std::string rejected;  ///< path to write bad lines to; made only if there are any, mode 0600, never overwritten
   std::string report;    ///< path for the JSON report; empty: none
 };
-/// import_citizens() over files. `text` (may be null) gets the report for people; `progress` (may be empty) the
+/// import_citizens() over files; pictures are looked for beside the input where the options name no folder. `text` (may be null) gets the report for people; `progress` (may be empty) the
 /// progress. Errors before the start (already_exists, not_found) leave everything as it was.
 Result<ImportSummary> import_citizen_file(const ImportFiles& files, Registry& registry, const ImportOptions& options,
                                           std::ostream* text,

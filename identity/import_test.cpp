@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/file.h"
 #include "identity/registry_testing.h"
 #include "service/database.h"
 
@@ -299,6 +300,80 @@ TEST_F(ImportTest, TheReportIsOneJsonDocumentAndReadableText) {
   }
 }
 
+TEST_F(ImportTest, PicturesComeFromTheFilesFolder) {
+  Registry registry = create();
+  const std::string drawn = std::string(KARTA_SOURCE_DIR) + "/docs/examples/portraits/";
+  std::filesystem::create_directory(path("faces"));
+  std::filesystem::copy_file(drawn + "99000000153.jpg", path("faces/1.jpg"));
+  std::filesystem::copy_file(drawn + "99000000254.jpg", path("faces/2.jpg"));
+  std::ofstream(path("faces/text.jpg")) << "no picture";
+  const std::string header = "snils;family;given;patronymic;birth_date;sex;portrait\n";
+  const auto line = [](std::uint32_t number, const std::string& picture) {
+    std::string text = line_of(number);
+    text.insert(text.size() - 1, ";" + picture);
+    return text;
+  };
+  const auto run = [&](const std::string& lines, bool update, const std::string& portraits = {}) {
+    std::filesystem::remove(path("a.csv"));
+    std::filesystem::remove(path("report"));
+    std::ofstream(path("a.csv")) << header << lines;
+    const auto summary = import_citizen_file(
+        {path("a.csv"), "", path("report")}, registry,
+        {.update_existing = update, .cause = cause_, .source = "a.csv", .portraits = portraits}, nullptr, {});
+    EXPECT_TRUE(summary);
+    std::ifstream report(path("report"));
+    std::string told;
+    const auto document = nlohmann::json::parse(report);
+    for (const auto& one : document["problems"]) {
+      told += std::to_string(one["line"].get<int>()) + ":" + one["field"].get<std::string>() + ":" +
+              one["code"].get<std::string>() + " ";
+    }
+    return std::to_string(summary->created) + std::to_string(summary->updated) + std::to_string(summary->unchanged) +
+           std::to_string(summary->rejected) + " " + told;
+  };
+  const auto id = [&](std::uint32_t number) { return **registry.citizen_of(Snils::from_number(990'000'000 + number)); };
+  ASSERT_EQ(run(line(1, "faces/1.jpg") + line(2, ""), false), "2000 ");
+  EXPECT_TRUE(*registry.has_portrait(id(1)));
+  EXPECT_FALSE(*registry.has_portrait(id(2)));
+  // Another picture is other data; none says nothing about the one that is there.
+  EXPECT_EQ(run(line(1, "faces/1.jpg") + line(2, ""), false), "0020 ");
+  EXPECT_EQ(run(line(1, "faces/2.jpg"), false), "0001 2:snils:differs ");
+  EXPECT_EQ(run(line(1, "faces/2.jpg"), true), "0100 ");
+  EXPECT_EQ(run(line(1, ""), true), "0010 ");
+  const auto kept = registry.read_portrait(id(1), purpose_);
+  ASSERT_TRUE(kept) << kept.error().message;
+  EXPECT_EQ(kept->jpeg(), Portrait::from_jpeg(*read_file(path("faces/2.jpg"), kMostPictureFileOctets))->jpeg());
+  EXPECT_EQ(run(line(2, "2.jpg"), true, path("faces")), "0100 ");
+  EXPECT_EQ(run(line(3, "faces/none.jpg") + line(4, "faces/text.jpg") + line(5, "../secret") + line(6, "/etc/passwd") +
+                    line(7, "faces"),
+                false),
+            "0005 2:portrait:not-found 3:portrait:picture 4:portrait:malformed 5:portrait:malformed "
+            "6:portrait:unreadable ");
+  // Of a text alone nobody knows where its pictures are.
+  std::istringstream in(header + line(8, "faces/1.jpg"));
+  Collector collector;
+  ASSERT_TRUE(import_citizens(in, registry, {.cause = cause_}, collector));
+  EXPECT_THAT(collector.told(), ElementsAre("2:portrait:malformed"));
+}
+
+TEST_F(ImportTest, ABatchIsBoundedByItsPicturesToo) {
+  Registry registry = create();
+  std::filesystem::copy_file(std::string(KARTA_SOURCE_DIR) + "/docs/examples/portraits/99000000153.jpg", path("1.jpg"));
+  std::ofstream file(path("a.csv"));
+  file << "snils;family;given;birth_date;portrait\n";
+  constexpr std::uint32_t kPeople = 500;  // 5.5 MB of pictures
+  for (std::uint32_t i = 1; i <= kPeople; ++i) {
+    file << Snils::from_number(990'000'000 + i).text() << ";Образцов;Пример;1990-05-17;1.jpg\n";
+  }
+  file.close();
+  std::size_t steps = 0;
+  const auto summary = import_citizen_file({path("a.csv"), "", ""}, registry, {.cause = cause_}, nullptr,
+                                           [&](const ImportSummary&) { ++steps; });
+  ASSERT_TRUE(summary);
+  EXPECT_EQ(summary->created, kPeople);
+  EXPECT_EQ(steps, 2u) << "one batch full, one at the end";
+}
+
 TEST_F(ImportTest, TheSampleFileShowsTheReport) {
   Registry registry = create();
   const ImportFiles files{std::string(KARTA_SOURCE_DIR) + "/docs/examples/citizens.csv", path("rejected.csv"),
@@ -402,7 +477,7 @@ TEST_F(ImportTest, MemoryDoesNotGrowWithTheFile) {
 #endif
   // A dry run goes through everything but the pages of the registry itself, whose cache has a size of its own.
   const auto run = [&](std::uint32_t lines, const std::string& name) {
-    auto registry = Registry::create(path(name), clock_, random_);
+    auto registry = Registry::create(url(name), clock_, random_);
     MadeUpFile source(lines, 0);
     std::istream in(&source);
     Collector nothing;
@@ -436,7 +511,7 @@ TEST_F(ImportTest, KilledInTheMiddleWhatWasAcknowledgedIsThere) {
        private:
         int out_;
       } teller(told[1]);
-      auto registry = Registry::open(path(), clock_, random_);
+      auto registry = Registry::open(url(), clock_, random_);
       if (!registry) _exit(1);
       MadeUpFile source(kLines, 0);
       std::istream in(&source);
@@ -485,7 +560,7 @@ TEST_F(ImportTest, TwoProcessesImportAtOnce) {
   constexpr std::uint32_t kLines = 4'000, kShared = 1'000;
   create();
   const auto run = [&](std::uint32_t first) {
-    auto registry = Registry::open(path(), clock_, random_);
+    auto registry = Registry::open(url(), clock_, random_);
     if (!registry) return false;
     MadeUpFile source(kLines, first);
     std::istream in(&source);

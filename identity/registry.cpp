@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "identity/daily_counts.h"
 #include "identity/registry_impl.h"
 #include "identity/revocations.h"
 #include "identity/schema.h"
@@ -53,12 +54,6 @@ Status check_statement(std::string_view text, const char* what, bool required) {
   return {};
 }
 
-Status check_purpose(const Purpose& purpose) {
-  TRY(check_statement(purpose.actor, "actor", true));
-  TRY(check_statement(purpose.purpose, "purpose", true));
-  return check_statement(purpose.case_id, "case", true);
-}
-
 std::string search_name_of(const Citizen& citizen) {
   return search_key(citizen.family + " " + citizen.given + " " + citizen.patronymic);
 }
@@ -92,8 +87,15 @@ Result<CitizenId> parse_citizen_id(std::string_view text) { return CitizenId{TRY
 Result<CardId> parse_card_id(std::string_view text) { return CardId{TRY(parse_key(text, "card"))}; }
 
 std::string_view name_of(CertificateKind kind) {
-  constexpr std::array<std::string_view, 5> names = {"", "AUT", "SIG", "QES", "ENC"};
+  constexpr std::array<std::string_view, 6> names = {"", "AUT", "SIG", "QES", "ENC", "AGREEMENT"};
   return names[static_cast<std::size_t>(kind)];
+}
+
+Status check_purpose(const Purpose& purpose) {
+  TRY(check_statement(purpose.actor, "actor", true));
+  TRY(check_statement(purpose.purpose, "purpose", true));
+  TRY(check_statement(purpose.case_id, "case", true));
+  return check_statement(purpose.legal_basis, "legal basis", purpose.disclose_at.has_value());
 }
 
 Status check_cause(const Cause& cause) {
@@ -134,7 +136,7 @@ Result<std::optional<CitizenId>> Registry::Impl::find_by_snils(const Snils& snil
   return std::optional(CitizenId{row.integer(0)});
 }
 
-Result<CitizenRecord> Registry::Impl::load_citizen(CitizenId id) {
+Result<CitizenRecord> load_citizen(Database& database, CitizenId id, Concessions which) {
   Statement row = TRY(
       database.prepare("SELECT snils, family, given, patronymic, family_latin, given_latin, birth_date, sex, inn, enp, "
                        "insurer, region, created_at, changed_at FROM citizens WHERE citizen_id = $1"));
@@ -170,6 +172,7 @@ Result<CitizenRecord> Registry::Impl::load_citizen(CitizenId id) {
   citizen.region = row.text(11);
   record.created = from_seconds(row.integer(12));
   record.changed = from_seconds(row.integer(13));
+  if (which == Concessions::without) return record;
 
   Statement concessions =
       TRY(database.prepare("SELECT kind, valid_from, valid_until FROM concessions WHERE citizen_id = $1 "
@@ -189,6 +192,10 @@ Result<CitizenRecord> Registry::Impl::load_citizen(CitizenId id) {
     citizen.concessions.push_back(concession);
   }
   return record;
+}
+
+Result<CitizenRecord> Registry::Impl::load_citizen(CitizenId id) {
+  return identity::load_citizen(database, id, Concessions::with);
 }
 
 Status Registry::Impl::insert_concessions(CitizenId id, const Citizen& citizen) {
@@ -263,15 +270,7 @@ Status Registry::Impl::add_event(const NewEvent& event, const Cause& cause, std:
 }
 
 Status Registry::Impl::log_access(CitizenId citizen, const Purpose& purpose, std::string_view what) {
-  Statement next = TRY(database.prepare("SELECT coalesce(max(number), 0) + 1 FROM access_log WHERE citizen_id = $1"));
-  TRY(next.query({raw(citizen)}));
-  TRY(next.next());
-  Statement insert =
-      TRY(database.prepare("INSERT INTO access_log (citizen_id, number, at, actor, purpose, case_id, what) VALUES "
-                           "($1, $2, $3, $4, $5, $6, $7)"));
-  TRY(insert.execute(
-      {raw(citizen), next.integer(0), seconds(clock->now()), purpose.actor, purpose.purpose, purpose.case_id, what}));
-  return {};
+  return append_access(database, citizen, purpose, what, clock->now());
 }
 
 Result<std::uint64_t> Registry::Impl::allocate_status_index(std::string_view batch, std::uint32_t block_size) {
@@ -403,6 +402,30 @@ Status Registry::Impl::move_certificates(const Card& card, CardState to, Revocat
   return {};
 }
 
+// The row is unique, so that of two servers that order at the same moment one finds the other's card here.
+Status Registry::Impl::take_place_of(CardId old, CardId successor) {
+  const std::int64_t first = TRY(
+      database.execute("INSERT INTO card_successors (card_id, successor_id) VALUES ($1, $2) ON CONFLICT (card_id) DO "
+                       "NOTHING",
+                       {raw(old), raw(successor)}));
+  if (first == 1) return {};
+  std::optional<CardId> present;
+  {
+    Statement row = TRY(database.prepare("SELECT successor_id FROM card_successors WHERE card_id = $1"));
+    TRY(row.query({raw(old)}));
+    if (TRY(row.next())) present = CardId{row.integer(0)};
+  }
+  if (!present) return fail(ErrorKind::internal, "a card's successor vanished in a transaction");
+  const Card before = TRY(load_card(*present));
+  if (!row_of(before.state).final) {
+    return fail(ErrorKind::already_exists,
+                "card \"" + format_id(before.id) + "\" has been ordered in the place of \"" + format_id(old) + "\"");
+  }
+  // That one came to nothing: lost on its way, or given up.
+  TRY(database.execute("UPDATE card_successors SET successor_id = $2 WHERE card_id = $1", {raw(old), raw(successor)}));
+  return {};
+}
+
 Status Registry::Impl::move_card(const Card& card, CardState to, RevocationReason reason, const Cause& cause) {
   TRY(check_transition(card.state, to));
   const RevocationReason kept = to == CardState::revoked ? reason : RevocationReason::unspecified;
@@ -412,6 +435,8 @@ Status Registry::Impl::move_card(const Card& card, CardState to, RevocationReaso
                        {raw(card.citizen), raw(card.id), static_cast<std::int64_t>(to), static_cast<std::int64_t>(kept),
                         seconds(clock->now())}));
   TRY(move_certificates(card, to, kept));
+  TRY(count_today(database, clock->now(), card_state_counter(card.state), -1));
+  TRY(count_today(database, clock->now(), card_state_counter(to)));
   if (row_of(card.state).stopped != row_of(to).stopped) {
     TRY(database.execute("UPDATE counters SET value = value + 1 WHERE name = 'card-stops'"));
   }
@@ -434,14 +459,26 @@ Result<Registry> Registry::create(std::string_view url, const Clock& clock, Rand
 }
 
 Result<Registry> Registry::open(std::string_view url, const Clock& clock, RandomSource& random) {
+  constexpr const char* kHint = "make an issuing centre first: karta init DIR";
   auto database = Database::open(url);
   if (!database) {
     Error error = std::move(database).error();
-    if (error.kind == ErrorKind::not_found) error.hint = "make an issuing centre first: karta init DIR";
+    if (error.kind == ErrorKind::not_found && !service::is_postgresql(url)) error.hint = kHint;
     return fail(std::move(error));
+  }
+  // A file that is there is a registry's; an empty PostgreSQL database may be there for anything.
+  if (database->store() == service::Store::postgresql && TRY(service::schema_version(*database)) == 0) {
+    return fail(ErrorKind::not_found, "there is no registry in this database", kHint);
   }
   TRY(service::migrate(*database, registry_migrations(), clock));
   return Registry(std::make_unique<Impl>(Impl{std::move(*database), &clock, &random}));
+}
+
+Result<Registry> Registry::open(std::string_view url, const Clock& clock, RandomSource& random,
+                                const DatabaseOptions& options) {
+  Registry registry = TRY(open(url, clock, random));
+  registry.impl_->database = TRY(Database::open(url, options));
+  return registry;
 }
 
 const Clock& Registry::clock() const { return *impl_->clock; }
@@ -555,6 +592,17 @@ Result<CitizenPage> Registry::find_citizens(std::string_view prefix, const Purpo
 
 Result<std::optional<CitizenId>> Registry::citizen_of(const Snils& snils) { return impl_->find_by_snils(snils); }
 
+Result<std::optional<CitizenId>> Registry::find_citizen(const Snils& snils, const Purpose& purpose) {
+  TRY(check_purpose(purpose));
+  std::optional<CitizenId> found;
+  TRY(impl_->database.transact([&]() -> Status {
+    found = TRY(impl_->find_by_snils(snils));
+    if (!found) return {};  // there is nobody whose log it could stand in
+    return impl_->log_access(*found, purpose, "number-search");
+  }));
+  return found;
+}
+
 Result<std::uint64_t> Registry::count_citizens() {
   Statement row = TRY(impl_->database.prepare("SELECT count(*) FROM citizen_by_snils"));
   TRY(row.query());
@@ -599,6 +647,7 @@ Result<std::vector<Card>> Registry::order_cards(const std::vector<CardOrder>& or
       if (old.citizen != order.citizen) return fail(ErrorKind::usage, "the card to be replaced is another citizen's");
     }
     const CardId id{impl_->new_id()};
+    if (order.replaces) TRY(impl_->take_place_of(*order.replaces, id));
     const auto index = static_cast<std::int64_t>(TRY(impl_->allocate_status_index(order.batch, order.block_size)));
     std::optional<std::int64_t> replaces;
     if (order.replaces) replaces = raw(*order.replaces);
@@ -617,7 +666,8 @@ Result<std::vector<Card>> Registry::order_cards(const std::vector<CardOrder>& or
   const auto work = [&]() -> Status {
     cards.clear();
     for (const CardOrder& order : orders) TRY(order_one(order));
-    return {};
+    return count_today(impl_->database, impl_->clock->now(), card_state_counter(CardState::ordered),
+                       static_cast<std::int64_t>(orders.size()));
   };
   TRY(impl_->database.transact(work));
   return cards;
@@ -676,6 +726,15 @@ Status Registry::record_deed(CardId id, std::string_view kind, std::string_view 
 }
 
 Result<Card> Registry::card(CardId id) { return impl_->load_card(id); }
+Result<Card> Registry::read_card(CardId id, const Purpose& purpose) {
+  TRY(check_purpose(purpose));
+  std::optional<Card> card;
+  TRY(impl_->database.transact([&]() -> Status {
+    card = TRY(impl_->load_card(id));
+    return impl_->log_access(card->citizen, purpose, "card");
+  }));
+  return std::move(*card);
+}
 Result<Card> Registry::card_by_serial(std::string_view serial) {
   const auto octets = from_hex(serial);
   if (!octets) return fail(ErrorKind::malformed, "a chip's serial is hexadecimal");
@@ -840,6 +899,7 @@ Result<std::vector<StatusBlock>> Registry::status_blocks() {
 
 Status Registry::stopped_indexes(const std::function<void(std::uint64_t)>& each) {
   // The states are those of the index cards_stopped; a test holds them to the rows of card_states().
+  const auto snapshot = TRY(impl_->database.begin_read());
   Statement rows =
       TRY(impl_->database.prepare("SELECT status_index FROM cards WHERE state IN (5, 6, 8) ORDER BY status_index"));
   TRY(rows.query());
@@ -856,19 +916,36 @@ Result<std::uint64_t> Registry::stop_changes() {
 
 // Who read my data
 
-Result<std::vector<AccessEntry>> Registry::access_log(CitizenId citizen, std::size_t limit,
-                                                      std::optional<std::int64_t> before) {
+Result<std::vector<AccessEntry>> Registry::access_log(CitizenId citizen, std::size_t limit, std::uint32_t skip) {
   Statement rows = TRY(impl_->database.prepare(
-      "SELECT number, at, actor, purpose, case_id, what FROM access_log WHERE citizen_id = $1 AND number < $2 "
-      "ORDER BY number DESC LIMIT $3"));
-  TRY(rows.query({raw(citizen), before.value_or(INT64_MAX), static_cast<std::int64_t>(std::min(limit, kPageLimit))}));
+      "SELECT at, actor, purpose, case_id, what, legal_basis, disclose_at FROM access_log WHERE citizen_id = $1 AND "
+      "(disclose_at IS NULL OR disclose_at <= $2) ORDER BY number DESC LIMIT $3 OFFSET $4"));
+  TRY(rows.query({raw(citizen), seconds(impl_->clock->now()), static_cast<std::int64_t>(std::min(limit, kPageLimit)),
+                  std::int64_t{skip}}));
   std::vector<AccessEntry> entries;
   while (TRY(rows.next())) {
-    entries.push_back({rows.integer(0), from_seconds(rows.integer(1)),
-                       Purpose{std::string(rows.text(2)), std::string(rows.text(3)), std::string(rows.text(4))},
-                       std::string(rows.text(5))});
+    AccessEntry entry;
+    entry.at = from_seconds(rows.integer(0));
+    entry.purpose = {std::string(rows.text(1)), std::string(rows.text(2)), std::string(rows.text(3)),
+                     std::string(rows.text(5))};
+    if (const auto told = rows.integer_or_null(6)) entry.purpose.disclose_at = from_seconds(*told);
+    entry.what = rows.text(4);
+    entries.push_back(std::move(entry));
   }
   return entries;
+}
+
+Result<std::vector<AccessTotal>> Registry::access_totals(CitizenId citizen, std::size_t limit) {
+  Statement rows = TRY(impl_->database.prepare(
+      "SELECT actor, purpose, count(*), max(at) FROM access_log WHERE citizen_id = $1 AND (disclose_at IS NULL OR "
+      "disclose_at <= $2) GROUP BY actor, purpose ORDER BY max(number) DESC LIMIT $3"));
+  TRY(rows.query({raw(citizen), seconds(impl_->clock->now()), static_cast<std::int64_t>(std::min(limit, kPageLimit))}));
+  std::vector<AccessTotal> totals;
+  while (TRY(rows.next())) {
+    totals.push_back({std::string(rows.text(0)), std::string(rows.text(1)), static_cast<std::uint64_t>(rows.integer(2)),
+                      from_seconds(rows.integer(3))});
+  }
+  return totals;
 }
 
 }  // namespace karta::identity

@@ -19,7 +19,12 @@
 #include "base/random.h"
 #include "identity/card_life.h"
 #include "identity/citizen.h"
+#include "identity/portrait.h"
 #include "identity/status_index.h"
+
+namespace karta::service {
+struct DatabaseOptions;
+}
 
 namespace karta::identity {
 
@@ -35,9 +40,12 @@ Result<CardId> parse_card_id(std::string_view text);
 /// Who reads personal data, what for, and on which case. All three must be stated (usage error otherwise), each at most
 /// kStatementOctets long.
 struct Purpose {
-  std::string actor;    ///< a person or a program: "operator:7", "karta card issue"
-  std::string purpose;  ///< "issue a card"
-  std::string case_id;  ///< order, request or visit number
+  std::string actor;             ///< a person or a program: "operator:7", "karta card issue"
+  std::string purpose;           ///< "issue a card"
+  std::string case_id;           ///< order, request or visit number
+  std::string legal_basis = {};  ///< the law that allows it, where a department looks; may be empty
+  /// The citizen is told only from then on, for which `legal_basis` must be stated; none: at once.
+  std::optional<Time> disclose_at = {};
 };
 /// Who changes something, and why. The actor must be stated.
 struct Cause {
@@ -65,8 +73,14 @@ struct CitizenPage {
   std::optional<std::string> next;       ///< hand back as `after` for more; none: that was all
 };
 
-enum class CertificateKind : std::uint8_t { aut = 1, sig = 2, qes = 3, enc = 4 };
-std::string_view name_of(CertificateKind kind);  ///< "AUT", "SIG", "QES", "ENC"
+enum class CertificateKind : std::uint8_t {
+  aut = 1,
+  sig = 2,
+  qes = 3,
+  enc = 4,
+  agreement = 5,  ///< of the card itself, not of its holder: departments load their keys by it
+};
+std::string_view name_of(CertificateKind kind);  ///< "AUT", "SIG", "QES", "ENC", "AGREEMENT"
 
 struct CardCertificate {
   CertificateKind kind = CertificateKind::aut;
@@ -124,10 +138,16 @@ struct Event {
 };
 
 struct AccessEntry {
-  std::int64_t number = 0;
   Time at;
   Purpose purpose;
   std::string what;  ///< "record", "search", "certificates"
+};
+
+/// How often somebody looked for one purpose.
+struct AccessTotal {
+  std::string actor, purpose;
+  std::uint64_t count = 0;
+  Time last;
 };
 
 /// A run of status indexes: [first, first + size), of which the first `used` ordinals are given out.
@@ -147,6 +167,9 @@ class Registry {
   /// Opens a registry and applies missing migrations. Errors: not_found (hint: karta init), unsupported (newer than
   /// this program), not_permitted (file mode), busy.
   static Result<Registry> open(std::string_view url, const Clock& clock, RandomSource& random);
+  /// The same for one who serves requests: all but the migrations is bound to `options` (service::kServingDatabase).
+  static Result<Registry> open(std::string_view url, const Clock& clock, RandomSource& random,
+                               const service::DatabaseOptions& options);
 
   Registry(Registry&&) noexcept;
   Registry& operator=(Registry&&) noexcept;
@@ -167,13 +190,27 @@ class Registry {
                                     const std::optional<std::string>& after = {});
   /// The id alone, for joining; not logged as it tells nothing of the person but that he is known.
   Result<std::optional<CitizenId>> citizen_of(const Snils& snils);
+  /// The same for whoever is told whether the person is known: logged as "number-search".
+  Result<std::optional<CitizenId>> find_citizen(const Snils& snils, const Purpose& purpose);
   Result<std::uint64_t> count_citizens();
   /// Every citizen's id from `after` on, in order of id, at most `limit`: for batch plans.
   Result<std::vector<CitizenId>> list_citizens(std::optional<CitizenId> after, std::size_t limit);
 
+  // Portraits (portraits.cpp)
+
+  /// Puts a picture in the place of the one there was, if any. False: that is the one.
+  Result<bool> set_portrait(CitizenId id, const Portrait& portrait, const Cause& cause);
+  /// not_found if there is none.
+  Status remove_portrait(CitizenId id, const Cause& cause);
+  /// Tells nothing of how the person looks, and is not logged.
+  Result<bool> has_portrait(CitizenId id);
+  /// not_found if there is none; then nothing is logged.
+  Result<Portrait> read_portrait(CitizenId id, const Purpose& purpose);
+
   // Cards
 
-  /// A new card in state ordered, with its status index.
+  /// A new card in state ordered, with its status index. A card has one successor: already_exists where another one has
+  /// been ordered in its place and is not at its end, whoever ordered it.
   Result<Card> order_card(const CardOrder& order, const Cause& cause);
   /// Many at once, in one transaction: all are ordered or none.
   Result<std::vector<Card>> order_cards(const std::vector<CardOrder>& orders, const Cause& cause);
@@ -188,6 +225,8 @@ class Registry {
   /// Writes down that something was done to a card that is no change of its state: "unblocked", "application-loaded".
   Status record_deed(CardId id, std::string_view kind, std::string_view detail, const Cause& cause);
   Result<Card> card(CardId id);
+  /// The same for whoever is shown it: logged as "card".
+  Result<Card> read_card(CardId id, const Purpose& purpose);
   Result<Card> card_by_serial(std::string_view serial);
   Result<Card> card_by_status_index(std::uint64_t status_index);
   Result<std::vector<Card>> cards_of(CitizenId citizen);
@@ -214,9 +253,13 @@ class Registry {
 
   // Who read my data
 
-  /// Newest first; at most `limit` before entry number `before`.
+  /// Newest first; at most `limit` after the newest `skip`. Without entries that the citizen is to be told of later
+  /// (Purpose::disclose_at), and nothing in it tells that there are any: entries are counted, their numbers never
+  /// shown.
   Result<std::vector<AccessEntry>> access_log(CitizenId citizen, std::size_t limit = kPageLimit,
-                                              std::optional<std::int64_t> before = {});
+                                              std::uint32_t skip = 0);
+  /// The same by who looked and what for, the last look first; at most `limit`.
+  Result<std::vector<AccessTotal>> access_totals(CitizenId citizen, std::size_t limit = kPageLimit);
 
   const Clock& clock() const;
   /// The whole file examined; malformed if anything is wrong.
@@ -228,6 +271,10 @@ class Registry {
   friend class CitizenLoader;
   friend class CertificateLedger;
   friend class TerminalLedger;
+  friend class DailyCounts;
+  friend class DepartmentLedger;
+  friend class OperatorActs;
+  friend class RequestLedger;
   explicit Registry(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

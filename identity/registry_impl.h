@@ -4,6 +4,7 @@
 #pragma once
 
 #include "crypto/x509/certificate.h"
+#include "identity/citizen_reads.h"
 #include "identity/registry.h"
 #include "service/database.h"
 
@@ -30,6 +31,10 @@ struct Registry::Impl {
   Status update_citizen(CitizenId id, const Citizen& before, const Citizen& after,
                         const std::vector<CitizenField>& changed, const Cause& cause);
   Status insert_concessions(CitizenId id, const Citizen& citizen);
+  /// Of the picture there is; empty: none.
+  Result<Bytes> portrait_hash(CitizenId id);
+  /// In the place of the one there was.
+  Status store_portrait(CitizenId id, const Portrait& portrait);
 
   struct NewEvent {
     CitizenId citizen{};
@@ -52,12 +57,19 @@ struct Registry::Impl {
   Status add_issued(std::string_view issuer, const crypto::Certificate& certificate, std::string_view profile);
   /// Revokes, holds or releases the certificates of a card that has just moved to `to`.
   Status move_certificates(const Card& card, CardState to, RevocationReason reason);
+  /// In the transaction that makes `successor`.
+  Status take_place_of(CardId old, CardId successor);
   Status move_card(const Card& card, CardState to, RevocationReason reason, const Cause& cause);
 };
+
+/// No log is written: for those who do.
+Result<CitizenRecord> load_citizen(service::Database& database, CitizenId id, Concessions which);
 
 /// A citizen that may be stored: usage error otherwise.
 Status check_storable(const Citizen& citizen);
 Status check_cause(const Cause& cause);
+/// All three are stated: usage error otherwise.
+Status check_purpose(const Purpose& purpose);
 /// A state that a card is moved to by itself: usage error for those that come of ordering and producing.
 Status check_card_step(CardState to);
 

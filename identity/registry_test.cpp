@@ -14,8 +14,10 @@
 #include <sstream>
 #include <thread>
 
+#include "identity/citizen_reads.h"
 #include "identity/registry_testing.h"
 #include "identity/schema.h"
+#include "service/group_commit.h"
 #include "service/migrations.h"
 
 namespace karta::identity {
@@ -136,21 +138,48 @@ TEST_F(RegistryTest, EveryReadIsLoggedBeforeItReturns) {
   EXPECT_EQ(log->at(2).at - log->at(3).at, std::chrono::seconds(5));
   EXPECT_EQ(log->at(1).what, "search");
   EXPECT_EQ(log->at(0).what, "certificates");
-  EXPECT_EQ(log->at(0).number, 4);
-  const auto older = registry.access_log(*id, 1, 3);
+  const auto older = registry.access_log(*id, 1, 2);
   ASSERT_EQ(older->size(), 1u);
   EXPECT_EQ(older->at(0).purpose.actor, "b");
+}
+
+TEST_F(RegistryTest, ALookToldOfLaterLeavesNoGapInThePages) {
+  Registry registry = create();
+  const CitizenId id = *registry.add_citizen(made_up_citizen(1), cause_);
+  const Card card = *registry.order_card({.citizen = id, .profile = "citizen"}, cause_);
+  ASSERT_TRUE(registry.read_citizen(id, {"a", "p", "first"}));
+  Purpose hidden{"b", "p", "hidden", "a law"};
+  hidden.disclose_at = clock_.now() + std::chrono::hours(1);
+  ASSERT_TRUE(registry.read_citizen(id, hidden));
+  ASSERT_TRUE(registry.read_card(card.id, {"c", "p", "second"}));
+  ASSERT_TRUE(*registry.find_citizen(made_up_citizen(1).snils, {"d", "p", "third"}));
+  // Pages of one, as the citizen may ask for them: each is full, up to the last.
+  const auto pages = [&] {
+    std::string out;
+    for (std::uint32_t skip = 0; skip < 5; ++skip) {
+      const auto page = registry.access_log(id, 1, skip);
+      EXPECT_TRUE(page);
+      out += page && !page->empty() ? page->front().purpose.case_id + " " + page->front().what + ", " : "-";
+    }
+    return out;
+  };
+  EXPECT_EQ(pages(), "third number-search, second card, first record, --");
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_EQ(pages(), "third number-search, second card, hidden record, first record, -");
 }
 
 TEST_F(RegistryTest, WithoutAStatedPurposeNothingIsRead) {
   Registry registry = create();
   const auto id = registry.add_citizen(made_up_citizen(1), cause_);
   ASSERT_TRUE(id);
+  const Card card = *registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
   for (const Purpose& purpose :
        {Purpose{"", "p", "c"}, Purpose{"a", " ", "c"}, Purpose{"a", "p", ""},
         Purpose{"a", std::string(kStatementOctets + 1, 'x'), "c"}, Purpose{"a\xFF", "p", "c"}}) {
     EXPECT_FALSE(registry.read_citizen(*id, purpose));
     EXPECT_FALSE(registry.read_citizen(made_up_citizen(1).snils, purpose));
+    EXPECT_FALSE(registry.find_citizen(made_up_citizen(1).snils, purpose));
+    EXPECT_FALSE(registry.read_card(card.id, purpose));
     EXPECT_FALSE(registry.find_citizens("образ", purpose));
   }
   EXPECT_TRUE(registry.access_log(*id)->empty());
@@ -160,7 +189,7 @@ TEST_F(RegistryTest, WhatCannotBeLoggedIsNotRead) {
   Registry registry = create();
   const auto id = registry.add_citizen(made_up_citizen(1), cause_);
   ASSERT_TRUE(id);
-  auto database = service::Database::open(path());
+  auto database = service::Database::open(url());
   ASSERT_TRUE(database->execute("DROP TABLE access_log"));
   EXPECT_FALSE(registry.read_citizen(*id, purpose_));
   EXPECT_FALSE(registry.find_citizens("образцов", purpose_));
@@ -269,6 +298,53 @@ TEST_F(RegistryTest, AChipIsIssuedOnceAndARefusalChangesNothing) {
             ErrorKind::usage);
 }
 
+TEST_F(RegistryTest, ACardHasOneSuccessorAtATime) {
+  Registry registry = create(), elsewhere = open();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  const auto old = registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+  const CardOrder order{.citizen = *id, .profile = "citizen", .replaces = old->id};
+  const auto first = registry.order_card(order, cause_);
+  ASSERT_TRUE(first) << first.error().message;
+  const auto second = elsewhere.order_card(order, cause_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::already_exists);
+  EXPECT_EQ(registry.order_cards({order, order}, cause_).error().kind, ErrorKind::already_exists);
+  EXPECT_EQ(registry.cards_of(*id)->size(), 2u);
+  // What was given up has left its place.
+  ASSERT_TRUE(registry.change_card_state(first->id, CardState::revoked, cause_));
+  const auto third = elsewhere.order_card(order, cause_);
+  ASSERT_TRUE(third) << third.error().message;
+  EXPECT_EQ(registry.order_card(order, cause_).error().kind, ErrorKind::already_exists);
+  // The successor has a successor of its own.
+  EXPECT_TRUE(registry.order_card({.citizen = *id, .profile = "citizen", .replaces = third->id}, cause_));
+}
+
+TEST_F(RegistryTest, ServersThatOrderTheSameSuccessorMakeOne) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  const auto old = registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+  std::atomic<int> made = 0, refused = 0, waiting = 0;
+  constexpr int kServers = 4;
+  std::vector<std::thread> servers;
+  for (int i = 0; i < kServers; ++i) {
+    servers.emplace_back([&] {
+      Registry own = open();
+      // All at once.
+      ++waiting;
+      while (waiting < kServers) std::this_thread::yield();
+      const auto card = own.order_card({.citizen = *id, .profile = "citizen", .replaces = old->id}, cause_);
+      if (card) {
+        ++made;
+      } else if (card.error().kind == ErrorKind::already_exists) {
+        ++refused;
+      }
+    });
+  }
+  for (std::thread& one : servers) one.join();
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(refused, kServers - 1);
+}
+
 TEST_F(RegistryTest, ManyCardsAreOrderedTogetherOrNotAtAll) {
   Registry registry = create();
   const auto id = registry.add_citizen(made_up_citizen(1), cause_);
@@ -316,7 +392,7 @@ TEST_F(RegistryTest, ThreadsAndProcessesGetDenseIndexesWithoutDoubles) {
     citizen = *registry.add_citizen(made_up_citizen(1), cause_);
   }
   const auto order = [&] {
-    auto registry = Registry::open(path(), clock_, random_);
+    auto registry = Registry::open(url(), clock_, random_);
     for (int i = 0; registry && i < kCards; ++i) {
       if (!registry->order_card({.citizen = citizen, .profile = "citizen", .batch = "big", .block_size = 64}, cause_)) {
         return false;
@@ -446,16 +522,116 @@ TEST_F(RegistryTest, IdsReadBackAndJunkDoesNot) {
   }
 }
 
+TEST_F(RegistryTest, ALogInFindsTheHolderAndHowThingsStand) {
+  Registry registry = create();
+  auto database = service::Database::open(url());
+  ASSERT_TRUE(database);
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  const auto card = registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
+  ASSERT_TRUE(card && registry.produce_card(card->id, "aa01", clock_.now() + std::chrono::hours(1), cause_));
+  const Bytes serial = {0x01, 0x02};
+  const CardCertificate certificate{CertificateKind::aut, "CN=Test CA", serial,
+                                    {0x30, 0x00},         clock_.now(), clock_.now() + std::chrono::hours(2)};
+  ASSERT_TRUE(registry.add_certificate(card->id, certificate, cause_));
+  for (const CardState state : {CardState::shipped, CardState::active}) {
+    ASSERT_TRUE(registry.change_card_state(card->id, state, cause_));
+  }
+  const auto now_of = [&](std::string_view issuer, ByteView number) {
+    auto found = find_certificate_holder(*database, issuer, number);
+    EXPECT_TRUE(found);
+    return found ? *found : std::nullopt;
+  };
+  auto holder = now_of("CN=Test CA", serial);
+  ASSERT_TRUE(holder);
+  EXPECT_EQ(holder->citizen, *id);
+  EXPECT_EQ(holder->card, card->id);
+  EXPECT_EQ(holder->kind, CertificateKind::aut);
+  EXPECT_EQ(holder->card_state, CardState::active);
+  EXPECT_EQ(holder->card_valid_until, clock_.now() + std::chrono::hours(1));
+  EXPECT_EQ(holder->not_after, clock_.now() + std::chrono::hours(2));
+  EXPECT_EQ(holder->revoked_at, std::nullopt);
+  EXPECT_EQ(holder->der, certificate.der);
+
+  ASSERT_TRUE(registry.change_card_state(card->id, CardState::suspended, cause_));
+  holder = now_of("CN=Test CA", serial);
+  ASSERT_TRUE(holder);
+  EXPECT_EQ(holder->card_state, CardState::suspended);
+  EXPECT_EQ(holder->revoked_at, clock_.now());
+  EXPECT_EQ(holder->reason, RevocationReason::certificate_hold);
+  ASSERT_TRUE(registry.change_card_state(card->id, CardState::active, cause_));
+  holder = now_of("CN=Test CA", serial);
+  ASSERT_TRUE(holder);
+  EXPECT_EQ(holder->revoked_at, std::nullopt);
+
+  EXPECT_FALSE(now_of("CN=Test CA", Bytes{9}));
+  EXPECT_FALSE(now_of("CN=Other CA", serial));
+}
+
+TEST_F(RegistryTest, ReadingsThatAreJoinedAreLoggedInOrder) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  ASSERT_TRUE(id);
+  const auto group = service::GroupCommit::open(url());
+  ASSERT_TRUE(group);
+  constexpr int kThreads = 4, kRounds = 10;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      auto own = service::Database::open(url());
+      ASSERT_TRUE(own);
+      for (int round = 0; round < kRounds; ++round) {
+        std::optional<CitizenRecord> read;
+        const Status done = (*group)->write(*own, [&](service::Database& database) -> Status {
+          read = TRY(read_citizen_in(database, *id, purpose_, "name birthdate", clock_.now()));
+          return {};
+        });
+        ASSERT_TRUE(done) << done.error().message;
+        EXPECT_EQ(read->citizen, made_up_citizen(1));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto log = registry.access_log(*id);
+  ASSERT_TRUE(log);
+  ASSERT_EQ(log->size(), std::size_t{kThreads * kRounds});
+  EXPECT_EQ(log->front().what, "name birthdate");
+  auto database = service::Database::open(url());
+  ASSERT_TRUE(database);
+  auto numbers = database->prepare("SELECT count(DISTINCT number), min(number), max(number) FROM access_log");
+  ASSERT_TRUE(numbers && numbers->query() && *numbers->next());
+  for (const auto& [column, expected] : {std::pair{0, kThreads * kRounds}, {1, 1}, {2, kThreads * kRounds}}) {
+    EXPECT_EQ(numbers->integer(column), expected) << column;
+  }
+  const auto without = read_citizen_in(*database, *id, purpose_, "name", clock_.now(), Concessions::without);
+  ASSERT_TRUE(without);
+  EXPECT_TRUE(without->citizen.concessions.empty());
+  const auto nobody = read_citizen_in(*database, CitizenId{7}, purpose_, "name", clock_.now());
+  ASSERT_FALSE(nobody);
+  EXPECT_EQ(nobody.error().kind, ErrorKind::not_found);
+  const auto unstated = read_citizen_in(*database, *id, {"", "look", "1"}, "name", clock_.now());
+  ASSERT_FALSE(unstated);
+  EXPECT_EQ(unstated.error().kind, ErrorKind::usage);
+}
+
 TEST_F(RegistryTest, MissingRegistryPointsToInit) {
-  const auto missing = Registry::open(path("none.db"), clock_, random_);
+  const auto missing = Registry::open(service::missing_database_url(folder_ / "none.db"), clock_, random_);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, ErrorKind::not_found);
-  EXPECT_THAT(missing.error().hint, HasSubstr("karta init"));
+  if (service::test_postgres() == nullptr) {
+    EXPECT_THAT(missing.error().hint, HasSubstr("karta init"));
+  } else {
+    EXPECT_THAT(missing.error().hint, HasSubstr("createdb"));
+    const auto empty = Registry::open(url("empty"), clock_, random_);
+    ASSERT_FALSE(empty);
+    EXPECT_EQ(empty.error().kind, ErrorKind::not_found);
+    EXPECT_THAT(empty.error().hint, HasSubstr("karta init"));
+  }
   { Registry registry = create(); }
-  EXPECT_EQ(Registry::create(path(), clock_, random_).error().kind, ErrorKind::already_exists);
+  EXPECT_EQ(Registry::create(url(), clock_, random_).error().kind, ErrorKind::already_exists);
 }
 
 TEST_F(RegistryTest, FilesAreTheOwnersOnly) {
+  if (service::test_postgres() != nullptr) GTEST_SKIP() << "PostgreSQL's files are the server's";
   Registry registry = create();
   ASSERT_TRUE(registry.add_citizen(made_up_citizen(1), cause_));
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
@@ -480,13 +656,14 @@ std::string schema_of(service::Database& database) {
 class RegistryMigrationTest : public RegistryFixture, public testing::WithParamInterface<std::int64_t> {};
 
 TEST_P(RegistryMigrationTest, AReleasedVersionIsBroughtUpWithItsData) {
+  if (service::test_postgres() != nullptr) GTEST_SKIP() << "the fixtures are what SQLite wrote";
   const std::string name = "registry_v" + std::to_string(GetParam()) + ".sql";
   std::ifstream fixture(std::string(KARTA_SOURCE_DIR) + "/identity/testdata/" + name);
   ASSERT_TRUE(fixture) << "every released version of the schema keeps a fixture: " << name;
   std::stringstream sql;
   sql << fixture.rdbuf();
   {
-    auto old = service::Database::open(path(), {.open = service::DatabaseOptions::Open::create});
+    auto old = service::Database::open(url(), {.open = service::DatabaseOptions::Open::create});
     ASSERT_TRUE(old);
     ASSERT_TRUE(old->execute_script(sql.str()));
     EXPECT_EQ(service::schema_version(*old), GetParam());
@@ -508,19 +685,20 @@ TEST_P(RegistryMigrationTest, AReleasedVersionIsBroughtUpWithItsData) {
   EXPECT_EQ(registry.status_blocks()->size(), 1u);
 
   create("new.db");
-  auto migrated = service::Database::open(path());
-  auto made_new = service::Database::open(path("new.db"));
+  auto migrated = service::Database::open(url());
+  auto made_new = service::Database::open(url("new.db"));
   EXPECT_EQ(schema_of(*migrated), schema_of(*made_new));
 }
 INSTANTIATE_TEST_SUITE_P(Versions, RegistryMigrationTest,
                          testing::Range<std::int64_t>(1, static_cast<std::int64_t>(registry_migrations().size()) + 1));
 
 TEST_F(RegistryTest, WhatVersion1RevokedStaysRevoked) {
+  if (service::test_postgres() != nullptr) GTEST_SKIP() << "the fixture is what SQLite wrote";
   {
     std::ifstream fixture(std::string(KARTA_SOURCE_DIR) + "/identity/testdata/registry_v1.sql");
     std::stringstream sql;
     sql << fixture.rdbuf();
-    auto old = service::Database::open(path(), {.open = service::DatabaseOptions::Open::create});
+    auto old = service::Database::open(url(), {.open = service::DatabaseOptions::Open::create});
     ASSERT_TRUE(old && old->execute_script(sql.str()));
     ASSERT_TRUE(old->execute("UPDATE certificates SET revoked_at = 1795250000, revocation_reason = 4"));
   }
@@ -534,11 +712,11 @@ TEST_F(RegistryTest, WhatVersion1RevokedStaysRevoked) {
 TEST_F(RegistryTest, ANewerRegistryIsRefused) {
   { Registry registry = create(); }
   {
-    auto database = service::Database::open(path());
+    auto database = service::Database::open(url());
     ASSERT_TRUE(database->execute("INSERT INTO schema_migrations VALUES ($1, 'later', 'x', 0)",
                                   {static_cast<std::int64_t>(registry_migrations().size()) + 1}));
   }
-  const auto refused = Registry::open(path(), clock_, random_);
+  const auto refused = Registry::open(url(), clock_, random_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
 }

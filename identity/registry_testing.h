@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "identity/registry.h"
+#include "service/database_testing.h"
 
 namespace karta::identity {
 
@@ -37,13 +38,14 @@ class RegistryFixture : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string path(const std::string& name = "registry.db") const { return (folder_ / name).string(); }
+  std::string url(const std::string& name = "registry.db") const { return service::test_database_url(folder_ / name); }
   Registry create(const std::string& name = "registry.db") {
-    auto registry = Registry::create(path(name), clock_, random_);
+    auto registry = Registry::create(url(name), clock_, random_);
     EXPECT_TRUE(registry) << registry.error().message;
     return std::move(*registry);
   }
   Registry open(const std::string& name = "registry.db") {
-    auto registry = Registry::open(path(name), clock_, random_);
+    auto registry = Registry::open(url(name), clock_, random_);
     EXPECT_TRUE(registry) << registry.error().message;
     return std::move(*registry);
   }

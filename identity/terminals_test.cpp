@@ -139,7 +139,7 @@ TEST_F(TerminalLedgerTest, ARevokedTerminalIsRefusedEverywhere) {
     EXPECT_THAT(error.message, HasSubstr("revoked"));
   }
   EXPECT_FALSE(ledger().begin_enrolment(invitation.code, keys("keys")));
-  const auto certificates = must(open_certificate_ledger(path(), tls.issuer().to_text(), {"test", ""}, clock_));
+  const auto certificates = must(open_certificate_ledger(url(), tls.issuer().to_text(), {"test", ""}, clock_));
   const auto state = must(certificates->state_of(tls.serial()));
   EXPECT_EQ(state.status, crypto::OcspCertificateStatus::revoked);
   const auto events = must(ledger().events_of(id));

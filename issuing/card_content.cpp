@@ -59,6 +59,12 @@ card::IdentityData identity_data_of(const identity::Citizen& citizen, const card
   return data;
 }
 
+static_assert(identity::kMostPortraitOctets == card::kMostPortraitOctets, "what the registry takes fits the card");
+
+void add_portrait(card::IdentityData& data, const card::IdentityProfile& profile, const identity::Portrait& portrait) {
+  if (profile.has(card::kPortraitGroup)) data[card::kPortraitGroup] = portrait.jpeg();
+}
+
 card::ComparisonData comparison_data_of(const identity::Citizen& citizen, identity::Date expires) {
   return {eight_digits(citizen.birth_date), eight_digits(expires), community_of(citizen)};
 }

@@ -7,12 +7,16 @@
 #include "card/personalise.h"
 #include "card/transit.h"
 #include "identity/citizen.h"
+#include "identity/portrait.h"
 
 namespace karta::issuing {
 
 /// Data groups of the citizen that `profile` names and the registry knows. `issued` and `expires` are days.
 card::IdentityData identity_data_of(const identity::Citizen& citizen, const card::IdentityProfile& profile,
                                     identity::Date issued, identity::Date expires);
+
+/// The portrait, where `profile` names that data group.
+void add_portrait(card::IdentityData& data, const card::IdentityProfile& profile, const identity::Portrait& portrait);
 
 /// What terminals may ask the card to compare. An unknown region: nothing to compare a place with.
 card::ComparisonData comparison_data_of(const identity::Citizen& citizen, identity::Date expires);

@@ -12,6 +12,7 @@
 #include "crypto/pem.h"
 #include "crypto/x509/issue.h"
 #include "issuing/default_profiles.h"
+#include "service/database.h"
 
 namespace karta::issuing {
 namespace {
@@ -127,7 +128,7 @@ Status make_card_side(const CentreConfig& config, const CentreOptions& options, 
 
 Status fill_centre(const fs::path& draft, const CentreOptions& options, const SecretBytes& passphrase,
                    const Clock& clock, RandomSource& random) {
-  const std::string text = default_centre_config(options.name, options.country);
+  const std::string text = default_centre_config(options.name, options.country, options.database);
   TRY(write_new_file(draft / kCentreFile, as_bytes(text), 0644));
   const CentreConfig config = TRY(load_centre_config(draft));
   for (const fs::path& file :
@@ -143,7 +144,7 @@ Status fill_centre(const fs::path& draft, const CentreOptions& options, const Se
   TRY(write_new_file(config.card_profiles / "citizen.toml", as_bytes(card::citizen_profile_toml()), 0644));
   TRY(make_authorities(config, options, passphrase, clock, random));
   TRY(make_card_side(config, options, passphrase, clock, random));
-  TRY(identity::Registry::create(config.database.string(), clock, random));
+  TRY(identity::Registry::create(config.database, clock, random));
   return {};
 }
 
@@ -178,6 +179,10 @@ Status check_new_centre(const fs::path& folder, const CentreOptions& options) {
   }
   if (!is_country_code(options.country)) {
     return fail(ErrorKind::usage, "\"" + options.country + "\" is no country", "two capital letters, ISO 3166-1");
+  }
+  if (!options.database.empty() && !service::is_postgresql(options.database)) {
+    return fail(ErrorKind::usage, "\"" + options.database + "\" names no database server",
+                "write postgresql://user@host/database; a registry in a file stands in the centre's folder");
   }
   for (const char* const what : {"Root CA", "Issuing CA", "Documents"}) {
     if (options.name.empty() || !authority_name(options, what)) {
@@ -214,7 +219,7 @@ Result<Centre> Centre::open(const fs::path& folder, const Clock& clock, RandomSo
   CentreConfig config = TRY(load_centre_config(folder));
   auto root = TRY(load_certificate(config.root.certificate));
   auto issuing = TRY(load_certificate(config.issuing.certificate));
-  auto registry = TRY(identity::Registry::open(config.database.string(), clock, random));
+  auto registry = TRY(identity::Registry::open(config.database, clock, random));
   return Centre(std::move(config), std::move(root), std::move(issuing), std::move(registry));
 }
 

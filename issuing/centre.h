@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ namespace karta::issuing {
 struct CentreOptions {
   std::string name = "karta issuing centre";
   std::string country = "RU";
+  std::string database = {};  ///< URL of the registry's store, which must be empty; none: a file in the folder
   crypto::KeyType root_key = crypto::KeyType::p384;
   crypto::KeyType issuing_key = crypto::KeyType::p256;
   std::uint32_t key_file_iterations = crypto::PrivateKey::kIterations;  ///< of PBKDF2; tests may take less
@@ -43,6 +45,8 @@ struct IssuingKeys {
   std::unique_ptr<crypto::Signer> document_signer;  ///< signs EF.CardSecurity
   SecretBytes card_master;                          ///< card::diversify()
   card::TransactionMasters transactions;            ///< of the cards' ledgers
+  /// The keys of a new card's ledger with this serial, where the masters are in a module; empty: from `transactions`.
+  std::function<Result<card::LedgerMasters>(std::string_view application, ByteView serial)> derive_ledger_keys = {};
 };
 
 class Centre {

@@ -33,8 +33,9 @@ constexpr auto kKeys = std::to_array<Key>({
     text_key("centre", "name", "the organisation in the names of its certificate authorities",
              [](CentreConfig& c) { return &c.name; }),
     text_key("centre", "country", "two letters, ISO 3166-1", [](CentreConfig& c) { return &c.country; }),
-    path_key("registry", "database", "registry.sqlite", "citizens, cards, certificates and the access log",
-             [](CentreConfig& c) { return &c.database; }),
+    Key{"registry", "database", "registry.sqlite",
+        "citizens, cards, certificates and the access log: a file, or postgresql://host/database", false,
+        [](CentreConfig& c) { return &c.database; }, nullptr},
     path_key("root-ca", "key", "keys/root.key.pem",
              "encrypted PKCS #8; keep it off line once the issuing CA is certified",
              [](CentreConfig& c) { return &c.root.key; }),
@@ -88,7 +89,9 @@ Status read_section(CentreConfig& config, const std::filesystem::path& file, std
       return fail(ErrorKind::configuration,
                   place(file, node.source()) + ": \"" + full + "\" must be a text, not empty");
     }
-    if (key->is_path) {
+    if (key->text != nullptr && !key->default_value.empty() && value->find("://") == std::string::npos) {
+      *key->text(config) = (config.folder / *value).string();  // a store that is a file
+    } else if (key->is_path) {
       *key->path(config) = config.folder / *value;  // an absolute value replaces the folder
     } else {
       *key->text(config) = *value;
@@ -145,14 +148,17 @@ Result<CentreConfig> load_centre_config(const std::filesystem::path& folder) {
   return config;
 }
 
-std::string default_centre_config(std::string_view name, std::string_view country) {
+std::string default_centre_config(std::string_view name, std::string_view country, std::string_view database) {
   std::stringstream out;
   out << "# An issuing centre of karta. Paths are relative to this folder.\n";
   std::string_view section;
   for (const Key& key : kKeys) {
     if (key.section != section) out << "\n[" << (section = key.section) << "]\n";
-    const std::string value(key.is_path ? key.default_value : key.name == "name" ? name : country);
-    out << key.name << " = " << toml::value<std::string>(value) << "  # " << key.comment << "\n";
+    std::string_view value = key.default_value;
+    if (key.name == "name") value = name;
+    if (key.name == "country") value = country;
+    if (key.name == "database" && !database.empty()) value = database;
+    out << key.name << " = " << toml::value<std::string>(std::string(value)) << "  # " << key.comment << "\n";
   }
   return out.str();
 }

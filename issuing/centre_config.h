@@ -17,9 +17,9 @@ struct CertificateAuthorityConfig {
 
 struct CentreConfig {
   std::filesystem::path folder;
-  std::string name;     ///< organisation in the CAs' names
-  std::string country;  ///< ISO 3166-1 alpha-2
-  std::filesystem::path database;
+  std::string name;      ///< organisation in the CAs' names
+  std::string country;   ///< ISO 3166-1 alpha-2
+  std::string database;  ///< of the registry: a file's path, or postgresql://... (service/database.h)
   CertificateAuthorityConfig root;
   CertificateAuthorityConfig issuing;
   CertificateAuthorityConfig document_signer;
@@ -41,7 +41,8 @@ Result<CentreConfig> load_centre_config(const std::filesystem::path& folder);
 /// Two capital letters, the shape of an ISO 3166-1 alpha-2 code.
 bool is_country_code(std::string_view text);
 
-/// The text of a new centre's karta.toml, with a comment above each key.
-std::string default_centre_config(std::string_view name, std::string_view country);
+/// The text of a new centre's karta.toml, with a comment above each key. `database`: URL of the registry's store;
+/// empty: a file in the folder.
+std::string default_centre_config(std::string_view name, std::string_view country, std::string_view database = {});
 
 }  // namespace karta::issuing

@@ -40,6 +40,13 @@ TEST_F(CentreConfigTest, AbsolutePathsStay) {
   EXPECT_EQ(load_centre_config(folder_)->database, "/var/lib/r.db");
 }
 
+TEST_F(CentreConfigTest, ADatabaseThatIsNoFileStaysAsItIsWritten) {
+  write(default_centre_config("A", "XX", "postgresql://karta@db.example/karta?sslmode=verify-full"));
+  const auto config = load_centre_config(folder_);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->database, "postgresql://karta@db.example/karta?sslmode=verify-full");
+}
+
 TEST_F(CentreConfigTest, FaultsNameLineAndKey) {
   EXPECT_EQ(load_centre_config(folder_).error().kind, ErrorKind::not_found);
   write("[centre]\nname = \"A\"\ncuontry = \"XX\"\n");

@@ -149,9 +149,15 @@ Result<Certified> certify(const Centre& centre, crypto::Signer& ca, const card::
   return certified;
 }
 
-Result<Bytes> certify_agreement_key(const Centre& centre, crypto::Signer& ca, crypto::KeyType curve, ByteView point,
-                                    const identity::Card& order, const std::string& serial, const Clock& clock,
-                                    RandomSource& random) {
+std::vector<std::pair<std::string, crypto::Certificate>> Certified::all() const {
+  auto out = made;
+  if (agreement) out.emplace_back(kAgreementRole, *agreement);
+  return out;
+}
+
+Result<crypto::Certificate> certify_agreement_key(const Centre& centre, crypto::Signer& ca, crypto::KeyType curve,
+                                                  ByteView point, const identity::Card& order,
+                                                  const std::string& serial, const Clock& clock, RandomSource& random) {
   const auto profile = TRY(centre.certificate_profile(kAgreementProfile));
   auto subject = TRY(crypto::NameBuilder()
                          .add("C", centre.config().country)
@@ -160,7 +166,7 @@ Result<Bytes> certify_agreement_key(const Centre& centre, crypto::Signer& ca, cr
   auto key = TRY(crypto::PublicKey::from_point(curve, point));
   crypto::CertificateRequest request{std::move(subject), std::move(key), {}, {}, {}, {}, {}};
   request.status_index = order.status_index;
-  return TRY(crypto::issue_certificate(profile, request, centre.issuing(), ca, clock, random)).der();
+  return crypto::issue_certificate(profile, request, centre.issuing(), ca, clock, random);
 }
 
 Result<Bytes> certify_transit_key(const Centre& centre, crypto::Signer& ca, const card::CardProfile& profile,
@@ -177,8 +183,8 @@ Result<Bytes> certify_transit_key(const Centre& centre, crypto::Signer& ca, cons
 Status register_certificate(Centre& centre, identity::CardId card, std::string_view role,
                             const crypto::Certificate& certificate, const identity::Cause& cause) {
   identity::CardCertificate row;
-  for (const identity::CertificateKind kind : {identity::CertificateKind::aut, identity::CertificateKind::sig,
-                                               identity::CertificateKind::qes, identity::CertificateKind::enc}) {
+  using enum identity::CertificateKind;
+  for (const identity::CertificateKind kind : {aut, sig, qes, enc, agreement}) {
     if (identity::name_of(kind) == role) row.kind = kind;
   }
   row.issuer = centre.issuing().subject().to_text();

@@ -37,7 +37,11 @@ Status check_certifiable(const Centre& centre, const card::CardProfile& profile,
 struct Certified {
   card::CardCertificates for_card;
   std::vector<std::pair<std::string, crypto::Certificate>> made;  ///< by key role: "AUT"
-  Time valid_until = Time::max();                                 ///< when the first of them ends
+  std::optional<crypto::Certificate> agreement = {};              ///< of the card's own agreement key
+  Time valid_until = Time::max();                                 ///< when the first of the holder's ends
+
+  /// The card's own among them, by kAgreementRole.
+  std::vector<std::pair<std::string, crypto::Certificate>> all() const;
 };
 
 /// One key's. `spki`: DER SubjectPublicKeyInfo, as the card gave it.
@@ -49,10 +53,12 @@ Result<Certified> certify(const Centre& centre, crypto::Signer& ca, const card::
                           const std::map<card::KeyRole, Bytes>& keys, const identity::Citizen& citizen,
                           const identity::Card& order, const Clock& clock, RandomSource& random);
 
+/// What the certificate of the card's own agreement key is called in the registry, beside key roles.
+inline constexpr std::string_view kAgreementRole = "AGREEMENT";
 /// The certificate of the card's own agreement key: what a department finds the card by when it loads its keys.
-Result<Bytes> certify_agreement_key(const Centre& centre, crypto::Signer& ca, crypto::KeyType curve, ByteView point,
-                                    const identity::Card& order, const std::string& serial, const Clock& clock,
-                                    RandomSource& random);
+Result<crypto::Certificate> certify_agreement_key(const Centre& centre, crypto::Signer& ca, crypto::KeyType curve,
+                                                  ByteView point, const identity::Card& order,
+                                                  const std::string& serial, const Clock& clock, RandomSource& random);
 
 /// The certificate of the key that signs transit statements: it names the ledger, not card or person.
 Result<Bytes> certify_transit_key(const Centre& centre, crypto::Signer& ca, const card::CardProfile& profile,

@@ -43,10 +43,15 @@ Status add_sectors(card::CardData& data, const card::CardProfile& profile, const
   return {};
 }
 
-Result<card::LedgerData> ledger_of(const card::TransactionMasters& masters, std::string_view application,
-                                   RandomSource& random) {
-  const auto found = masters.find(application);
-  if (found == masters.end()) {
+Result<card::LedgerData> ledger_of(const IssuingKeys& issuing, std::string_view application, RandomSource& random) {
+  if (issuing.derive_ledger_keys) {
+    card::LedgerData ledger;
+    ledger.serial = random.bytes(card::kLedgerSerialOctets);
+    ledger.keys = TRY(issuing.derive_ledger_keys(application, ledger.serial));
+    return ledger;
+  }
+  const auto found = issuing.transactions.find(application);
+  if (found == issuing.transactions.end()) {
     return fail(ErrorKind::configuration,
                 "the centre has no transaction masters for \"" + std::string(application) + "\"",
                 "keys/transactions.key.pem, which karta init makes, is missing or of another centre");
@@ -195,6 +200,9 @@ Result<Certified> certified_before(const Centre& centre, const card::CardProfile
     certified.for_card.by_role[key.role] = der->second;
     certified.made.emplace_back(der->first, std::move(certificate));
   }
+  if (const auto own = note.certificates.find(std::string(kAgreementRole)); own != note.certificates.end()) {
+    certified.agreement = TRY(crypto::Certificate::from_der(own->second));
+  }
   certified.for_card.authorities = TRY(authorities_of(centre, profile));
   return certified;
 }
@@ -202,9 +210,10 @@ Result<Certified> certified_before(const Centre& centre, const card::CardProfile
 /// Certificates of earlier attempts are on no card: they are revoked as superseded.
 Status revoke_abandoned(Centre& centre, identity::CardId card, const Certified& certified, const std::string& actor) {
   const identity::Purpose purpose{actor, "issue a card", "card " + identity::format_id(card)};
+  const auto all = certified.all();
   for (const identity::CardCertificate& row : TRY(centre.registry().certificates_of(card, purpose))) {
-    const bool on_card = std::any_of(certified.made.begin(), certified.made.end(),
-                                     [&](const auto& made) { return made.second.der() == row.der; });
+    const bool on_card =
+        std::any_of(all.begin(), all.end(), [&](const auto& made) { return made.second.der() == row.der; });
     if (on_card || TRY(centre.registry().certificate_status(row.issuer, row.serial)).revoked_at) continue;
     TRY(centre.registry().revoke_certificate(row.issuer, row.serial, identity::RevocationReason::superseded,
                                              {actor, "the making of the card was interrupted"}));
@@ -227,11 +236,27 @@ identity::Citizen sample_citizen() {
   return citizen;
 }
 
+/// What the identity application holds of the citizen. The portrait is a read of its own in the access log.
+Result<card::IdentityData> identity_of(Centre& centre, const card::IdentityProfile& profile,
+                                       const identity::CitizenRecord& holder, identity::Date today, identity::Date last,
+                                       const identity::Purpose& purpose) {
+  card::IdentityData data = identity_data_of(holder.citizen, profile, today, last);
+  if (profile.has(card::kPortraitGroup) && TRY(centre.registry().has_portrait(holder.id))) {
+    add_portrait(data, profile, TRY(centre.registry().read_portrait(holder.id, purpose)));
+  }
+  return data;
+}
+
+struct Made {
+  Certified certified;
+  card::WireCount portrait;
+};
+
 /// Letter, keys, certificates, directory: all that changes a blank card, closing it included.
-Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel& plain,
-                            const card::CardProfile& profile, const IssueRequest& request, const std::string& serial,
-                            const identity::Card& order, const WorkNote& note, const Clock& clock, RandomSource& random,
-                            const card::StepProgress& progress) {
+Result<Made> make_card(Centre& centre, IssuingKeys& issuing, card::Channel& plain, const card::CardProfile& profile,
+                       const IssueRequest& request, const std::string& serial, const identity::Card& order,
+                       const WorkNote& note, const Clock& clock, RandomSource& random,
+                       const card::StepProgress& progress) {
   const identity::Purpose purpose{request.actor, "issue a card", "card " + identity::format_id(order.id)};
   const identity::CitizenRecord holder = TRY(centre.registry().read_citizen(request.citizen, purpose));
   TRY(check_certifiable(centre, profile, holder.citizen));
@@ -243,15 +268,15 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
   data.status_index = order.status_index;
   if (profile.identity) {
     const identity::Date today = day_of(clock.now()), last = day_of(ends);
-    data.data_groups = TRY(card::encode_data_groups(
-        *profile.identity, identity_data_of(holder.citizen, *profile.identity, today, last), random));
+    const card::IdentityData known = TRY(identity_of(centre, *profile.identity, holder, today, last, purpose));
+    data.data_groups = TRY(card::encode_data_groups(*profile.identity, known, random));
     data.comparison = comparison_data_of(holder.citizen, last);
     data.trust_anchor = TRY(centre.terminal_trust_anchor());
     data.date = card::cv_date_of(clock.now());
   }
   TRY(add_sectors(data, profile, holder.citizen, order.status_index, day_of(clock.now())));
-  if (profile.health) data.health.ledger = TRY(ledger_of(issuing.transactions, kHealthMasters, random));
-  if (profile.transit) data.transit.ledger = TRY(ledger_of(issuing.transactions, kTransitMasters, random));
+  if (profile.health) data.health.ledger = TRY(ledger_of(issuing, kHealthMasters, random));
+  if (profile.transit) data.transit.ledger = TRY(ledger_of(issuing, kTransitMasters, random));
   auto work = TRY(card::Personalisation::make(profile, data));
   work.on_progress(progress);
 
@@ -271,9 +296,10 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
   const auto channel = TRY(card::open_issuer_channel(plain, request_channel, random));
   const auto keys = TRY(work.prepare(*channel));
   Certified certified = TRY(certify(centre, *issuing.ca, profile, keys, holder.citizen, order, clock, random));
-  certified.for_card.agreement =
+  certified.agreement =
       TRY(certify_agreement_key(centre, *issuing.ca, profile.card_manager.agreement_curve,
                                 work.journal().points.at(card::kAgreementKeyFile), order, serial, clock, random));
+  certified.for_card.agreement = certified.agreement->der();
   if (profile.identity) {
     const card::SecurityInfos infos = TRY(work.card_security());
     certified.for_card.card_security = TRY(card::sign_card_security(infos, *issuing.document_signer));
@@ -286,9 +312,10 @@ Result<Certified> make_card(Centre& centre, IssuingKeys& issuing, card::Channel&
   for (const auto& [role, certificate] : certified.made) {
     TRY(register_certificate(centre, order.id, role, certificate, {request.actor, "issue"}));
   }
-  TRY(note.write(order.id, certified.made));
+  TRY(register_certificate(centre, order.id, kAgreementRole, *certified.agreement, {request.actor, "issue"}));
+  TRY(note.write(order.id, certified.all()));
   TRY(work.complete(*channel, certified.for_card));
-  return certified;
+  return Made{std::move(certified), work.plan(plain.limits()).portrait()};
 }
 
 }  // namespace
@@ -302,8 +329,13 @@ Result<card::PersonalisationPlan> plan_issue(const Centre& centre, std::string_v
   if (profile.identity) {
     const identity::Citizen sample = sample_citizen();
     const identity::Date day = sample.birth_date;
-    data.data_groups =
-        TRY(card::encode_data_groups(*profile.identity, identity_data_of(sample, *profile.identity, day, day), random));
+    card::IdentityData known = identity_data_of(sample, *profile.identity, day, day);
+    if (profile.identity->has(card::kPortraitGroup)) {
+      Bytes longest(card::kMostPortraitOctets, 0);
+      longest[0] = 0xFF, longest[1] = 0xD8, longest[2] = 0xFF;
+      known[card::kPortraitGroup] = std::move(longest);
+    }
+    data.data_groups = TRY(card::encode_data_groups(*profile.identity, known, random));
     data.comparison = comparison_data_of(sample, day);
   }
   const identity::Citizen sample = sample_citizen();
@@ -352,7 +384,9 @@ Result<IssuedCard> issue_card(Centre& centre, IssuingKeys& keys, card::CardConne
     const identity::Card& order = held->card;
     if (interrupted) TRY(card::erase_blank_card(channel));
     TRY(note.write(order.id, {}));
-    certified = TRY(make_card(centre, keys, channel, profile, request, serial, order, note, clock, random, progress));
+    Made made = TRY(make_card(centre, keys, channel, profile, request, serial, order, note, clock, random, progress));
+    certified = std::move(made.certified);
+    issued.portrait = made.portrait;
     issued.card.id = order.id;
     issued.letter = letter_path(centre, serial);
   }

@@ -29,7 +29,8 @@ struct IssuedCard {
   std::filesystem::path letter;
   std::vector<std::pair<std::string, crypto::Certificate>> certificates;  ///< by key role: "AUT"
   card::WireCount wire;                                                   ///< all commands of the issue
-  bool made_again = false;                                                ///< the card had been interrupted before
+  card::WireCount portrait;  ///< what of them the holder's picture took; nothing where there is none
+  bool made_again = false;   ///< the card had been interrupted before
 };
 
 /// The steps a card of `profile` takes, for --dry-run. Nothing is written anywhere.

@@ -117,6 +117,12 @@ Result<std::optional<std::filesystem::path>> ConfigTable::path_if(std::string_vi
   return out;
 }
 
+Result<std::vector<std::filesystem::path>> ConfigTable::paths(std::string_view key) {
+  std::vector<std::filesystem::path> out;
+  for (const std::string& one : TRY(texts(key))) out.push_back(impl_->file.parent_path() / one);
+  return out;
+}
+
 Result<std::optional<ConfigTable>> ConfigTable::table(std::string_view key) {
   const toml::node* const node = impl_->find(key);
   std::optional<ConfigTable> out;

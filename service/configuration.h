@@ -35,6 +35,8 @@ class ConfigTable {
   /// A file or folder: relative ones are taken from the folder of the configuration on.
   Result<std::filesystem::path> path(std::string_view key);
   Result<std::optional<std::filesystem::path>> path_if(std::string_view key);
+  /// As texts(), each as path() takes it.
+  Result<std::vector<std::filesystem::path>> paths(std::string_view key);
   /// [key]; empty if it is not there.
   Result<std::optional<ConfigTable>> table(std::string_view key);
   /// [[key]], in order; empty if it is not there.

@@ -7,6 +7,25 @@
 #include "service/connection.h"
 
 namespace karta::service {
+namespace {
+
+constexpr std::string_view kOutcomeUnknown =
+    "database: the connection was lost at the commit, and whether it took place is not known";
+
+/// "postgresql" of "postgresql://host/name"; empty where there is none.
+std::string_view scheme_of(std::string_view url) {
+  const auto colon = url.find(':');
+  const bool has_scheme = colon != std::string_view::npos && colon > 0 && url.find('/') > colon;
+  return has_scheme ? url.substr(0, colon) : std::string_view();
+}
+
+}  // namespace
+
+bool is_postgresql(std::string_view url) { return url.starts_with("postgresql://") || url.starts_with("postgres://"); }
+bool is_outcome_unknown(const Error& error) { return error.message == kOutcomeUnknown; }
+tl::unexpected<Error> detail::outcome_unknown() {
+  return fail(ErrorKind::io, std::string(kOutcomeUnknown), "look whether it did before doing it again");
+}
 
 Statement::Statement(detail::Connection& connection, std::unique_ptr<detail::PreparedStatement> statement)
     : connection_(&connection), statement_(std::move(statement)) {}
@@ -64,16 +83,15 @@ Database& Database::operator=(Database&&) noexcept = default;
 Database::~Database() = default;
 
 Result<Database> Database::open(std::string_view url, DatabaseOptions options) {
-  const auto colon = url.find(':');
-  const bool has_scheme = colon != std::string_view::npos && colon > 0 && url.find('/') > colon;
+  if (is_postgresql(url)) return Database(TRY(detail::open_postgres(std::string(url), options)));
+  const std::string_view scheme = scheme_of(url);
   std::string path(url);
-  if (has_scheme) {
-    const std::string_view scheme = url.substr(0, colon);
+  if (!scheme.empty()) {
     if (scheme != "sqlite") {
       return fail(ErrorKind::unsupported, "database scheme \"" + std::string(scheme) + "\" is not known",
-                  "use sqlite:///path/to/registry.db");
+                  "use sqlite:///path/to/registry.db or postgresql://host/database");
     }
-    std::string_view rest = url.substr(colon + 1);
+    std::string_view rest = url.substr(scheme.size() + 1);
     if (rest.starts_with("///")) rest.remove_prefix(2);  // an empty authority, then the absolute path
     path = rest;
   }
@@ -93,30 +111,54 @@ Result<std::int64_t> Database::execute(std::string_view sql, Parameters paramete
 }
 Status Database::execute_script(std::string_view sql) { return connection_->execute_script(sql); }
 
-Result<Transaction> Database::begin() {
-  TRY(connection_->begin(true));
+Result<Transaction> Database::begin(Isolation isolation) {
+  TRY(connection_->begin(isolation));
   return Transaction(*connection_);
 }
 Result<Transaction> Database::begin_read() {
-  TRY(connection_->begin(false));
+  TRY(connection_->begin(std::nullopt));
   return Transaction(*connection_);
 }
 bool Database::in_transaction() const { return connection_->in_transaction(); }
+Store Database::store() const { return connection_->store(); }
 
-Status Database::transact(const std::function<Status()>& work) {
+Status Database::transact(const std::function<Status()>& work, Isolation isolation) {
   thread_local std::minstd_rand jitter(std::random_device{}());
+  // A key that was taken by a transaction in flight is seen the second time, by a look before the write; one that is
+  // found taken again really is. Collisions on PostgreSQL are over as soon as they are noticed; a lock on a file is
+  // not.
+  constexpr int kDuplicateTries = 3, kCollisionTries = 4 * kTransactionTries;
+  const int pause_ms = connection_->store() == Store::sqlite ? 10 : 1;
   for (int attempt = 1;; ++attempt) {
     bool began = false;
     const Status done = [&]() -> Status {
-      Transaction transaction = TRY(begin());
+      Transaction transaction = TRY(begin(isolation));
       began = true;
       TRY(work());
       return transaction.commit();
     }();
+    if (done) return done;
     if (!began) return done;  // a lock that was not given within busy_timeout has been waited for long enough
-    if (done || done.error().kind != ErrorKind::busy || attempt == kTransactionTries) return done;
+    int tries = 1;
+    switch (connection_->last_failure()) {
+      case detail::Failure::plain:
+        tries = done.error().kind == ErrorKind::busy ? kTransactionTries : 1;
+        break;
+      case detail::Failure::collided:
+        tries = kCollisionTries;
+        break;
+      case detail::Failure::duplicate:
+        tries = kDuplicateTries;
+        break;
+      case detail::Failure::lost:
+        tries = 2;
+        break;
+      case detail::Failure::final:
+        break;
+    }
+    if (attempt >= tries) return done;
     // Two writers that collide once would collide again if both came back at the same moment.
-    const int most_ms = 10 << std::min(attempt, 6);
+    const int most_ms = pause_ms << std::min(attempt, 6);
     std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution<int>(1, most_ms)(jitter)));
   }
 }

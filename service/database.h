@@ -1,8 +1,18 @@
 // Database: one thin layer over a relational store, so that the rooms above speak SQL and not a library's C API.
 //
-// SQLite is the store of today; the SQL that passes through here is the part that PostgreSQL understands too:
+// Two stores stand behind it, SQLite and PostgreSQL, and the SQL that passes through is what both understand:
 // parameters are $1, $2 ..., types BIGINT, TEXT and BYTEA, no triggers, no sequences. A Database is one connection and
-// belongs to one thread at a time; several threads or processes each open their own.
+// belongs to one thread at a time; several threads or processes each open their own. docs/database.md says which store
+// when.
+//
+// What differs, and what that asks of the SQL above:
+// - SQLite has one writer at a time, PostgreSQL many: of two transactions that cannot both have happened one fails
+// there
+//   with ErrorKind::busy and runs again (transact()).
+// - After a statement has failed in a transaction PostgreSQL refuses every other one until it is rolled back: report
+//   the error, do not go on (INSERT ... ON CONFLICT DO NOTHING asks without failing).
+// - Text is ordered by code point and must not hold U+0000 (malformed).
+// - A PostgreSQL connection may be lost. What was not committed is rolled back; the next transaction connects again.
 #pragma once
 
 #include <chrono>
@@ -91,6 +101,19 @@ class Transaction {
   detail::Connection* connection_;  ///< null once committed or moved from
 };
 
+enum class Store : std::uint8_t { sqlite, postgresql };
+
+/// What a writing transaction is protected from. SQLite's are always alone, and make no difference between the two.
+enum class Isolation : std::uint8_t {
+  /// As if every transaction of this kind ran by itself: what it has read no other of them has changed when it commits.
+  /// What a `snapshot` one relies on must be changed here, too (or the other way round).
+  serializable,
+  /// What it changes nobody else changes meanwhile, and it reads one snapshot; but a row it only reads may be another
+  /// one when it commits. For small writes on the hot path, written so that every row they rely on is changed by them
+  /// (or inserted under a unique key): a code that is marked as used, a session whose last use is noted.
+  snapshot,
+};
+
 struct DatabaseOptions {
   enum class Open : std::uint8_t {
     existing,   ///< read and write; not_found if there is none
@@ -100,13 +123,31 @@ struct DatabaseOptions {
   Open open = Open::existing;
   /// How long a statement waits for another process's lock before ErrorKind::busy.
   std::chrono::milliseconds busy_timeout{10000};
+  /// PostgreSQL: until a connection stands, and what one statement may take (SQLite's cannot be waited for in vain).
+  /// Reading transactions have no such limit; a server that says nothing at all for long is given up in any case.
+  std::chrono::milliseconds connect_timeout{2000};
+  std::chrono::milliseconds statement_timeout{60000};
+  /// False: no reading transaction takes long, statement_timeout holds for them, too.
+  bool long_reads = true;
 };
+/// For a connection that answers requests: a server that stands still holds up nobody for long, nor does a lock.
+inline constexpr DatabaseOptions kServingDatabase{.statement_timeout = std::chrono::milliseconds(5000),
+                                                  .long_reads = false};
+
+/// Whether `url` names a PostgreSQL database and not a file: "postgresql://..." or "postgres://...".
+bool is_postgresql(std::string_view url);
+/// Whether `error` says that the connection was lost between sending a commit (or a statement of its own) and its
+/// answer: it may have taken place or not. Nothing here repeats such a thing; who asked must look.
+bool is_outcome_unknown(const Error& error);
 
 class Database {
  public:
   /// Opens "sqlite:///absolute/path", "sqlite:relative/path" or a plain path. A new file is made with mode 0600; a file
   /// that others may read or write is refused (not_permitted). Write-ahead log, foreign keys on, synchronous=FULL.
-  /// Errors: unsupported (another scheme), not_found, already_exists, not_permitted, malformed (no database), io.
+  /// Or "postgresql://user@host:5432/database?sslmode=verify-full&passfile=/path" as libpq has it, without a password
+  /// in it (usage); libpq's PG* variables stand in for what is left out. Open::create wants a database without tables.
+  /// Errors: unsupported (another scheme; no libpq), not_found, already_exists, not_permitted, malformed (no database),
+  /// configuration (not UTF-8 or not of the C locale), io (not reachable).
   static Result<Database> open(std::string_view url, DatabaseOptions options = {});
 
   Database(Database&&) noexcept;
@@ -120,24 +161,30 @@ class Database {
   /// Several statements separated by semicolons, without parameters (migrations).
   Status execute_script(std::string_view sql);
 
-  /// Starts a transaction that will write (it takes the write lock now, so that it cannot fail on it later).
-  Result<Transaction> begin();
+  /// Starts a transaction that will write. SQLite: it takes the write lock now, so that it cannot fail on it later.
+  /// PostgreSQL: any statement, and the commit, may fail with busy; prefer transact().
+  Result<Transaction> begin(Isolation isolation = Isolation::serializable);
   /// Starts a transaction that only reads: one snapshot for all its statements.
   Result<Transaction> begin_read();
   bool in_transaction() const;
 
   /// Runs `work` in a writing transaction and commits. A lock of another process is waited for as long as busy_timeout
-  /// says, once. On ErrorKind::busy after that (a serialisation failure, SQLSTATE 40001, elsewhere) everything is
-  /// rolled back and `work` runs again, up to kTransactionTries times with growing random pauses: `work` must undo
-  /// nothing but its own variables.
-  Status transact(const std::function<Status()>& work);
+  /// says, once. After that, on ErrorKind::busy, where the store met a collision (SQLSTATE 40001, 40P01, or a unique
+  /// key another transaction took meanwhile) and where the connection was lost before the commit was sent, everything
+  /// is rolled back and `work` runs again, up to kTransactionTries times (collisions four times that) with growing
+  /// random pauses: `work` must undo nothing but its own variables. A commit that was sent and not answered is not
+  /// repeated: is_outcome_unknown().
+  Status transact(const std::function<Status()>& work, Isolation isolation = Isolation::serializable);
 
-  /// The store's own examination of the whole file; malformed and what it found if anything is wrong.
+  Store store() const;
+  /// SQLite: the store's own examination of the whole file. PostgreSQL: every table read to its end, where
+  /// its checksums tell of damage. Malformed and what was found if anything is wrong.
   Status check_integrity();
-  /// Octets the file takes (log excluded).
+  /// Octets the database takes (log excluded).
   Result<std::uint64_t> size();
-  /// A number that is another one once some other connection has committed a change, whatever it was. Costs a look at
-  /// shared memory, no reading. Changes of this connection do not count.
+  /// A number that is another one once some other connection has committed a change, whatever it was. Changes of this
+  /// connection do not count. SQLite: costs a look at shared memory. PostgreSQL has nothing that costs less than a
+  /// reading: there it is another one at every call.
   Result<std::int64_t> data_version();
 
  private:

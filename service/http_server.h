@@ -19,6 +19,7 @@
 
 #include "base/secret.h"
 #include "service/http_message.h"
+#include "service/tcp_peer.h"
 
 namespace karta::service {
 
@@ -70,6 +71,9 @@ struct HttpServerOptions {
   HttpLimits limits = {};
   std::shared_ptr<const HttpTls> tls = {};  ///< null: no TLS. Local sockets never have it.
   unsigned local_socket_mode = 0;  ///< permissions of the files of "unix:" sockets; 0: as the umask leaves them
+  /// Asked before anything is read of a TCP connection; false: it is closed, and counted as refused. is_own_user() keeps
+  /// other users of the machine away from a loopback address. Empty: everybody may. On a worker's thread: short.
+  std::function<bool(const TcpConnection& connection)> admit = {};
   /// Told of TLS handshakes that failed: the client's address and why ("certificate has expired"). On a worker's
   /// thread: short.
   std::function<void(std::string_view peer, std::string_view reason)> on_failed_handshake = {};

@@ -45,15 +45,16 @@ std::string checksum_of(const Migration& migration) {
 }
 
 Result<std::int64_t> schema_version(Database& database) {
-  Result<Statement> newest = database.prepare("SELECT max(version) FROM schema_migrations");
-  if (!newest) {
-    // No such table: nobody has migrated it yet. Anything else is told by the next statement.
-    if (newest.error().kind == ErrorKind::internal) return 0;
-    return fail(std::move(newest).error());
-  }
-  TRY(newest->query());
-  TRY(newest->next());
-  return newest->integer(0);
+  const auto newest = [&]() -> Result<std::int64_t> {
+    Statement row = TRY(database.prepare("SELECT max(version) FROM schema_migrations"));
+    TRY(row.query());
+    TRY(row.next());
+    return row.integer(0);
+  };
+  const Result<std::int64_t> version = newest();
+  // No such table: nobody has migrated it yet. Anything else is told by the next statement.
+  if (!version && version.error().kind == ErrorKind::internal) return 0;
+  return version;
 }
 
 Result<int> migrate(Database& database, std::span<const Migration> migrations, const Clock& clock) {

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "service/database_testing.h"
+
 namespace karta::service {
 namespace {
 
@@ -22,11 +24,11 @@ class MigrationsTest : public testing::Test {
     std::string name = (fs::temp_directory_path() / "karta-migrations-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
-    ASSERT_TRUE(Database::open(path(), {.open = DatabaseOptions::Open::create}));
+    ASSERT_TRUE(Database::open(url(), {.open = DatabaseOptions::Open::create}));
   }
   void TearDown() override { fs::remove_all(folder_); }
-  std::string path() const { return (folder_ / "m.db").string(); }
-  Database open() { return std::move(*Database::open(path())); }
+  std::string url() const { return test_database_url(folder_ / "m.db"); }
+  Database open() { return std::move(*Database::open(url())); }
 
   fs::path folder_;
   FixedClock clock_{Time(std::chrono::seconds(1'800'000'000))};
@@ -78,7 +80,7 @@ TEST_F(MigrationsTest, AStepThatFailsLeavesNothing) {
   const Migration broken[] = {kFirst, {2, "broken", "CREATE TABLE c (z BIGINT); INSERT INTO nowhere VALUES (1)"}};
   EXPECT_FALSE(migrate(database, broken, clock_));
   EXPECT_EQ(schema_version(database), 1);
-  EXPECT_FALSE(database.prepare("SELECT * FROM c"));
+  EXPECT_FALSE(database.execute("SELECT * FROM c"));
   const Migration mended[] = {kFirst, kSecond};
   EXPECT_EQ(migrate(database, mended, clock_), 1);
 }
@@ -89,7 +91,7 @@ TEST_F(MigrationsTest, SeveralAtOnceApplyEachStepOnce) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      auto database = Database::open(path());
+      auto database = Database::open(url());
       const auto steps = database ? migrate(*database, both, clock_) : Result<int>(fail(database.error()));
       if (steps) {
         applied += *steps;

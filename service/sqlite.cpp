@@ -6,15 +6,14 @@
 
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <vector>
 
 #include "service/connection.h"
+#include "service/statement_cache.h"
 
 namespace karta::service::detail {
 namespace {
 
-constexpr std::size_t kCachedStatements = 64;
 constexpr int kPageCacheKib = 32 * 1024;    // bounds memory; larger transactions spill into the log
 constexpr int kCheckpointPages = 8 * 1024;  // 32 MiB of log before it is folded into the file
 constexpr int kMaxColumnOctets = 16 * 1024 * 1024;
@@ -168,12 +167,7 @@ class SqliteConnection final : public Connection {
   }
 
   Result<std::unique_ptr<PreparedStatement>> prepare(std::string_view sql) override {
-    for (auto found = cache_.begin(); found != cache_.end(); ++found) {
-      if ((*found)->sql() != sql) continue;
-      std::unique_ptr<SqliteStatement> statement = std::move(*found);
-      cache_.erase(found);
-      return statement;
-    }
+    if (auto kept = cache_.take(sql)) return kept;
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
     if (sqlite3_prepare_v3(database_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement,
@@ -187,8 +181,7 @@ class SqliteConnection final : public Connection {
   void take_back(std::unique_ptr<PreparedStatement> statement) override {
     std::unique_ptr<SqliteStatement> ours(static_cast<SqliteStatement*>(statement.release()));
     ours->reset();
-    cache_.push_front(std::move(ours));
-    if (cache_.size() > kCachedStatements) cache_.pop_back();
+    cache_.keep(std::move(ours));
   }
 
   Status execute_script(std::string_view sql) override {
@@ -198,7 +191,9 @@ class SqliteConnection final : public Connection {
     return {};
   }
 
-  Status begin(bool write) override {
+  Store store() const override { return Store::sqlite; }
+  Failure last_failure() const override { return Failure::plain; }  // one writer at a time: nothing to collide with
+  Status begin(std::optional<Isolation> write) override {
     KARTA_CHECK(!in_transaction());
     // IMMEDIATE: a transaction that took the lock only at its first write could fail there with nothing to wait for.
     return execute_script(write ? "BEGIN IMMEDIATE" : "BEGIN");
@@ -241,7 +236,7 @@ class SqliteConnection final : public Connection {
 
  private:
   sqlite3* database_;
-  std::deque<std::unique_ptr<SqliteStatement>> cache_;
+  StatementCache<SqliteStatement> cache_;
 };
 
 /// Makes an empty file that only its owner can read, before SQLite puts anything into it.

@@ -1,7 +1,6 @@
 #include "daemon/counter/counter_mode.h"
 
 #include <array>
-#include <thread>
 
 #include "card/domain_keys.h"
 #include "card/esign.h"
@@ -43,11 +42,6 @@ struct Deed {
 };
 
 std::string ascii(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
-
-bool wait_before(unsigned attempt) {
-  std::this_thread::sleep_for(kPause * attempt);
-  return true;
-}
 
 /// What to do when a deed stopped in the middle.
 Error with_next_step(Error error) {
@@ -159,7 +153,7 @@ Result<Reply> Counter::at_the_desk(const Call& call, ReaderDesk& desk, Deed deed
   TRY(note(call, desk, "begun", {{"deed", deed.name}, {"operator", deed.request["operator"]}}));
   CourierOptions options;
   options.attempts = kAttempts;
-  options.pause = wait_before;
+  options.pause = [&](unsigned attempt) { return desk.pause(kPause * attempt); };
   options.progress = [&](std::uint64_t step, std::size_t) {
     desk.progress(call.route->verb, "step " + std::to_string(step));
   };

@@ -47,7 +47,7 @@ constexpr LanguageRow kLanguages[] = {
 
 // Everything comes from here and from nowhere else.
 constexpr std::string_view kSecurity =
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
     "X-Content-Type-Options: nosniff\r\n"
@@ -122,13 +122,19 @@ HttpResponse problem(int status, std::string name, std::string detail, std::stri
 
 }  // namespace
 
-Result<std::unique_ptr<DeskPages>> DeskPages::create(DeskPageOptions options, const Clock& clock,
-                                                     RandomSource& random) {
-  auto sessions = TRY(DeskSessions::create(options.session, clock, random));
+Result<std::unique_ptr<DeskPages>> DeskPages::create(DeskPageOptions options, const Clock& clock, RandomSource& random,
+                                                     const DeskPages* before) {
+  std::shared_ptr<DeskSessions> sessions;
+  if (before != nullptr && before->options_.session.file == options.session.file) {
+    sessions = before->sessions_;
+    TRY(sessions->change(options.session));
+  } else {
+    sessions = TRY(DeskSessions::create(options.session, clock, random));
+  }
   return std::unique_ptr<DeskPages>(new DeskPages(std::move(options), std::move(sessions)));
 }
 
-DeskPages::DeskPages(DeskPageOptions options, std::unique_ptr<DeskSessions> sessions)
+DeskPages::DeskPages(DeskPageOptions options, std::shared_ptr<DeskSessions> sessions)
     : options_(std::move(options)),
       sessions_(std::move(sessions)),
       caller_(std::make_shared<const Caller>(Caller{.name = options_.name, .verbs = options_.verbs})) {

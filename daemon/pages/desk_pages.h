@@ -18,8 +18,10 @@ struct DeskPageOptions {
 
 class DeskPages final : public PageServer {
  public:
-  /// `clock` and `random` must outlive it. Fails as the first link's writing does.
-  static Result<std::unique_ptr<DeskPages>> create(DeskPageOptions options, const Clock& clock, RandomSource& random);
+  /// `clock` and `random` must outlive it. Where `before` keeps its sessions in the same file, both have the same ones
+  /// from now on: whoever logs in at either is known to both. Fails as the writing of a link does.
+  static Result<std::unique_ptr<DeskPages>> create(DeskPageOptions options, const Clock& clock, RandomSource& random,
+                                                   const DeskPages* before = nullptr);
 
   /// GET and HEAD of /, /login, a page a mode, /assets/*; POST /login {"code"} and POST /logout.
   std::optional<service::HttpResponse> serve(const service::HttpRequest& request) override;
@@ -33,14 +35,14 @@ class DeskPages final : public PageServer {
     std::string etag;
     std::shared_ptr<const Bytes> content;
   };
-  DeskPages(DeskPageOptions options, std::unique_ptr<DeskSessions> sessions);
+  DeskPages(DeskPageOptions options, std::shared_ptr<DeskSessions> sessions);
   static Document make_document(std::string_view media_type, std::string_view content, const std::string& fields);
   const Document* find(const service::HttpRequest& request) const;
   service::HttpResponse log_in(const service::HttpRequest& request);
   service::HttpResponse log_out(const service::HttpRequest& request);
 
   DeskPageOptions options_;
-  std::unique_ptr<DeskSessions> sessions_;
+  std::shared_ptr<DeskSessions> sessions_;
   std::shared_ptr<const Caller> caller_;
   std::map<std::string, Document, std::less<>> assets_;                        // by path
   std::map<std::string, std::map<std::string, Document>, std::less<>> pages_;  // by path, by language

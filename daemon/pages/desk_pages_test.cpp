@@ -220,6 +220,52 @@ TEST_F(DeskPagesTest, ALinkBecomesTheDesksSession) {
   EXPECT_FALSE(who(jar, key));
 }
 
+TEST_F(DeskPagesTest, ALogInDuringAReloadIsOne) {
+  const std::string early = code();
+  auto made = DeskPages::create(
+      {.name = "front-desk",
+       .verbs = {"visit"},
+       .modes = {"clinic"},
+       .session = {.file = folder_ / "sessions", .link_file = folder_ / "link", .address = "http://127.0.0.1:8470"}},
+      clock_, random_, pages_.get());
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(code(), early) << "the link somebody is just opening";
+  // The pages of before answer until the new ones take over.
+  const auto response = log_in(early);
+  ASSERT_TRUE(response);
+  ASSERT_EQ(response->status, 200);
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(response->fields, found, std::regex("karta-desk-8470=([0-9a-f]{64})")));
+  const std::string jar = "karta-desk-8470=" + found[1].str();
+  const std::string key = nlohmann::json::parse(as_text(response->content()))["key"];
+  pages_ = std::move(*made);
+  EXPECT_TRUE(who(jar, key));
+  EXPECT_EQ(log_in(code())->status, 200);
+
+  // A reload that moves the link: the old one is no link any more.
+  const std::string old = code();
+  auto moved = DeskPages::create(
+      {.name = "front-desk",
+       .verbs = {"visit"},
+       .modes = {"clinic"},
+       .session = {.file = folder_ / "sessions", .link_file = folder_ / "other", .address = "http://127.0.0.1:8470"}},
+      clock_, random_, pages_.get());
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_FALSE(fs::exists(folder_ / "link"));
+  EXPECT_TRUE(fs::exists(folder_ / "other"));
+  pages_ = std::move(*moved);
+  EXPECT_EQ(log_in(old)->status, 403);
+  EXPECT_TRUE(who(jar, key));
+
+  // One that cannot write its link leaves all as it was.
+  const auto failed = DeskPages::create(
+      {.session = {.file = folder_ / "sessions", .link_file = folder_ / "no/link", .address = "http://127.0.0.1:8470"}},
+      clock_, random_, pages_.get());
+  EXPECT_FALSE(failed);
+  EXPECT_TRUE(fs::exists(folder_ / "other"));
+  EXPECT_TRUE(who(jar, key));
+}
+
 TEST_F(DeskPagesTest, WhatIsNoLogInGivesNothing) {
   const std::string good = code();
   const auto status = [&](std::vector<HttpField> fields, std::string_view body) {

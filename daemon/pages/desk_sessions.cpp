@@ -30,6 +30,21 @@ Result<std::unique_ptr<DeskSessions>> DeskSessions::create(DeskSessionOptions op
   return out;
 }
 
+Status DeskSessions::change(DeskSessionOptions options) {
+  const std::lock_guard lock(mutex_);
+  const bool same_link = options.link_file == options_.link_file && options.link_group == options_.link_group &&
+                         options.address == options_.address;
+  std::swap(options_, options);
+  if (same_link) return {};
+  if (Status written = new_link(); !written) {
+    std::swap(options_, options);
+    return written;
+  }
+  std::error_code ignored;  // a link that is good no longer harms nobody
+  if (options.link_file != options_.link_file) std::filesystem::remove(options.link_file, ignored);
+  return {};
+}
+
 // A line a session: hash of the cookie, of the key, first and last second. A line that is none is nobody's session.
 void DeskSessions::load() {
   const auto content = read_file(options_.file, kMostFileOctets);

@@ -43,6 +43,11 @@ class DeskSessions {
   static Result<std::unique_ptr<DeskSessions>> create(DeskSessionOptions options, const Clock& clock,
                                                       RandomSource& random);
 
+  /// A configuration read anew: sessions stay, with the ends they have. The link stays too where place and address do;
+  /// else one is written at the new place, and that of before is good no longer. `options.file` must be the same.
+  /// Fails as create does; then all is as it was.
+  Status change(DeskSessionOptions options);
+
   struct Session {
     std::string cookie, key;  ///< 64 hexadecimal digits each
   };

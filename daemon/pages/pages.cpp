@@ -67,30 +67,33 @@ Result<PagePlan> read_pages(service::ConfigTable& table) {
   out.name = TRY(table.text_or("name", "desk"));
   out.verbs = TRY(table.texts("verbs"));
   out.life = std::chrono::hours(TRY(table.integer_or("hours", 1, 24 * 7, 12)));
-  return PagePlan(
-      [out](const Services& services, std::vector<std::string> modes) -> Result<std::unique_ptr<PageServer>> {
-        DeskPageOptions options;
-        options.session.address = out.address.empty() ? first_address(services.config) : out.address;
-        if (options.session.address.empty()) {
-          return fail(ErrorKind::configuration, "[pages] needs a loopback address a browser can open",
-                      "add \"127.0.0.1:8470\" to \"listen\", or say \"address\" where systemd opens the socket");
+  return PagePlan([out](const Services& services, std::vector<std::string> modes,
+                        const PageServer* before) -> Result<std::unique_ptr<PageServer>> {
+    DeskPageOptions options;
+    options.session.address = out.address.empty() ? first_address(services.config) : out.address;
+    if (options.session.address.empty()) {
+      return fail(ErrorKind::configuration, "[pages] needs a loopback address a browser can open",
+                  "add \"127.0.0.1:8470\" to \"listen\", or say \"address\" where systemd opens the socket");
+    }
+    if (services.looking) return std::unique_ptr<PageServer>();
+    options.session.link_file = out.link_file.empty() ? services.config.state / "desk-link" : out.link_file;
+    options.session.file = services.config.state / "desk-sessions";
+    options.session.link_group = out.link_group;
+    options.session.life = out.life;
+    options.name = out.name;
+    options.verbs = out.verbs;
+    if (options.verbs.empty()) {
+      for (const VerbRow& row : kVerbs) {
+        if (row.mode.empty() || std::find(modes.begin(), modes.end(), row.mode) != modes.end()) {
+          options.verbs.emplace_back(row.verb);
         }
-        options.session.link_file = out.link_file.empty() ? services.config.state / "desk-link" : out.link_file;
-        options.session.file = services.config.state / "desk-sessions";
-        options.session.link_group = out.link_group;
-        options.session.life = out.life;
-        options.name = out.name;
-        options.verbs = out.verbs;
-        if (options.verbs.empty()) {
-          for (const VerbRow& row : kVerbs) {
-            if (row.mode.empty() || std::find(modes.begin(), modes.end(), row.mode) != modes.end()) {
-              options.verbs.emplace_back(row.verb);
-            }
-          }
-        }
-        options.modes = std::move(modes);
-        return std::unique_ptr<PageServer>(TRY(DeskPages::create(std::move(options), services.clock, services.random)));
-      });
+      }
+    }
+    options.modes = std::move(modes);
+    const auto* const desk = dynamic_cast<const DeskPages*>(before);
+    return std::unique_ptr<PageServer>(
+        TRY(DeskPages::create(std::move(options), services.clock, services.random, desk)));
+  });
 }
 
 }  // namespace karta::daemon

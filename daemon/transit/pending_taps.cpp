@@ -41,7 +41,8 @@ PendingTap pending_of(const TapRecord& record, GateOpened opened) {
 
 }  // namespace
 
-Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journal, const LastOpened& last_opened) {
+Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journal, const LastOpened& last_opened,
+                                                       Time now) {
   std::unique_ptr<PendingTaps> out(new PendingTaps);
   std::uint64_t at = TRY(before_newest_set(journal));
   std::map<Bytes, PendingTap> staged;  // of a set whose last part has not come
@@ -55,6 +56,7 @@ Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journa
       if (record.kind == card::kPendingKind) {
         card::PendingTaps set = TRY(card::PendingTaps::from_json(record.body));
         if (set.part == 1) staged.clear();
+        for (card::NewestTap& newest : set.newest) out->set_newest(std::move(newest));
         out->next_ = std::max(out->next_, set.next_number);
         for (PendingTap& tap : set.taps) staged.insert_or_assign(tap.commit.serial, std::move(tap));
         if (set.part == set.parts) {
@@ -75,6 +77,9 @@ Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journa
                  record.kind == card::kSettledKind) {
         const TapRecord tap = TRY(TapRecord::from_json(record.body));
         number_used(tap.number);
+        if (record.kind == card::kTapKind || (record.kind == card::kSettledKind && tap.opens)) {
+          out->set_newest({tap.gate, tap.number, tap.ledger});
+        }
         if (tap.form != TapRecord::Form::counted) continue;
         settled.erase(tap.ledger);
         if (record.kind == card::kTapIntentKind) {
@@ -112,21 +117,51 @@ Result<std::unique_ptr<PendingTaps>> PendingTaps::load(identity::Journal& journa
     }
     tap = settlement && one.opened != GateOpened::no ? out->taps_.erase(tap) : std::next(tap);
   }
+  TRY(out->write_set(journal, now));
+  return out;
+}
+
+Status PendingTaps::write_set(identity::Journal& journal, Time now) {
+  const std::lock_guard lock(mutex_);
   std::vector<PendingTap> all;
-  for (const auto& [serial, tap] : out->taps_) all.push_back(tap);
+  for (const auto& [serial, tap] : taps_) all.push_back(tap);
   const auto parts = static_cast<std::uint32_t>(
       std::max<std::size_t>(1, (all.size() + card::PendingTaps::kMostInOne - 1) / card::PendingTaps::kMostInOne));
   for (std::uint32_t part = 1; part <= parts; ++part) {
     card::PendingTaps set;
-    set.next_number = out->next_;
+    set.next_number = next_;
     set.part = part;
     set.parts = parts;
+    for (const auto& [gate, tap] : newest_) {
+      if (part == 1 && set.newest.size() < card::PendingTaps::kMostInOne) set.newest.push_back(tap);
+    }
     const std::size_t from = (part - 1) * card::PendingTaps::kMostInOne;
     const std::size_t to = std::min(all.size(), from + card::PendingTaps::kMostInOne);
     set.taps.assign(all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(to));
     TRY(journal.append(card::kPendingKind, set.to_json()));
   }
-  return out;
+  written_ = now;
+  return {};
+}
+
+Status PendingTaps::refresh(identity::Journal& journal, Time now) {
+  // A clock that went back is no reason to wait for it.
+  if (now >= written_ && now - written_ < kSetEvery) return {};
+  const std::unique_lock lock(working_, std::try_to_lock);
+  if (!lock || unwritten_ > 0) return {};
+  return write_set(journal, now);
+}
+
+std::optional<card::NewestTap> PendingTaps::newest(std::uint32_t gate) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = newest_.find(gate);
+  return found == newest_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void PendingTaps::set_newest(card::NewestTap tap) {
+  const std::lock_guard lock(mutex_);
+  const std::uint32_t gate = tap.gate;
+  newest_.insert_or_assign(gate, std::move(tap));
 }
 
 std::optional<PendingTap> PendingTaps::find(ByteView serial) const {

@@ -65,8 +65,24 @@ bool TransitGate::write_down_the_unwritten() {
   while (!unwritten_.empty()) {
     if (!services_.journal.append(unwritten_.front().first, unwritten_.front().second)) return false;
     unwritten_.pop_front();
+    services_.pending.add_unwritten(-1);
   }
   return true;
+}
+
+void TransitGate::write_later(std::string_view kind, std::string body) {
+  unwritten_.emplace_back(kind, std::move(body));
+  services_.pending.add_unwritten(1);
+}
+
+// The card says where it was last; the journal whether somebody passed here since. Where the journal is silent the card
+// is believed.
+bool TransitGate::was_last(const card::LedgerInfo& info, const card::LedgerState& state, const GateTerms& terms) const {
+  if (state.sequence == 0) return false;
+  const auto last = card::TransitEntry::parse(state.last_entry);
+  if (!last || last->terminal != terms.gate.terminal) return false;
+  const auto newest = services_.pending.newest(gate_);
+  return !newest || equal(newest->ledger, info.serial) || newest->number < last->number;
 }
 
 GateResult TransitGate::refuse(GateReason reason, GateResult result, ByteView ledger) {
@@ -82,7 +98,7 @@ GateResult TransitGate::refuse(GateReason reason, GateResult result, ByteView le
     std::string body = refusal.to_json();
     // A lost answer is a fact the next tap stands on: it is written as soon as there is room. Others are only told.
     if (!services_.journal.append(card::kRefusalKind, body) && reason == GateReason::lost_answer) {
-      unwritten_.emplace_back(card::kRefusalKind, std::move(body));
+      write_later(card::kRefusalKind, std::move(body));
     }
   }
   return result;
@@ -97,6 +113,7 @@ bool TransitGate::is_too_slow(const Timeline* timeline, std::uint8_t ins, const 
 }
 
 GateResult TransitGate::tap(card::Channel& channel, const Timeline* timeline, const GateTerms& terms) {
+  const PendingTaps::AtWork at_work = services_.pending.at_work();
   const auto judged = [&]() -> GateResult {
     if (terms.closed) return refuse(*terms.closed, {});
     // What cannot be written down is not begun.
@@ -180,6 +197,9 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
     }
   }
 
+  if (terms.found_lying && to_settle == nullptr && was_last(info, state, terms)) {
+    return refuse(GateReason::pass_back, std::move(result), info.serial);
+  }
   entry.number = result.number = services_.pending.take_number();
   entry.seen = to_settle == nullptr ? seen_in(state) : std::nullopt;
   const auto keep = [&](const PendingCommit& commit) -> Status {
@@ -228,6 +248,7 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
       return refuse(GateReason::lost_answer, std::move(result), info.serial);
     }
     services_.pending.drop(info.serial);
+    services_.pending.set_newest({gate_, entry.number, info.serial});
     result.entry = outcome->entry;
     result.reason = GateReason::open;
     return result;
@@ -243,12 +264,13 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
     return refuse(GateReason::lost_answer, std::move(result), info.serial);
   }
   services_.pending.set_opened(info.serial);
+  services_.pending.set_newest({gate_, entry.number, info.serial});
   if (const Status ratified = tap.ratify(); !ratified)
     result.problem = "the card was not told that its receipt arrived";
   entry.code = outcome->receipt->code;
   entry.seen.reset();  // the intent has told it
   std::string body = entry.to_json();
-  if (!services_.journal.append(card::kTapKind, body)) unwritten_.emplace_back(card::kTapKind, std::move(body));
+  if (!services_.journal.append(card::kTapKind, body)) write_later(card::kTapKind, std::move(body));
   services_.pending.drop(info.serial);
   return result;
 }
@@ -275,6 +297,10 @@ GateResult TransitGate::card_signed(card::Channel& channel, const Timeline* time
     return refuse(gate_reason_of(outcome->reason), std::move(result), outcome->serial);
   }
   // The card writes nothing: this gate remembers whom it has just let in.
+  if (const auto newest = services_.pending.newest(gate_);
+      terms.found_lying && newest && equal(newest->ledger, outcome->serial)) {
+    return refuse(GateReason::pass_back, std::move(result), outcome->serial);
+  }
   const std::chrono::seconds again(terms.gate.pass_back_seconds);
   std::erase_if(passed_, [&](const auto& one) { return now >= one.second + again; });
   if (again.count() != 0 && passed_.contains(outcome->serial)) {
@@ -301,6 +327,7 @@ GateResult TransitGate::card_signed(card::Channel& channel, const Timeline* time
     passed_.erase(outcome->serial);
     return refuse(GateReason::lost_answer, std::move(result), outcome->serial);
   }
+  services_.pending.set_newest({gate_, entry.number, outcome->serial});
   return result;
 }
 

@@ -32,6 +32,8 @@ namespace karta::daemon {
 struct GateTerms {
   card::Gate gate;
   std::optional<GateReason> closed = {};  ///< nobody passes now, and why
+  /// The card lay there before this program knew of the reader: it may have paid for this very laying-on.
+  bool found_lying = false;
   card::StatusCheck status = {};
   card::SignedStatusCheck signed_status = {};
   std::vector<crypto::Certificate> anchors = {};  ///< card-signed taps are taken from cards they certified; may be none
@@ -80,6 +82,9 @@ class TransitGate {
   GateResult card_signed(card::Channel& channel, const Timeline* timeline, const GateTerms& terms);
   GateResult refuse(GateReason reason, GateResult result, ByteView ledger = {});
   bool write_down_the_unwritten();
+  void write_later(std::string_view kind, std::string body);
+  /// The newest of all openings here was for this card.
+  bool was_last(const card::LedgerInfo& info, const card::LedgerState& state, const GateTerms& terms) const;
   Status record(std::string_view kind, const card::TapRecord& record);
   bool is_too_slow(const Timeline* timeline, std::uint8_t ins, const GateTerms& terms) const;
 

@@ -1,5 +1,7 @@
 #include "daemon/transit/transit_mode.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -80,6 +82,24 @@ Json products_json(const card::TransitPass& pass, const std::vector<std::uint32_
   return products;
 }
 
+/// Whether it could be used, without making or running anything.
+Status look_at(const OutputConfig& output) {
+  const auto bad = [&](const std::filesystem::path& what, const char* how) {
+    return fail(ErrorKind::configuration,
+                "[[transit.output]] \"" + output.name + "\": \"" + what.string() + "\" " + how);
+  };
+  if (!output.command.empty()) {
+    if (::access(output.command.front().c_str(), X_OK) != 0) return bad(output.command.front(), "cannot be run");
+    return {};
+  }
+  std::error_code error;
+  const bool there = std::filesystem::exists(output.file, error);
+  if (::access((there ? output.file : output.file.parent_path()).c_str(), W_OK) != 0) {
+    return bad(output.file, "cannot be written");
+  }
+  return {};
+}
+
 class TransitMode final : public Mode {
  public:
   TransitMode(TransitConfig config, std::map<std::string, std::unique_ptr<GateOutput>, std::less<>> outputs,
@@ -105,6 +125,7 @@ class TransitMode final : public Mode {
   }
   void card_in(ReaderDesk& desk) override;
   Json status() const override;
+  void tick() override;
 
  private:
   /// A gate at its reader, with what it last went by.
@@ -125,7 +146,8 @@ class TransitMode final : public Mode {
   KeyRing* ring_for(AtReader& place);
   void refresh(AtReader& place, const ReaderConfig& reader);
   std::optional<GateReason> closed(const AtReader& place);
-  bool too_old(const TrustSnapshot& trust, TrustItemKind kind, std::string_view region) const;
+  /// `item` may be null: what is not there was judged when the terms were made.
+  bool too_old(const TrustItem* item) const;
   Result<Reply> inspect(const Call& call, ReaderDesk& desk);
   Json gates_json() const;
 
@@ -150,7 +172,7 @@ Result<PendingTaps*> TransitMode::pending() {
       }
       return std::nullopt;
     };
-    pending_ = TRY(PendingTaps::load(services_.journal, last_opened));
+    pending_ = TRY(PendingTaps::load(services_.journal, last_opened, services_.clock.now()));
   }
   return pending_.get();
 }
@@ -246,7 +268,7 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
     const auto region = trust->region_of(certificate);
     if (!region) return card::TapReason::unknown_card;
     if (const StopListInUse* const list = trust->stop_list(*region)) {
-      if (too_old(*trust, TrustItemKind::stop_list, list->region)) return card::TapReason::unknown_card;
+      if (too_old(trust->item(*list))) return card::TapReason::unknown_card;
       return tap_reason_of(list->table->find(index));
     }
     if (trust->foreign_stopped(certificate)) return card::TapReason::stopped;
@@ -256,11 +278,10 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
   };
 }
 
-bool TransitMode::too_old(const TrustSnapshot& trust, TrustItemKind kind, std::string_view region) const {
-  const TrustItem* const item = trust.item(kind, region);
-  if (item == nullptr || !item->present) return false;  // judged when the terms were made
+bool TransitMode::too_old(const TrustItem* item) const {
+  if (item == nullptr || !item->present) return false;
   const StalePolicy policy = services_.config.policy(kTapVerb);
-  const std::chrono::seconds stale_for = kind == TrustItemKind::rules ? policy.rules : policy.stop_list;
+  const std::chrono::seconds stale_for = item->kind == TrustItemKind::rules ? policy.rules : policy.stop_list;
   const TrustState state = item->state(services_.clock.now(), stale_for);
   return !usable(state) && (policy.beyond == StalePolicy::Beyond::refuse || state == TrustState::early);
 }
@@ -269,11 +290,9 @@ bool TransitMode::too_old(const TrustSnapshot& trust, TrustItemKind kind, std::s
 std::optional<GateReason> TransitMode::closed(const AtReader& place) {
   if (place.unusable) return place.unusable;
   if (services_.trust.clock_state() != identity::ClockState::fine) return GateReason::clock;
-  if (too_old(*place.trust, TrustItemKind::rules, {})) return GateReason::rules_too_old;
+  if (too_old(place.trust->item(TrustItemKind::rules))) return GateReason::rules_too_old;
   const StopListInUse* const own = own_list(*place.trust);
-  if (own != nullptr && too_old(*place.trust, TrustItemKind::stop_list, own->region)) {
-    return GateReason::stop_list_too_old;
-  }
+  if (own != nullptr && too_old(place.trust->item(*own))) return GateReason::stop_list_too_old;
   return std::nullopt;
 }
 
@@ -283,6 +302,7 @@ void TransitMode::card_in(ReaderDesk& desk) {
   refresh(*place, desk.config());
   GateTerms& terms = place->terms;
   terms.closed = closed(*place);
+  terms.found_lying = desk.found_lying();
   const auto begun = std::chrono::steady_clock::now();
   GateResult result;
   std::chrono::microseconds at_card{0};
@@ -326,6 +346,14 @@ void TransitMode::card_in(ReaderDesk& desk) {
   const bool untold = result.reason == GateReason::journal || result.reason == GateReason::no_keys;
   if (!result.problem.empty() && (row.recorded || untold || result.reason == GateReason::open)) {
     service::log_info("gate " + std::to_string(place->number) + ": " + std::string(row.name) + ": " + result.problem);
+  }
+}
+
+void TransitMode::tick() {
+  const std::lock_guard lock(mutex_);
+  if (!pending_) return;
+  if (const Status written = pending_->refresh(services_.journal, services_.clock.now()); !written) {
+    service::log_info("what is pending at the gates is not in the journal: " + written.error().message);
   }
 }
 
@@ -461,7 +489,15 @@ Result<ModePlan> read_transit(service::ConfigTable& table) {
   }
   return ModePlan([config](const Services& services) -> Result<std::unique_ptr<Mode>> {
     std::map<std::string, std::unique_ptr<GateOutput>, std::less<>> outputs;
+    if (services.looking && config.keys) {
+      TRY(KeyRing(*config.keys, "transit", services.readers, services.random).check());
+    }
     for (const OutputConfig& output : config.outputs) {
+      if (services.looking) {
+        TRY(look_at(output));
+        outputs[output.name] = std::make_unique<EventOutput>();
+        continue;
+      }
       outputs[output.name] =
           output.command.empty() ? TRY(FileOutput::make(output.file)) : std::make_unique<CommandOutput>(output.command);
     }

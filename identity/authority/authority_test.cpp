@@ -97,7 +97,7 @@ class AuthorityTest : public testing::Test {
   }
   Card card() {
     static SystemRandom random;
-    Registry registry = must(Registry::open((fixture_.folder / "registry.sqlite").string(), clock_, random));
+    Registry registry = must(Registry::open(fixture_.database, clock_, random));
     Citizen citizen;
     citizen.snils = Snils::from_number(990'000'001);
     citizen.family = citizen.family_latin = "Sample";
@@ -294,7 +294,7 @@ TEST_F(AuthorityTest, ACardsStateIsToldToTerminalsAndOperators) {
                 .status,
             200);
   static SystemRandom random;
-  Registry registry = must(Registry::open((fixture_.folder / "registry.sqlite").string(), clock_, random));
+  Registry registry = must(Registry::open(fixture_.database, clock_, random));
   const auto events = must(registry.events_of(active.citizen));
   EXPECT_EQ(events[0].actor, "operator:registrar");
   EXPECT_EQ(events[0].reason, "found");

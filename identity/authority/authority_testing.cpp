@@ -119,7 +119,7 @@ Invitation AuthorityFixture::invite(const std::string& name, const std::string& 
 
 TerminalLedger AuthorityFixture::ledger() const {
   static SystemRandom random;
-  return TerminalLedger(must(Registry::open((folder / "registry.sqlite").string(), clock, random)));
+  return TerminalLedger(must(Registry::open(database, clock, random)));
 }
 
 std::unique_ptr<service::HttpHandler> AuthorityFixture::authority_handler() {

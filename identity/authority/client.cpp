@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "crypto/x509/certificate.h"
 #include "identity/authority/documents.h"
+#include "identity/authority/problem_reply.h"
 #include "identity/authority_client.h"
 #include "service/http_client.h"
 
@@ -16,7 +17,12 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kJsonLines = "application/x-ndjson";
 constexpr std::size_t kMostAnswer = kMostStopListOctets + (1u << 20);
 
-/// The error an answer tells of (RFC 9457); of its status alone where it does not say.
+tl::unexpected<Error> unreadable(const Error& error) {
+  return fail(ErrorKind::malformed, "the authority's answer cannot be read: " + error.message);
+}
+
+}  // namespace
+
 Error error_of(const HttpReply& reply) {
   Error out;
   out.kind = reply.status == 503 || reply.status == 429   ? ErrorKind::busy
@@ -24,7 +30,7 @@ Error error_of(const HttpReply& reply) {
              : reply.status == 401 || reply.status == 403 ? ErrorKind::not_permitted
              : reply.status == 413                        ? ErrorKind::limit
                                                           : ErrorKind::io;
-  out.message = "the authority answered " + std::to_string(reply.status);
+  out.message = "the server answered " + std::to_string(reply.status);
   const Json document = Json::parse(reply.body.begin(), reply.body.end(), nullptr, false);
   if (!document.is_object()) return out;
   constexpr std::size_t kMostWords = 500;
@@ -41,12 +47,6 @@ Error error_of(const HttpReply& reply) {
   out.hint = words("hint");
   return out;
 }
-
-tl::unexpected<Error> unreadable(const Error& error) {
-  return fail(ErrorKind::malformed, "the authority's answer cannot be read: " + error.message);
-}
-
-}  // namespace
 
 std::string TerminalCertificates::tls_pem() const {
   std::string out;

@@ -217,6 +217,19 @@ Result<CertificateOrder> read_renewal(const Json& document) {
   return out;
 }
 
+namespace {
+
+/// Whom a document is about.
+template <class Document>
+Status read_terminal(ObjectReader& reader, Document& out) {
+  out.terminal = TRY(reader.text("terminal"));
+  out.name = TRY(reader.text("name"));
+  out.role = TRY(reader.text("role"));
+  return {};
+}
+
+}  // namespace
+
 Json certificates_document(const TerminalCertificates& given) {
   return Json{{"schema", kCertificatesSchema},
               {"terminal", given.terminal},
@@ -234,9 +247,7 @@ Result<TerminalCertificates> read_certificates(const Json& document) {
   ObjectReader reader(document, kCertificatesSchema);
   TRY(reader.begin());
   TerminalCertificates out;
-  out.terminal = TRY(reader.text("terminal"));
-  out.name = TRY(reader.text("name"));
-  out.role = TRY(reader.text("role"));
+  TRY(read_terminal(reader, out));
   out.cv_certificate = TRY(reader.base64("cv_certificate"));
   out.cv_above = TRY(reader.base64s("cv_above", kMostCertificates));
   out.tls_certificates = TRY(reader.base64s("tls_certificates", kMostCertificates));
@@ -267,9 +278,7 @@ Result<TerminalStanding> read_standing(const Json& document) {
   ObjectReader reader(document, kStandingSchema);
   TRY(reader.begin());
   TerminalStanding out;
-  out.terminal = TRY(reader.text("terminal"));
-  out.name = TRY(reader.text("name"));
-  out.role = TRY(reader.text("role"));
+  TRY(read_terminal(reader, out));
   out.cv_until = TRY(reader.time("cv_until"));
   out.tls_until = TRY(reader.time("tls_until"));
   out.journal_to = TRY(reader.number("journal_to"));

@@ -499,7 +499,7 @@ AuthorityRoutes::~AuthorityRoutes() = default;
 Result<std::unique_ptr<AuthorityRoutes>> AuthorityRoutes::open(const ServerConfig& config, const AuthorityKeys& keys,
                                                                const AuthoritySurroundings& around) {
   static SystemRandom random;
-  Registry registry = TRY(Registry::open(config.database, around.clock, random));
+  Registry registry = TRY(Registry::open(config.database, around.clock, random, service::kServingDatabase));
   auto profile = TRY(crypto::CertificateProfile::from_toml(kTlsProfile, kTlsProfileName));
   auto signer = TRY(keys.tls.signer());
   if (!keys.tls.certificates().front().is_ca()) {

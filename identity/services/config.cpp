@@ -1,11 +1,11 @@
 #include "identity/services/config.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/der.h"
 #include "identity/journal/record.h"
 #include "service/configuration.h"
+#include "service/http_limits.h"
 
 namespace karta::identity {
 namespace {
@@ -13,69 +13,11 @@ namespace {
 using service::ConfigTable;
 
 constexpr std::string_view kPkcs11 = "pkcs11:";
-
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 &&
-         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
-}
-
-/// passphrase_file, or credential: the name of a file in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=).
-Result<std::filesystem::path> read_secret_place(ConfigTable& table) {
-  const auto file = TRY(table.path_if("passphrase_file"));
-  const std::string credential = TRY(table.text_or("credential", ""));
-  if (file.has_value() == !credential.empty()) {
-    return table.bad(file ? "credential" : "key", "needs one of \"passphrase_file\" and \"credential\"");
-  }
-  if (file) return *file;
-  const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
-  if (folder == nullptr) {
-    return table.bad("credential", "needs systemd's LoadCredential= or LoadCredentialEncrypted= in the unit");
-  }
-  if (credential.find('/') != std::string::npos || credential == "..") {
-    return table.bad("credential", "must be the name of a credential, not a path");
-  }
-  return std::filesystem::path(folder) / credential;
-}
-
-Result<KeyConfig> read_key(ConfigTable& table, const std::optional<std::filesystem::path>& certificate = {}) {
-  KeyConfig out;
-  const std::string key = TRY(table.text("key"));
-  const auto resolved = TRY(table.path("key"));
-  out.key = key.starts_with(kPkcs11) ? key : resolved.string();
-  if (certificate) {
-    const auto own = TRY(table.path_if("certificate"));
-    out.certificate = own.value_or(*certificate);
-  } else {
-    out.certificate = TRY(table.path("certificate"));
-  }
-  out.secret_file = TRY(read_secret_place(table));
-  return out;
-}
-
-Status read_limits(ConfigTable& table, service::HttpLimits& out) {
-  const auto count = [&](std::string_view key, std::int64_t least, std::int64_t most, std::size_t& to) -> Status {
-    to = static_cast<std::size_t>(TRY(table.integer_or(key, least, most, static_cast<std::int64_t>(to))));
-    return {};
-  };
-  const auto seconds = [&](std::string_view key, std::int64_t most, std::chrono::seconds& to) -> Status {
-    to = std::chrono::seconds(TRY(table.integer_or(key, 1, most, to.count())));
-    return {};
-  };
-  TRY(count("header_octets", 1024, 1 << 20, out.header_octets));
-  TRY(count("body_octets", 1024, 1 << 26, out.body_octets));
-  TRY(count("connections", 1, 1'000'000, out.connections));
-  TRY(count("connections_per_address", 1, 1'000'000, out.connections_per_address));
-  TRY(count("requests_per_second", 0, 1'000'000, out.requests_per_second));
-  TRY(seconds("request_seconds", 3600, out.request_time));
-  TRY(seconds("answer_seconds", 3600, out.answer_time));
-  TRY(seconds("idle_seconds", 3600, out.idle_time));
-  TRY(seconds("stop_seconds", 3600, out.stop_time));
-  return {};
-}
+constexpr service::HttpLimitBounds kLimitBounds{.body_octets = 1 << 26, .connections = 1'000'000};
 
 Result<OcspConfig> read_ocsp(ConfigTable& table, const std::filesystem::path& certificate) {
   OcspConfig out;
-  out.key = TRY(read_key(table, certificate));
+  out.key = TRY(read_key_config(table, certificate));
   out.validity = std::chrono::minutes(TRY(table.integer_or("validity_minutes", 2, 60 * 24 * 31, 60)));
   const std::int64_t half = out.validity.count() * 60 / 2;
   out.max_age =
@@ -87,7 +29,7 @@ Result<OcspConfig> read_ocsp(ConfigTable& table, const std::filesystem::path& ce
 
 Result<CrlConfig> read_crl(ConfigTable& table, const std::filesystem::path& certificate) {
   CrlConfig out;
-  if (table.has("key")) out.key = TRY(read_key(table, certificate));
+  if (table.has("key")) out.key = TRY(read_key_config(table, certificate));
   out.validity = std::chrono::hours(TRY(table.integer_or("validity_hours", 1, 24 * 3660, 24 * 7)));
   out.delta_validity = std::chrono::hours(TRY(table.integer_or("delta_hours", 0, 24 * 366, 0)));
   out.partitions = TRY(table.boolean_or("partitions", false));
@@ -102,7 +44,7 @@ Result<CrlConfig> read_crl(ConfigTable& table, const std::filesystem::path& cert
 Result<CaConfig> read_authority(ConfigTable& table, bool has_registry) {
   CaConfig out;
   out.name = TRY(table.text("name"));
-  if (!is_name(out.name))
+  if (!is_config_name(out.name))
     return table.bad("name", "must be small letters, digits and hyphens, at most 64: it stands in URLs");
   out.certificate = TRY(table.path("certificate"));
   out.authority = TRY(table.path_if("authority"));
@@ -116,7 +58,7 @@ Result<CaConfig> read_authority(ConfigTable& table, bool has_registry) {
 
 Result<TimeStampConfig> read_time_stamp(ConfigTable& table) {
   TimeStampConfig out;
-  out.key = TRY(read_key(table));
+  out.key = TRY(read_key_config(table));
   out.policy = TRY(table.text("policy"));
   if (!der::oid_from_text(out.policy)) return table.bad("policy", "must be an object identifier: \"1.2.3.4\"");
   out.accuracy = std::chrono::milliseconds(TRY(table.integer_or("accuracy_milliseconds", 1, 3'600'000, 1000)));
@@ -131,7 +73,7 @@ bool is_sha256(std::string_view text) {
 Result<OperatorConfig> read_operator(ConfigTable& table) {
   OperatorConfig out;
   out.name = TRY(table.text("name"));
-  if (!is_name(out.name)) return table.bad("name", "must be small letters, digits and hyphens, at most 64");
+  if (!is_config_name(out.name)) return table.bad("name", "must be small letters, digits and hyphens, at most 64");
   out.token_hash = TRY(table.text_or("token_sha256", ""));
   out.certificate_hash = TRY(table.text_or("certificate_sha256", ""));
   if (out.token_hash.empty() == out.certificate_hash.empty()) {
@@ -158,7 +100,7 @@ Result<StopListConfig> read_stop_list(ConfigTable& table) {
   StopListConfig out;
   out.folder = TRY(table.path("folder"));
   if (table.has("key")) {
-    out.key = TRY(read_key(table));
+    out.key = TRY(read_key_config(table));
     out.issuer = TRY(table.text("issuer"));
   }
   out.full_validity = std::chrono::hours(TRY(table.integer_or("full_hours", 1, 24 * 366, 8 * 24)));
@@ -178,7 +120,7 @@ Result<AuthorityConfig> read_authority_on_line(ConfigTable& table) {
       TRY(table.integer_or("journal_octets", 64 * 1024, kMostUploadOctets, kMostUploadOctets)));
   auto tls = TRY(table.table("tls"));
   if (!tls) return table.bad("tls", "is missing: the key and certificate of the CA that certifies terminals' TLS keys");
-  out.tls = TRY(read_key(*tls));
+  out.tls = TRY(read_key_config(*tls));
   if (auto lists = TRY(table.table("stop_list"))) out.stop_list = TRY(read_stop_list(*lists));
   out.rules = TRY(table.path_if("rules"));
   for (ConfigTable& one : TRY(table.tables("operator"))) {
@@ -205,9 +147,9 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
   out.listen = TRY(server->texts("listen"));
   if (out.listen.empty()) return server->bad("listen", "is missing: \"127.0.0.1:8080\"");
   out.workers = static_cast<std::size_t>(TRY(server->integer_or("workers", 1, 256, 2)));
-  if (auto limits = TRY(root.table("limits"))) TRY(read_limits(*limits, out.limits));
+  if (auto limits = TRY(root.table("limits"))) TRY(service::read_http_limits(*limits, kLimitBounds, out.limits));
   if (auto tls = TRY(root.table("tls"))) {
-    out.tls = TRY(read_key(*tls));
+    out.tls = TRY(read_key_config(*tls));
     if (out.tls->key.starts_with(kPkcs11)) return tls->bad("key", "must be a file");
   }
   if (auto log = TRY(root.table("log"))) {
@@ -240,10 +182,25 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
     if (out.database.empty()) return authority->bad("centre", "needs the registry: \"database\"");
     if (!out.tls) return authority->bad("tls", "needs [tls]: terminals are known by their certificates");
   }
+  // The rooms people and portals meet, a line each.
+  if (auto openid = TRY(root.table("openid"))) out.openid = TRY(read_openid(*openid));
+  if (out.openid && out.database.empty()) return root.bad("openid", "needs the registry: \"database\"");
+  if (auto login = TRY(root.table("login"))) {
+    if (!out.openid) return root.bad("login", "needs [openid]");
+    out.login = TRY(read_login(*login, out.openid->issuer, out.openid->mtls_address));
+  }
+  if (out.openid && !out.openid->mtls_listen.empty() && !out.tls)
+    return root.bad("openid", "needs [tls] for \"mtls_listen\"");
+  if (auto console = TRY(root.table("console"))) {
+    if (!out.login) return root.bad("console", "needs [login]");
+    out.console = TRY(read_console(*console));
+  }
+  if (auto requests = TRY(root.table("requests"))) out.requests = TRY(read_requests(*requests));
+  if (out.requests && out.database.empty()) return root.bad("requests", "needs the registry: \"database\"");
   TRY(root.finish());
-  if (out.authorities.empty() && !out.time_stamp && !out.trust_list && !out.authority) {
+  if (out.authorities.empty() && !out.time_stamp && !out.trust_list && !out.authority && !out.openid && !out.requests) {
     return fail(ErrorKind::configuration, file.filename().string() + ": there is nothing to serve",
-                "name a [[ca]], a [time_stamp], a [trust_list] or an [authority]");
+                "name a [[ca]], a [time_stamp], a [trust_list], an [authority], an [openid] or [requests]");
   }
   return out;
 }

@@ -7,17 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "identity/key_config.h"
+#include "identity/console/config.h"
+#include "identity/login/config.h"
+#include "identity/openid/config.h"
+#include "identity/requests/config.h"
 #include "service/http_server.h"
 #include "service/log.h"
 
 namespace karta::identity {
-
-/// Where a key is and what opens it.
-struct KeyConfig {
-  std::string key;                    ///< a file of encrypted PKCS #8 (PEM), or a PKCS #11 URI
-  std::filesystem::path certificate;  ///< PEM: the key's own first, then those above it
-  std::filesystem::path secret_file;  ///< passphrase or token PIN, one line; for its owner's eyes only
-};
 
 struct OcspConfig {
   KeyConfig key;
@@ -101,6 +99,10 @@ struct ServerConfig {
   std::optional<TimeStampConfig> time_stamp;
   std::optional<TrustListConfig> trust_list;
   std::optional<AuthorityConfig> authority;
+  std::optional<OpenidConfig> openid;
+  std::optional<LoginConfig> login;
+  std::optional<ConsoleConfig> console;
+  std::optional<RequestsConfig> requests;
 };
 
 inline constexpr std::string_view kServerConfigSchema = "karta.identity/1";

@@ -22,7 +22,9 @@ class ServiceKeys {
   std::vector<std::optional<ServiceKey>> ocsp;  // one an authority of the configuration
   std::optional<ServiceKey> time_stamp;
   std::shared_ptr<const service::HttpTls> tls;
+  std::shared_ptr<const service::HttpTls> mtls;
   std::optional<AuthorityKeys> authority;
+  RoomKeys rooms;
   /// Answers are of these keys: they go with them.
   std::shared_ptr<PreparedAnswers> prepared = std::make_shared<PreparedAnswers>();
 };
@@ -47,13 +49,39 @@ Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig&
       const auto certificates = TRY(crypto::Certificate::many_from_file_octets(roots));
       tls->client_roots_pem = certificates.front().to_pem();
     }
+    if (config.requests && config.requests->certificates) {
+      // Whose certificate it is each room looks up by the certificate itself.
+      tls->client_certificates = service::ClientCertificates::optional;
+      for (const std::filesystem::path& file : config.requests->roots) {
+        const Bytes roots = TRY(read_file(file, 16 * crypto::Certificate::kMostOctets));
+        const auto certificates = TRY(crypto::Certificate::many_from_file_octets(roots));
+        for (const crypto::Certificate& one : certificates) tls->client_roots_pem += one.to_pem();
+      }
+    }
+    if (config.openid && !config.openid->mtls_listen.empty()) {
+      auto mtls = std::make_shared<service::HttpTls>();
+      mtls->certificates_pem = tls->certificates_pem;
+      mtls->private_key = tls->private_key.clone();
+      // A portal or citizen without a certificate is served too, and told what is missing.
+      mtls->client_certificates = service::ClientCertificates::optional;
+      for (const std::filesystem::path& file : config.openid->mtls_roots) {
+        const Bytes roots = TRY(read_file(file, 16 * crypto::Certificate::kMostOctets));
+        for (const crypto::Certificate& one : TRY(crypto::Certificate::many_from_file_octets(roots))) {
+          mtls->client_roots_pem += one.to_pem();
+        }
+      }
+      out->mtls = std::move(mtls);
+    }
     out->tls = std::move(tls);
   }
   if (config.authority) out->authority = TRY(open_authority_keys(*config.authority, ports));
+  out->rooms = TRY(open_room_keys(config));
   return std::shared_ptr<const ServiceKeys>(std::move(out));
 }
 
 std::shared_ptr<const service::HttpTls> tls_of(const ServiceKeys& keys) { return keys.tls; }
+std::shared_ptr<const service::HttpTls> mtls_of(const ServiceKeys& keys) { return keys.mtls; }
+const RoomKeys& rooms_of(const ServiceKeys& keys) { return keys.rooms; }
 
 namespace {
 
@@ -137,6 +165,7 @@ class ServiceHandler final : public service::HttpHandler {
         clock_(around.clock),
         prepared_(keys.prepared),
         ocsp_(around.clock, *prepared_),
+        rooms_served_(around.metrics.counter("karta_requests_total", "Requests, by route", {{"route", "rooms"}})),
         ocsp_signed_(around.metrics.counter("karta_ocsp_answers_total", "OCSP answers", {{"source", "signed"}})),
         ocsp_prepared_(around.metrics.counter("karta_ocsp_answers_total", "OCSP answers", {{"source", "prepared"}})),
         ocsp_failed_(around.metrics.counter("karta_ocsp_answers_total", "OCSP answers", {{"source", "error"}})),
@@ -149,6 +178,8 @@ class ServiceHandler final : public service::HttpHandler {
   }
 
   Status open(const ServerConfig& config, const ServiceKeys& keys) {
+    rooms_ = TRY(Rooms::open(config, keys.rooms, {around_.clock, around_.metrics, around_.mtls}));
+    if (around_.mtls) return {};
     for (std::size_t i = 0; i < config.authorities.size(); ++i) {
       const CaConfig& one = config.authorities[i];
       const crypto::Certificate certificate = TRY(read_ca_certificate(one));
@@ -181,6 +212,11 @@ class ServiceHandler final : public service::HttpHandler {
     if (request.body.size() > body_octets_ && !(authority_ && authority_->takes_large_body(request))) {
       return HttpResponse::text(413, "the body is too large");
     }
+    if (RoomRoutes* const room = rooms_ ? rooms_->find(request.path) : nullptr) {
+      rooms_served_.add();
+      return room->answer(request);
+    }
+    if (around_.mtls) return not_found();
     for (std::size_t i = 0; i < kRoutes.size(); ++i) {
       const Route& route = kRoutes[i];
       if (!request.path.starts_with(route.prefix)) continue;
@@ -322,6 +358,9 @@ class ServiceHandler final : public service::HttpHandler {
     if (authority_) {
       for (std::string& one : authority_->problems()) problems.push_back(std::move(one));
     }
+    if (rooms_) {
+      for (std::string& one : rooms_->problems()) problems.push_back(std::move(one));
+    }
     const bool healthy = problems.empty();
     const nlohmann::ordered_json document{{"schema", "karta.identity.health/1"},
                                           {"status", healthy ? "ok" : "degraded"},
@@ -339,6 +378,7 @@ class ServiceHandler final : public service::HttpHandler {
     const bool allowed = std::find(metrics_allow_.begin(), metrics_allow_.end(), request.peer) != metrics_allow_.end();
     if (!allowed || !rest.empty()) return not_found();
     if (!reads(request)) return not_allowed("GET, HEAD");
+    if (rooms_) rooms_->measure();
     HttpResponse out;
     out.media_type = service::Metrics::kMediaType;
     out.body = to_bytes(as_bytes(around_.metrics.text()));
@@ -362,7 +402,9 @@ class ServiceHandler final : public service::HttpHandler {
   std::unique_ptr<crypto::Signer> stamp_signer_;
   std::optional<crypto::TimeStampAuthority> stamps_;
   std::unique_ptr<AuthorityRoutes> authority_;
+  std::unique_ptr<Rooms> rooms_;
   std::vector<service::Counter> served_;
+  service::Counter rooms_served_;
   service::Counter ocsp_signed_, ocsp_prepared_, ocsp_failed_, stamps_granted_, stamps_refused_;
 };
 

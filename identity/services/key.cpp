@@ -43,12 +43,14 @@ Result<SecretBytes> read_secret_file(const std::filesystem::path& file) {
 
 Result<ServiceKey> ServiceKey::open(const KeyConfig& config) {
   ServiceKey out;
-  const Bytes file = TRY(read_file(config.certificate, 16 * crypto::Certificate::kMostOctets));
-  auto certificates = crypto::Certificate::many_from_file_octets(file);
-  if (!certificates) {
-    return fail(ErrorKind::configuration, "\"" + config.certificate.string() + "\": " + certificates.error().message);
+  if (!config.certificate.empty()) {
+    const Bytes file = TRY(read_file(config.certificate, 16 * crypto::Certificate::kMostOctets));
+    auto certificates = crypto::Certificate::many_from_file_octets(file);
+    if (!certificates) {
+      return fail(ErrorKind::configuration, "\"" + config.certificate.string() + "\": " + certificates.error().message);
+    }
+    out.certificates_ = std::move(*certificates);
   }
-  out.certificates_ = std::move(*certificates);
   SecretBytes secret = TRY(read_secret_file(config.secret_file));
   if (crypto::is_pkcs11_uri(config.key)) {
     out.uri_ = config.key;
@@ -65,7 +67,7 @@ Result<ServiceKey> ServiceKey::open(const KeyConfig& config) {
     out.private_key_ = key.expose_secret_der();
   }
   const auto signer = TRY(out.signer());
-  if (!equal(signer->public_key().spki(), out.certificates_.front().spki())) {
+  if (!out.certificates_.empty() && !equal(signer->public_key().spki(), out.certificates_.front().spki())) {
     return fail(ErrorKind::configuration,
                 "the key \"" + config.key + "\" is not that of \"" + config.certificate.string() + "\"");
   }

@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "crypto/signer.h"
 #include "crypto/x509/certificate.h"
-#include "identity/services/config.h"
+#include "identity/key_config.h"
 
 namespace karta::identity {
 
@@ -16,7 +16,8 @@ Result<SecretBytes> read_secret_file(const std::filesystem::path& file);
 
 class ServiceKey {
  public:
-  /// Reads certificates and secret, opens the key, and checks that it is that of the first certificate. Errors:
+  /// Reads certificates and secret, opens the key, and checks that it is that of the first certificate (unless it has
+  /// none). Errors:
   /// not_found, not_permitted (a secret open to others), wrong_pin, configuration (key and certificate are strangers).
   static Result<ServiceKey> open(const KeyConfig& config);
 

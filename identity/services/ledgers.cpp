@@ -95,7 +95,7 @@ Result<std::shared_ptr<crypto::AuthorityLedger>> open_ledger(const CaConfig& aut
     return std::make_shared<FolderLedger>(*authority.authority, std::move(folder), clock);
   }
   return TRY(open_certificate_ledger(database, certificate.subject().to_text(),
-                                     {.actor = "karta-identity", .reason = "serve"}, clock));
+                                     {.actor = "karta-identity", .reason = "serve"}, clock, true));
 }
 
 }  // namespace karta::identity

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
+#include "identity/login/login_keeper.h"
+#include "identity/openid/keeper.h"
 #include "identity/services/handler.h"
 #include "service/supervisor.h"
 
@@ -36,6 +39,8 @@ struct Services {
   ServerConfig config;
   std::shared_ptr<const ServiceKeys> keys;
   std::unique_ptr<Publisher> publisher;
+  std::unique_ptr<OpenidKeeper> openid_keeper;  // null: no [openid]
+  std::unique_ptr<LoginKeeper> login_keeper;    // null: no [login]
 };
 
 Result<Services> open_services(const std::filesystem::path& file, const AuthorityPorts& ports, const Clock& clock,
@@ -45,6 +50,28 @@ Result<Services> open_services(const std::filesystem::path& file, const Authorit
   out.keys = TRY(open_service_keys(out.config, ports));
   out.publisher = std::make_unique<Publisher>(TRY(Publisher::create(out.config, clock, shelves)));
   return out;
+}
+
+/// What works in the background, once the configuration is taken.
+Status start_keepers(Services& services, const Clock& clock, service::Metrics& metrics) {
+  const RoomKeys& rooms = rooms_of(*services.keys);
+  if (!rooms.openid) return {};
+  services.openid_keeper = TRY(OpenidKeeper::start(*services.config.openid, rooms.openid, services.config.database,
+                                                   rooms.writes, clock, metrics));
+  if (rooms.login) services.login_keeper = TRY(LoginKeeper::start(services.config.database, rooms.writes, clock));
+  return {};
+}
+
+/// Of both doors, of what is shown.
+service::HttpCounts sum(service::HttpCounts a, const service::HttpCounts& b) {
+  a.connections += b.connections;
+  a.open_connections += b.open_connections;
+  a.refused_connections += b.refused_connections;
+  a.requests += b.requests;
+  a.limited_requests += b.limited_requests;
+  a.bad_requests += b.bad_requests;
+  a.timed_out += b.timed_out;
+  return a;
 }
 
 class Gauges {
@@ -98,8 +125,11 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
   service::set_up_log({.level = services.config.log_level, .for_journal = std::getenv("JOURNAL_STREAM") != nullptr});
   // The first lists are there before anybody can ask for them.
   services.publisher->tick();
-  const auto make_handler = [&](std::size_t) {
-    return make_service_handler(services.config, *services.keys, {clock, metrics, shelves});
+  TRY(start_keepers(services, clock, metrics));
+  const auto handlers_of = [&](const Services& of, bool mtls) -> HttpServer::HandlerFactory {
+    return [&, mtls](std::size_t) {
+      return make_service_handler(of.config, *of.keys, {clock, metrics, shelves, mtls});
+    };
   };
   service::HttpServerOptions options;
   options.listen = services.config.listen;
@@ -115,12 +145,36 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
     service::log_warning("TLS with " + std::string(peer) + " failed: " + std::string(reason));
   };
   options.tls = tls_of(*services.keys);
-  HttpServer server = TRY(HttpServer::start(std::move(options), make_handler));
+  service::HttpServerOptions mtls_options;
+  const bool has_mtls = services.config.openid && !services.config.openid->mtls_listen.empty();
+  if (has_mtls) {
+    mtls_options.listen = services.config.openid->mtls_listen;
+    mtls_options.workers = options.workers;
+    mtls_options.limits = options.limits;
+    mtls_options.on_failed_handshake = options.on_failed_handshake;
+    mtls_options.tls = mtls_of(*services.keys);
+  }
+  HttpServer server = TRY(HttpServer::start(std::move(options), handlers_of(services, false)));
+  // Portals and citizens that show certificates come in by a door of their own: browsers ask their users about
+  // certificates wherever a server asks for one.
+  std::optional<HttpServer> mtls_server;
+  if (has_mtls) mtls_server.emplace(TRY(HttpServer::start(std::move(mtls_options), handlers_of(services, true))));
   std::string where;
   for (const std::string& one : server.addresses()) where += (where.empty() ? "" : ", ") + one;
+  if (mtls_server) {
+    for (const std::string& one : mtls_server->addresses()) where += ", " + one + " (certificates)";
+  }
   service::log_info("karta-identity " KARTA_VERSION " listens at " + where);
   supervisor.notify("READY=1\nSTATUS=listening at " + where);
 
+  // If the second door does not take the new handlers, the first has to give them back.
+  const auto replace_both = [&](const Services& fresh) -> Status {
+    TRY(server.replace_handlers(handlers_of(fresh, false)));
+    if (!mtls_server) return {};
+    const Status done = mtls_server->replace_handlers(handlers_of(fresh, true));
+    if (!done) TRY(server.replace_handlers(handlers_of(services, false)));
+    return done;
+  };
   auto told_watchdog = std::chrono::steady_clock::now();
   for (;;) {
     const service::Signal signal = supervisor.next(kTick);
@@ -130,9 +184,8 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
       auto fresh = open_services(file, ports, clock, shelves);
       Status taken = fresh ? Status{} : Status(fail(fresh.error()));
       if (fresh) {
-        taken = server.replace_handlers([&](std::size_t) {
-          return make_service_handler(fresh->config, *fresh->keys, {clock, metrics, shelves});
-        });
+        taken = start_keepers(*fresh, clock, metrics);
+        if (taken) taken = replace_both(*fresh);
       }
       if (taken) {
         services = std::move(*fresh);
@@ -143,7 +196,7 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
       supervisor.notify("READY=1");
     }
     services.publisher->tick();
-    gauges.show(server.counts());
+    gauges.show(mtls_server ? sum(server.counts(), mtls_server->counts()) : server.counts());
     const auto interval = supervisor.watchdog_interval();
     if (interval.count() > 0 && std::chrono::steady_clock::now() - told_watchdog >= interval) {
       supervisor.notify("WATCHDOG=1");
@@ -152,6 +205,7 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
   }
   supervisor.notify("STOPPING=1\nSTATUS=finishing requests");
   service::log_info("stopping: no new connections, requests that arrived are answered");
+  if (mtls_server) mtls_server->stop();
   server.stop();
   service::log_info("stopped");
   return {};

@@ -6,7 +6,7 @@
 #include "crypto/trust_list.h"
 #include "crypto/x509/authority.h"
 #include "identity/certificate_ledger.h"
-#include "service/database.h"
+#include "service/database_testing.h"
 #include "service/http_message.h"
 
 namespace karta::identity {
@@ -28,7 +28,8 @@ crypto::CertificateRequest request(const std::string& name, const crypto::Public
 }  // namespace
 
 ServicesFixture::ServicesFixture(const Clock& given_clock)
-    : clock(given_clock),
+    : database(service::test_database_url(folder / "registry.sqlite")),
+      clock(given_clock),
       ca_key(must(crypto::PrivateKey::generate(crypto::KeyType::p256)).expose_secret_der()),
       ca_signer(must(crypto::PrivateKey::from_der(ca_key.expose_secret()))),
       ca([&] {
@@ -69,10 +70,10 @@ ServicesFixture::ServicesFixture(const Clock& given_clock)
       {crypto::TrustService::qualified_ca, "Test CA", "", ca.der(), ca.not_before(), ca.not_after()});
   const Bytes signed_list = must(crypto::sign_trust_list(list, documents));
   must(write_new_file(folder / "trust.p7m", signed_list, 0644));
-  must(Registry::create((folder / "registry.sqlite").string(), clock, random));
+  must(Registry::create(database, clock, random));
   {
-    const auto ledger = must(open_certificate_ledger((folder / "registry.sqlite").string(), ca.subject().to_text(),
-                                                     {.actor = "test", .reason = "test"}, clock));
+    const auto ledger =
+        must(open_certificate_ledger(database, ca.subject().to_text(), {.actor = "test", .reason = "test"}, clock));
     must(ledger->issue_crl({.hours = 24}, ca, ca_signer));
   }
   config = must(parse_server_config(config_text(), folder / "identity.toml"));
@@ -80,8 +81,8 @@ ServicesFixture::ServicesFixture(const Clock& given_clock)
 }
 
 std::string ServicesFixture::config_text(const std::string& more) const {
-  return R"(schema = "karta.identity/1"
-database = "registry.sqlite"
+  const std::string registry = service::test_postgres() != nullptr ? database : "registry.sqlite";
+  return "schema = \"karta.identity/1\"\ndatabase = \"" + registry + R"("
 [server]
 listen = ["127.0.0.1:0"]
 [[ca]]
@@ -105,23 +106,23 @@ roots = ["ca.pem"]
 
 void ServicesFixture::register_serial(std::uint8_t serial) const {
   // The tables take what a registry takes: a row; the certificate itself is nobody's concern here.
-  auto database = must(service::Database::open((folder / "registry.sqlite").string()));
+  auto tables = must(service::Database::open(database));
   const Bytes octets = {serial};
   must(
-      database.execute("INSERT INTO issued_certificates (issuer, serial, subject, profile, der, is_ca, issued_at, "
-                       "not_after) VALUES ($1, $2, 'CN=Test', 'test', $2, 0, 0, 4000000000)",
-                       {ca.subject().to_text(), octets}));
+      tables.execute("INSERT INTO issued_certificates (issuer, serial, subject, profile, der, is_ca, issued_at, "
+                     "not_after) VALUES ($1, $2, 'CN=Test', 'test', $2, 0, 0, 4000000000)",
+                     {ca.subject().to_text(), octets}));
 }
 
 void ServicesFixture::register_certificate(const crypto::Certificate& certificate) const {
-  const auto ledger = must(open_certificate_ledger((folder / "registry.sqlite").string(), ca.subject().to_text(),
-                                                   {.actor = "test", .reason = "test"}, clock));
+  const auto ledger =
+      must(open_certificate_ledger(database, ca.subject().to_text(), {.actor = "test", .reason = "test"}, clock));
   must(ledger->add(certificate, "test"));
 }
 
 void ServicesFixture::revoke(std::uint8_t serial, crypto::CrlReason reason) const {
-  const auto ledger = must(open_certificate_ledger((folder / "registry.sqlite").string(), ca.subject().to_text(),
-                                                   {.actor = "test", .reason = "test"}, clock));
+  const auto ledger =
+      must(open_certificate_ledger(database, ca.subject().to_text(), {.actor = "test", .reason = "test"}, clock));
   must(ledger->revoke(Bytes{serial}, reason));
 }
 

@@ -25,6 +25,7 @@ struct ServicesFixture {
   std::unique_ptr<service::HttpHandler> handler();
 
   crypto::testing::TemporaryFolder folder;
+  std::string database;  ///< the registry's URL
   const Clock& clock;
   SecretBytes ca_key;  ///< PKCS #8
   crypto::SoftwareSigner ca_signer;

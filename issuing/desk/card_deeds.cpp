@@ -347,18 +347,25 @@ Result<Replacement> replace_card(DeskWork& work, identity::CardId id, const Repl
   if (reason.at_once && !identity::row_of(done.old.state).final) {
     done.old = TRY(registry.change_card_state(id, CardState::revoked, work.cause, reason.revocation));
   }
-  for (const identity::Card& card : TRY(registry.cards_of(done.old.citizen))) {
+  identity::CardOrder order;
+  order.citizen = done.old.citizen;
+  order.profile = kind;
+  order.replaces = id;
+  auto ordered = registry.order_card(order, work.cause);
+  if (ordered) {
+    done.ordered = std::move(*ordered);
+    return done;
+  }
+  if (ordered.error().kind != ErrorKind::already_exists) return fail(std::move(ordered).error());
+  // Here before, at another counter, by another program of this registry: the card is the same.
+  const auto cards = TRY(registry.cards_of(done.old.citizen));
+  for (const identity::Card& card : cards) {
     if (card.replaces != id || identity::row_of(card.state).final) continue;
     done.ordered = card;
     done.already = true;
     return done;
   }
-  identity::CardOrder order;
-  order.citizen = done.old.citizen;
-  order.profile = kind;
-  order.replaces = id;
-  done.ordered = TRY(registry.order_card(order, work.cause));
-  return done;
+  return fail(ErrorKind::busy, "the card's successor is being ordered elsewhere", "try again in a moment");
 }
 
 }  // namespace karta::issuing

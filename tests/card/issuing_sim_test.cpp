@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/file.h"
 #include "card/file.h"
 #include "card/identity_data.h"
 #include "card/iso7816.h"
@@ -124,8 +125,80 @@ TEST_F(IssuingCentre, ThePlanIsWhatHappens) {
   ASSERT_OK(plan);
   const auto issued = issue(sim);
   ASSERT_OK(issued);
-  EXPECT_LT(plan->commands(), issued->wire.commands);  // looking first and reading back are not in it
-  EXPECT_GT(plan->commands() + 45u, issued->wire.commands);
+  // The plan is for the longest portrait there may be, this citizen has none.
+  const std::uint64_t planned = plan->commands() - plan->portrait().commands;
+  EXPECT_LT(planned, issued->wire.commands);  // looking first and reading back are not in it
+  EXPECT_GT(planned + 45u, issued->wire.commands);
+  EXPECT_EQ(issued->portrait, card::WireCount{});
+}
+
+// What docs/transit.md says of cards that sign: why the shipped profile has it off.
+TEST_F(IssuingCentre, ACardThatSignsTapsCostsACertificateMore) {
+  const std::string name = "citizen-signing.toml";
+  fs::copy_file(std::string(KARTA_SOURCE_DIR) + "/docs/examples/profiles/" + name,
+                centre_->config().card_profiles / name);
+  test::SimulatedCard plain, signing(2);
+  const auto without = issue(plain);
+  ASSERT_OK(without);
+  request_.profile = "citizen-signing";
+  const auto with = issue(signing);
+  ASSERT_OK(with);
+  const auto octets = with->wire.octets_out + with->wire.octets_back;
+  std::printf("signing: %u commands, %u octets\n", static_cast<unsigned>(with->wire.commands),
+              static_cast<unsigned>(octets));
+  EXPECT_EQ(with->wire.commands, without->wire.commands + 4);
+  EXPECT_GT(octets, 20u * 1024);
+  EXPECT_LT(octets, 21u * 1024);
+}
+
+// Counted apart from the budget of everything else, and exactly: a change here is a change of the product's speed.
+TEST_F(IssuingCentre, APortraitGoesOntoTheCardAndIsCountedApart) {
+  test::SimulatedCard without, with(2);
+  const auto plain_card = issue(without);
+  ASSERT_OK(plain_card);
+  const auto file = read_file(std::string(KARTA_SOURCE_DIR) + "/docs/examples/portraits/99000000153.jpg", 1 << 20);
+  ASSERT_OK(file);
+  const auto portrait = identity::Portrait::from_jpeg(*file);
+  ASSERT_OK(portrait);
+  ASSERT_OK(centre_->registry().set_portrait(request_.citizen, *portrait, {"test", "a new picture"}));
+  const auto issued = issue(with);
+  ASSERT_OK(issued);
+  const auto all = [](const card::WireCount& count) { return count.octets_out + count.octets_back; };
+  std::printf("portrait of %zu octets: %u commands, %u octets out, %u back\n", portrait->jpeg().size(),
+              static_cast<unsigned>(issued->portrait.commands), static_cast<unsigned>(issued->portrait.octets_out),
+              static_cast<unsigned>(issued->portrait.octets_back));
+  EXPECT_EQ(issued->wire.commands, plain_card->wire.commands + issued->portrait.commands);
+  // Its hash in EF.CardSecurity and its length elsewhere; signatures vary by some octets from card to card.
+  const auto rest = static_cast<std::int64_t>(all(issued->wire) - all(issued->portrait) - all(plain_card->wire));
+  EXPECT_GT(rest, 0);
+  EXPECT_LT(rest, 100);
+  EXPECT_LE(all(issued->wire) - all(issued->portrait), 20u * 1024);
+  EXPECT_LE(issued->wire.commands - issued->portrait.commands, 150u);
+  EXPECT_EQ(issued->portrait, (card::WireCount{7, 11260, 126}));
+
+  card::PlainChannel plain(with.connection());
+  const auto plan = plan_issue(*centre_, "citizen", plain.limits());
+  ASSERT_OK(plan);
+  EXPECT_EQ(plan->portrait(), (card::WireCount{13, 24418, 234})) << "the longest";
+  // It fits, with a department's domain beside it.
+  const ByteView drawn(portrait->jpeg());
+  const Bytes padding(identity::kMostPortraitOctets - drawn.size(), 0x00);  // codes of the scan
+  const auto longest = identity::Portrait::from_jpeg(concat({drawn.first(drawn.size() - 2), padding, drawn.last(2)}));
+  ASSERT_OK(longest);
+  ASSERT_OK(centre_->registry().set_portrait(request_.citizen, *longest, {"test", "the longest picture"}));
+  test::SimulatedCard full(3);
+  const auto heavy = issue(full);
+  ASSERT_OK(heavy);
+  EXPECT_EQ(heavy->portrait, plan->portrait());
+  card::PlainChannel of_full(full.connection());
+  const auto alone = card::Transaction::begin(full.connection());
+  ASSERT_OK(alone);
+  const auto domain = agree(of_full, heavy->serial);
+  ASSERT_OK(domain);
+  // The registry says who read the picture, and what for.
+  const auto log = centre_->registry().access_log(request_.citizen);
+  ASSERT_OK(log);
+  EXPECT_EQ(std::count_if(log->begin(), log->end(), [](const auto& one) { return one.what == "portrait"; }), 2);
 }
 
 TEST_F(IssuingCentre, TheCardKnowsNoKeyButItsOwn) {

@@ -25,6 +25,7 @@ struct Session {
   double budget_ms = 0;               ///< on the modern chip at 424 kbit/s
   card::SessionTrace trace;           ///< of the session alone
   std::size_t waited_for = SIZE_MAX;  ///< commands; what comes behind them is off the critical path
+  std::size_t begins_at = 0;          ///< commands before are another session's, the activation, too
 };
 
 /// Records what `work` does with the card in a contactless reader, secrets too: the card is a sample.
@@ -97,13 +98,37 @@ inline Session clinic_visit(IdentityCard& card) {
   return out;
 }
 
+/// What comes behind a clinic's visit: the portrait, in the same channel. `card` was made with one.
+inline Session portrait_after_visit(IdentityCard& card) {
+  Session out{"portrait", "Portrait, behind a clinic's visit", 0, {}};
+  const SecretBytes can = secret(kCan);
+  const card::UnlockedTerminal terminal = card.terminal("clinic");
+  out.trace = recorded(card, [&](card::Channel& channel) {
+    auto visit = card::visit_clinic(channel, card.request(terminal, card::PacePassword::can, can), card.random);
+    ASSERT_TRUE(visit) << visit.error().message;
+    const auto portrait = visit->identity.read(card::kPortraitGroup);
+    ASSERT_TRUE(portrait) << portrait.error().message;
+    ASSERT_EQ(portrait->check, card::DataGroupCheck::signed_by_issuer);
+  });
+  // It begins with SELECT of the identity application, in front of READ BINARY with its short identifier.
+  std::size_t number = 0;
+  for (const auto& entry : out.trace.entries) {
+    const auto* const exchange = std::get_if<card::TraceExchange>(&entry);
+    if (exchange == nullptr) continue;
+    const Bytes& command = exchange->command;
+    if (command.size() > 2 && command[1] == 0xB0 && command[2] == (0x80 | card::kPortraitGroup)) break;
+    out.begins_at = number++;
+  }
+  return out;
+}
+
 /// The session as a timeline on a chip and channel, activation first.
 inline card::Timeline timeline_of(const Session& session, card::CostModel& model) {
   card::Timeline out;
   out.title = session.title;
   out.subtitle = std::string(model.chip().words) + ", " + std::string(model.channel().words) + ", as modelled";
   out.budget_ms = session.budget_ms;
-  out.steps.push_back({"activation", "", model.activation()});
+  if (session.begins_at == 0) out.steps.push_back({"activation", "", model.activation()});
   card::TraceDecoder decoder;
   std::size_t number = 0;
   for (const card::SessionTrace::Entry& entry : session.trace.entries) {
@@ -113,10 +138,10 @@ inline card::Timeline timeline_of(const Session& session, card::CostModel& model
     const auto time = card::time_of(*exchange, model);
     EXPECT_TRUE(time);
     const card::DecodedExchange decoded = decoder.take(*exchange);
+    if (number++ < session.begins_at) continue;
     out.steps.push_back(
         {decoded.name, std::to_string(exchange->command_octets()) + " + " + std::to_string(exchange->response_octets()),
-         time.value_or(card::TimeSpent{}), number >= session.waited_for, false});
-    ++number;
+         time.value_or(card::TimeSpent{}), number > session.waited_for, false});
   }
   out.footnotes = model.assumptions();
   return out;

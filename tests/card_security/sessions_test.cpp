@@ -57,6 +57,24 @@ TEST(ModelledTime, ClinicVisitStaysInItsBudget) {
       << "PACE, two certificates, chip authentication: a model that counts";
 }
 
+TEST(ModelledTime, APortraitOnTheCardCostsTheVisitAHashAndComesBehindIt) {
+  IdentityCardOptions shipped;
+  shipped.all_data_groups = false;
+  IdentityCard without(shipped);
+  shipped.portrait = true;
+  IdentityCard with(shipped);
+  const Session visit = clinic_visit(with), portrait = portrait_after_visit(with);
+  EXPECT_EQ(commands(visit), commands(clinic_visit(without)));
+  const double more = modelled(visit, "modern", "424") - modelled(clinic_visit(without), "modern", "424");
+  EXPECT_GT(more, 0);
+  EXPECT_LT(more, 2) << "a hash of 40 octets";
+  EXPECT_LE(modelled(visit, "modern", "424"), visit.budget_ms);
+  // SELECT, and 11,161 octets in parts of 1,9xx.
+  EXPECT_EQ(commands(portrait) - portrait.begins_at, 7u);
+  EXPECT_GT(modelled(portrait, "modern", "424"), 240) << "its octets alone take that long";
+  EXPECT_LT(modelled(portrait, "modern", "424"), 450);
+}
+
 // Initial vectors of many commands come in one call of the coprocessor: one in PACE's session, one in the next.
 TEST(ModelledTime, ACommandUnderSecureMessagingCostsFourCallsOfAes) {
   IdentityCard card;

@@ -65,7 +65,7 @@ class DeskFaults : public DeskTest {
                      world.expect_certificates_in_order(where);
                      // Not one more than was needed.
                      const auto known = world.centre->registry().certificates_of(world.record().id, {"t", "l", "c"});
-                     EXPECT_EQ(known->size(), 8u) << where;
+                     EXPECT_EQ(known->size(), 9u) << where << ": four renewed, and the card's own";
                    }});
     all.push_back({"unblock", [] { return active(); },
                    [](DeskWorld&) {

@@ -218,6 +218,24 @@ TEST_F(DeskDeeds, LoadsADepartmentsApplicationOnce) {
             ErrorKind::not_permitted);
 }
 
+// Whoever is shown it may ask the responder: it is not unknown there, and goes with its card.
+TEST_F(DeskDeeds, TheCardsOwnCertificateIsInTheRegistry) {
+  const auto world = active();
+  const auto inspected = world->deed({{"deed", "inspect"}});
+  ASSERT_OK(inspected);
+  const auto own = crypto::Certificate::from_der(*from_hex((*inspected)["agreement_certificate"].get<std::string>()));
+  ASSERT_OK(own);
+  identity::Registry& registry = world->centre->registry();
+  const std::string issuer = own->issuer().to_text();
+  const auto good = registry.certificate_status(issuer, own->serial());
+  ASSERT_OK(good);
+  EXPECT_EQ(good->card, world->record().id);
+  EXPECT_EQ(good->kind, identity::CertificateKind::agreement);
+  EXPECT_FALSE(good->revoked_at);
+  ASSERT_OK(registry.change_card_state(world->record().id, CardState::revoked, {"test", "lost"}));
+  EXPECT_TRUE(registry.certificate_status(issuer, own->serial())->revoked_at);
+}
+
 TEST_F(DeskDeeds, ALostCardEndsAtOnceADamagedOneWithItsSuccessor) {
   for (const bool lost : {true, false}) {
     const auto world = active();

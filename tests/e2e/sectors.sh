@@ -6,7 +6,9 @@ make_centre
 run "$KARTA_SIM" new "$work/a.card"
 run "$KARTA_SIM" new "$work/sam.card"
 run "$KARTA_SIM" new "$work/pharmacy.card"
-start_cards run "$work/a.card" "$work/sam.card" "$work/pharmacy.card"
+run "$KARTA_SIM" new "$work/issuing.card"
+run "$KARTA_SIM" new "$work/b.card"
+start_cards run "$work/a.card" "$work/sam.card" "$work/pharmacy.card" "$work/issuing.card" "$work/b.card"
 card="Reader 1" module="Reader 2" pharmacy="Reader 3"
 masters=$KARTA_DIR/keys/transactions.key.pem
 
@@ -122,3 +124,26 @@ profile=$tests/../docs/examples/profiles/library.toml
 ends 64 karta domain apply "$work/library" "$profile" --reader "$card" --passphrase-fd 3 3<<<"$department"
 run karta domain apply "$work/library" "$profile" --masters "$work/library.masters.pem" --reader "$card" --passphrase-fd 3 3<<<"$department"
 says "2 files and a ledger"
+
+step "a card whose ledgers' keys an issuing centre's module derives"
+run karta sam make --role issuing --reader "Reader 4" --passphrase-fd 3 --pin-fd 4 3<<<"$passphrase" 4<<<"975312"
+issue_with() { # module PIN
+  karta card issue --citizen "001-002-000 15" --reader "Reader 5" --sam "$1" --keys-fd 4 --passphrase-fd 3 3<<<"$passphrase" 4<<<"$2"
+}
+ends 77 issue_with "Reader 4" 000000
+ends 77 issue_with "$module" 246813
+says "karta sam make --role issuing"
+run issue_with "Reader 4" 975312
+letter=$(sed -n 's/^letter //p' "$work/out")
+can=$(sed -n 's/^CAN: \([0-9]*\)$/\1/p' "$letter")
+run karta transit sell --kind trips --amount 2 --product 2 --reader "Reader 5" --masters "$masters" --keys-fd 3 --pin-fd 4 \
+  --passphrase-fd 5 3<<<"$passphrase" 4<<<"$can" 5<<<"$passphrase"
+card="Reader 5"
+run tap --number 91
+says '"decision": "open"'
+
+step "a gate by a region's rules"
+run karta transit rules sign "$tests/../docs/examples/transit-rules.json" --out "$work/rules.p7s" --passphrase-fd 3 3<<<"$passphrase"
+ends 1 karta transit tap --reader "$card" --sam "$module" --keys-fd 3 --gate 7 --rules "$work/rules.p7s" --number 92 --json 3<<<"246813"
+says '"decision": "pass-back"'
+ends 64 karta transit tap --reader "$card" --sam "$module" --keys-fd 3 --rules "$work/rules.p7s" --fare 5 3<<<"246813"

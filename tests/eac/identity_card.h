@@ -108,13 +108,21 @@ inline card::IdentityData sample_citizen() {
       {21, card::NationalNumbers{{"2.999.1", "sample"}}}};
 }
 
+/// A face drawn for the examples.
+inline Bytes sample_portrait() {
+  const std::string path = std::string(KARTA_SOURCE_DIR) + "/docs/examples/portraits/99000000254.jpg";
+  return crypto::testing::must(read_file(path, card::kMostPortraitOctets));
+}
+
 struct IdentityCardOptions {
   std::string pace_curve = "p256";
   std::string chip_curve = "p256";
   unsigned cipher_bits = 128;
   std::uint64_t seed = 1;
-  bool card_signed = false;     ///< a key that signs transit statements
-  bool all_data_groups = true;  ///< false: those of the citizen profile as it ships
+  bool card_signed = false;           ///< a key that signs transit statements
+  std::string last_day = "20310101";  ///< what the card compares with when it is asked whether it is valid
+  bool all_data_groups = true;        ///< false: those of the citizen profile as it ships
+  bool portrait = false;              ///< sample_portrait() in data group 14
   /// Changes what is signed or written, for cards that lie.
   std::function<void(card::SecurityInfos&)> infos = {};
   std::function<void(std::map<unsigned, Bytes>&)> files_after_signing = {};
@@ -197,10 +205,12 @@ class IdentityCard {
     ASSERT_TRUE(parsed) << parsed.error().message;
     profile = std::move(*parsed);
 
-    auto files = card::encode_data_groups(*profile.identity, sample_citizen(), random);
+    card::IdentityData citizen = sample_citizen();
+    if (options.portrait) citizen[card::kPortraitGroup] = sample_portrait();
+    auto files = card::encode_data_groups(*profile.identity, citizen, random);
     ASSERT_TRUE(files) << files.error().message;
     data.data_groups = std::move(*files);
-    data.comparison = {"19900517", "20310101", {0x06, 0x43, 0x99}};
+    data.comparison = {"19900517", options.last_day, {0x06, 0x43, 0x99}};
     data.status_index = 4711;
     const auto authority = centre.store.anchors();
     ASSERT_TRUE(authority);

@@ -13,11 +13,19 @@ service_key() {
   cat "$1.only.pem" "$KARTA_DIR/ca/issuing.crt.pem" "$KARTA_DIR/ca/root.crt.pem" >"$1.pem"
 }
 
+# host_certificate [OPTIONS]: host.key under the unit's passphrase and host.pem, by which the server is "localhost".
+host_certificate() {
+  run karta ca request --subject "CN=localhost,O=Interop Centre,C=XX" --san dns:localhost "$@" --key-type p256 --key-out host.key \
+    --out host.csr --passphrase-fd 3 3<<<"$unit_passphrase"
+  run karta ca issue centre:issuing --request host.csr --profile tls-server --out host.only.pem --passphrase-fd 3 3<<<"$passphrase"
+  cat host.only.pem "$KARTA_DIR/ca/issuing.crt.pem" "$KARTA_DIR/ca/root.crt.pem" >host.pem
+}
+
 # write_config [LINES]: identity.toml over the centre; LINES go to the end of [server].
 write_config() {
   cat >identity.toml <<CONF
 schema = "karta.identity/1"
-database = "centre/registry.sqlite"
+database = "${KARTA_TEST_POSTGRES:-centre/registry.sqlite}"
 
 [server]
 listen = ["127.0.0.1:${port:-0}"]

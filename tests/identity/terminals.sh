@@ -13,10 +13,7 @@ root=$KARTA_DIR/ca/root.crt.pem
 
 step "the authority's server: TLS, the CA of terminals' certificates, stop-lists made here, an operator's token"
 service_key web tls-server centre:issuing
-run karta ca request --subject "CN=localhost,O=Interop Centre,C=XX" --san dns:localhost --key-type p256 --key-out host.key \
-  --out host.csr --passphrase-fd 3 3<<<"$unit_passphrase"
-run karta ca issue centre:issuing --request host.csr --profile tls-server --out host.only.pem --passphrase-fd 3 3<<<"$passphrase"
-cat host.only.pem "$KARTA_DIR/ca/issuing.crt.pem" >host.pem
+host_certificate
 service_key seal document-signer centre:issuing
 run karta ca trust-list "document-signer=seal.only.pem" "cvca=$KARTA_DIR/terminals/XXKCVCA00001.cvcert" --sequence 1 \
   --key seal.key --certificate seal.pem --out trust.p7m --passphrase-fd 3 3<<<"$unit_passphrase"
@@ -27,7 +24,7 @@ token=$(head -c 24 /dev/urandom | base64)
 write_authority() {
   cat >identity.toml <<CONF
 schema = "karta.identity/1"
-database = "centre/registry.sqlite"
+database = "${KARTA_TEST_POSTGRES:-centre/registry.sqlite}"
 [server]
 listen = ["127.0.0.1:${port:-0}"]
 workers = 2

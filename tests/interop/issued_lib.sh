@@ -6,8 +6,10 @@ export KARTA_DIR=$work/centre
 passphrase='only for this test'
 holder_pin1=258036 holder_pin2=963074
 
+# Under tests/identity/with_postgres.sh the centre's registry is in that PostgreSQL.
 make_centre() {
-  run karta init "$KARTA_DIR" --name "Interop Centre" --country XX --passphrase-fd 3 3<<<"$passphrase"
+  run karta init "$KARTA_DIR" --name "Interop Centre" --country XX \
+    ${KARTA_TEST_POSTGRES:+--database "$KARTA_TEST_POSTGRES"} --passphrase-fd 3 3<<<"$passphrase"
   # People without a shadow of existence: numbers from ranges that are not given out, check digits right.
   cat >"$work/people.csv" <<'CSV'
 snils,family,given,patronymic,birth_date

@@ -1,6 +1,7 @@
 // The daemon at a clinic's and a pharmacy's desk, through its API: visits, redemptions, refusals, lost answers.
 #include <thread>
 
+#include "daemon/pages/pages.h"
 #include "daemon/visit_receipt.h"
 #include "tests/kartad/daemon_fixture.h"
 #include "tests/sectors/wire.h"
@@ -128,6 +129,73 @@ TEST_F(ClinicTest, AnOldStopListIsUsedAsFarAsThePolicyGoes) {
   EXPECT_EQ(answer.body["decision"], "refused");
   EXPECT_EQ(answer.body["reasons"][0]["code"], "stop-list-too-old");
   EXPECT_TRUE(answer.body["holder"].empty());
+}
+
+TEST_F(ClinicTest, TheStateOfAListIsToldByThePolicyOfWhoGoesByIt) {
+  kartad.stop();
+  kartad.write_config(
+      "[policy.visit]\nstop_list_hours = 2\n[policy.entitlements]\nstop_list_hours = 1\n"
+      "[policy.redeem]\nstop_list_hours = 0\n");
+  kartad.write_stop_list({}, std::chrono::hours(1));
+  ASSERT_TRUE(kartad.start());
+  const auto state = [&] {
+    const Json status = kartad.get("/v1/status").body;
+    for (const Json& item : status["trust"]) {
+      if (item["kind"] == "stop-list") return item["state"].get<std::string>();
+    }
+    return std::string("no item");
+  };
+  EXPECT_EQ(state(), "fresh");
+  kartad.clock.advance(std::chrono::hours(2));
+  EXPECT_EQ(state(), "stale") << "a visit takes it still";
+  kartad.clock.advance(std::chrono::hours(2));
+  EXPECT_EQ(state(), "expired");
+}
+
+TEST_F(ClinicTest, OnlyGatesGoByRules) {
+  kartad.stop();
+  unsigned asked = 0;
+  kartad.open_rules = [&asked](ByteView, const std::vector<crypto::Certificate>&,
+                               Time at) -> Result<daemon::RulesHead> {
+    ++asked;
+    return daemon::RulesHead{1, at, at + std::chrono::hours(1)};
+  };
+  // Fetched once, when this machine had a gate.
+  std::filesystem::create_directories(kartad.folder / "state/trust");
+  kartad.folder.write("state/trust/rules.p7s", std::string_view("rules"));
+  ASSERT_TRUE(kartad.start());
+  EXPECT_EQ(asked, 0u);
+}
+
+TEST_F(ClinicTest, ALookAtTheConfigurationMakesItsModes) {
+  kartad.stop();
+  const Status good = kartad.check();
+  EXPECT_TRUE(good) << good.error().message;
+  // A running daemon is not in its way, and nothing of the look stays.
+  ASSERT_TRUE(kartad.start());
+  const Status running = kartad.check();
+  EXPECT_TRUE(running) << running.error().message;
+  kartad.stop();
+  kartad.folder.write("masters.pem", std::string_view("no keys"));
+  EXPECT_FALSE(kartad.check()) << "the pharmacy's masters cannot be opened";
+}
+
+TEST_F(ClinicTest, ALinkThatIsNotGoodIsInTheJournal) {
+  kartad.stop();
+  kartad.read_pages = daemon::read_pages;
+  kartad.write_config("[pages]\naddress = \"http://127.0.0.1:8470\"\n");
+  EXPECT_TRUE(kartad.check());
+  EXPECT_FALSE(std::filesystem::exists(kartad.folder / "state/desk-link")) << "a look leaves no link";
+  ASSERT_TRUE(kartad.start());
+  EXPECT_TRUE(std::filesystem::exists(kartad.folder / "state/desk-link"));
+  const auto answer = kartad.post("/login", {{"code", std::string(64, '0')}});
+  EXPECT_EQ(answer.status, 403) << answer.text;
+  EXPECT_EQ(kartad.post("/login", {{"code", 7}}).status, 400);
+  kartad.running().flush_refusals();
+  const auto refusals = kartad.records("caller-refused");
+  ASSERT_EQ(refusals.size(), 1u);
+  EXPECT_NE(refusals[0].body.find("desk-link"), std::string::npos);
+  EXPECT_EQ(refusals[0].body.find("0000"), std::string::npos) << "codes are in no journal";
 }
 
 TEST_F(ClinicTest, AWrongCanIsSaidAndIsInTheJournal) {
@@ -336,6 +404,40 @@ class PharmacyTest : public ClinicTest {
     return answer.status == 200 ? answer.body["entitlements"][0]["left"].get<std::uint64_t>() : 999;
   }
 };
+
+TEST_F(PharmacyTest, AStoppedCardIsAnAnswerAndShowsNothing) {
+  grant_packages(card, 3);
+  kartad.stop();
+  kartad.write_stop_list({4711});
+  ASSERT_TRUE(kartad.start());
+  insert();
+  const auto answer = kartad.post("/v1/entitlements", {{"can", kCan}});
+  ASSERT_EQ(answer.status, 200) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "stopped");
+  EXPECT_TRUE(answer.body["entitlements"].empty());
+  EXPECT_TRUE(answer.body["journal"].empty());
+  const auto visits = kartad.records("visit");
+  ASSERT_EQ(visits.size(), 1u);
+  EXPECT_NE(visits[0].body.find("refused"), std::string::npos);
+  // To take something is refused as ever.
+  EXPECT_EQ(redeem("k").status, 403);
+}
+
+// A pharmacy may not read the last day; the card compares it, and shows it to nobody.
+TEST_F(PharmacyTest, ACardWhoseTimeIsOverIsRefusedWithoutItsLastDayBeingRead) {
+  IdentityCard old({.seed = 7, .last_day = "20200131"});
+  grant_packages(old, 3);
+  kartad.readers.insert(std::string(TestDaemon::kReader), contactless(old));
+  ASSERT_TRUE(kartad.saw("card-in"));
+  const auto answer = kartad.post("/v1/entitlements", {{"can", kCan}});
+  ASSERT_EQ(answer.status, 200) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "expired");
+  EXPECT_TRUE(answer.body["card"]["valid_until"].is_null());
+  EXPECT_TRUE(answer.body["entitlements"].empty());
+  EXPECT_EQ(redeem("k").status, 403);
+}
 
 TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {
   grant_packages(card, 3);

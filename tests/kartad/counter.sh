@@ -29,10 +29,7 @@ state_of() { # what the registry says
 }
 
 step "the centre's server with its desk, known by TLS"
-run karta ca request --subject "CN=localhost,O=Interop Centre,C=XX" --san ip:127.0.0.1 --san dns:localhost --key-type p256 \
-  --key-out host.key --out host.csr --passphrase-fd 3 3<<<"$unit_passphrase"
-run karta ca issue centre:issuing --request host.csr --profile tls-server --out host.only.pem --passphrase-fd 3 3<<<"$passphrase"
-cat host.only.pem "$KARTA_DIR/ca/issuing.crt.pem" "$KARTA_DIR/ca/root.crt.pem" >host.pem
+host_certificate --san ip:127.0.0.1
 [ "$unit_passphrase" = "$passphrase" ] || no "the test's two passphrases are one"
 identity_config() { # desk?
   cat >identity.toml <<CONF

@@ -160,15 +160,21 @@ class TestDaemon {
     folder.write("lists/full-" + std::to_string(head.epoch) + ".stop-list", file);
   }
 
+  daemon::Environment environment() {
+    return {.clock = clock,
+            .random = random,
+            .make_readers = [this](const daemon::DaemonConfig&) -> std::unique_ptr<daemon::ReaderSource> {
+              return std::make_unique<BorrowedReaders>(readers);
+            },
+            .modes = modes,
+            .read_pages = read_pages,
+            .open_rules = open_rules,
+            .connect = connect};
+  }
+  /// kartad --check
+  Status check() { return daemon::check_daemon(folder / "kartad.toml", environment()); }
   Status start() {
-    daemon::Environment environment{
-        .clock = clock,
-        .random = random,
-        .make_readers = [this](const daemon::DaemonConfig&) -> std::unique_ptr<daemon::ReaderSource> {
-          return std::make_unique<BorrowedReaders>(readers);
-        },
-        .modes = modes};
-    daemon_ = TRY(daemon::Daemon::start(folder / "kartad.toml", environment));
+    daemon_ = TRY(daemon::Daemon::start(folder / "kartad.toml", environment()));
     daemon_->events().listen(0, [this](const daemon::Event& event) {
       const std::lock_guard lock(mutex_);
       events_.push_back(event);
@@ -239,6 +245,9 @@ class TestDaemon {
   SystemRandom random;
   SimulatedReaders readers;
   std::vector<daemon::ModeRow> modes{std::begin(kTestModes), std::end(kTestModes)};
+  daemon::ReadPages read_pages = nullptr;
+  daemon::RulesOpener open_rules = {};
+  std::function<Result<std::unique_ptr<identity::Authority>>()> connect = {};
   std::filesystem::path terminals = centre.store.folder();
   std::uint64_t sequence = 0, epoch = 0;
 

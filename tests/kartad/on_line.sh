@@ -55,10 +55,7 @@ run karta card activate "$serial" --why "handed over"
 run karta stop-list build --passphrase-fd 3 3<<<"$passphrase"
 (umask 077 && printf '%s\n' "$passphrase" >passphrase && printf '%s\n' "$unit_passphrase" >unit)
 root=$KARTA_DIR/ca/root.crt.pem
-run karta ca request --subject "CN=localhost,O=Interop Centre,C=XX" --san dns:localhost --key-type p256 --key-out host.key \
-  --out host.csr --passphrase-fd 3 3<<<"$unit_passphrase"
-run karta ca issue centre:issuing --request host.csr --profile tls-server --out host.only.pem --passphrase-fd 3 3<<<"$passphrase"
-cat host.only.pem "$KARTA_DIR/ca/issuing.crt.pem" >host.pem
+host_certificate
 service_key seal document-signer centre:issuing
 run karta ca trust-list "document-signer=$root" "unqualified-ca=$KARTA_DIR/ca/issuing.crt.pem" --sequence 1 \
   --key seal.key --certificate seal.pem --out trust.p7m --passphrase-fd 3 3<<<"$unit_passphrase"

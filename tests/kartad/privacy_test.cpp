@@ -12,7 +12,7 @@ bool holds(ByteView octets, std::string_view planted) {
 }
 
 TEST(Privacy, PlantedValuesAreSearchedInTrafficAndFiles) {
-  IdentityCard card{IdentityCardOptions{.card_signed = true}};
+  IdentityCard card{IdentityCardOptions{.card_signed = true, .portrait = true}};
   TestDaemon kartad;
   ASSERT_TRUE(kartad.start());
   ASSERT_TRUE(kartad.saw("reader-added"));
@@ -25,12 +25,22 @@ TEST(Privacy, PlantedValuesAreSearchedInTrafficAndFiles) {
   ASSERT_TRUE(kartad.saw("card-in"));
   const auto visit = kartad.post("/v1/visits", {{"purpose", "treatment"}, {"can", kCan}});
   ASSERT_EQ(visit.status, 201) << visit.text;
+  const auto portrait = kartad.get("/v1/visits/" + visit.body["id"].get<std::string>() + "/portrait");
+  ASSERT_EQ(portrait.status, 200) << portrait.text;
+  const std::size_t of_the_clinic = traffic.size();
   const auto pharmacy = kartad.post("/v1/entitlements", {{"can", kCan}});
   ASSERT_EQ(pharmacy.status, 200) << pharmacy.text;
 
+  // Out of the middle of the holder's picture.
+  const Bytes jpeg = sample_portrait();
+  const std::string picture(as_text(ByteView(jpeg).subspan(jpeg.size() / 2, 24)));
+  EXPECT_NE(portrait.text.find(picture), std::string::npos);
+  EXPECT_EQ(visit.text.find(picture), std::string::npos);
+  EXPECT_EQ(pharmacy.text.find(picture), std::string::npos);
+
   // The holder's data, some of them this role's to read: none travels in the clear.
-  const std::vector<std::string> planted = {"Sampletown", "Sample Street",  "Testovich",      "Beforehand",
-                                            "penicillin", "Sample Insurer", "Sample Contact", "A10BA02"};
+  const std::vector<std::string> planted = {"Sampletown",     "Sample Street",  "Testovich", "Beforehand", "penicillin",
+                                            "Sample Insurer", "Sample Contact", "A10BA02",   picture};
   for (const std::string& one : planted) {
     for (const Bytes& octets : traffic) EXPECT_FALSE(holds(octets, one)) << one << " on the wire";
   }
@@ -42,12 +52,17 @@ TEST(Privacy, PlantedValuesAreSearchedInTrafficAndFiles) {
   EXPECT_EQ(pharmacy.text.find("penicillin"), std::string::npos);
   EXPECT_EQ(pharmacy.text.find("Sample Insurer"), std::string::npos);
   // Nor is it asked for: READ BINARY by short identifier goes to the groups the role reads alone. (The header is not
-  // encrypted.) 17 is the residence, 13 the name at birth.
-  for (const Bytes& octets : traffic) {
-    if (octets.size() < 4 || octets[1] != 0xB0) continue;
-    EXPECT_NE(octets[2], 0x80 | 17);
-    EXPECT_NE(octets[2], 0x80 | 13);
-  }
+  // encrypted.) 17 is the residence, 13 the name at birth; the portrait is the clinic's to read, and not a pharmacy's.
+  const auto asked_for = [&](unsigned group, std::size_t from, std::size_t to) {
+    std::size_t times = 0;
+    for (std::size_t at = from; at < to; at += 2) {
+      times += traffic[at].size() >= 4 && traffic[at][1] == 0xB0 && traffic[at][2] == (0x80 | group) ? 1 : 0;
+    }
+    return times;
+  };
+  for (const unsigned group : {13u, 17u}) EXPECT_EQ(asked_for(group, 0, traffic.size()), 0u) << group;
+  EXPECT_EQ(asked_for(card::kPortraitGroup, 0, of_the_clinic), 1u);
+  EXPECT_EQ(asked_for(card::kPortraitGroup, of_the_clinic, traffic.size()), 0u);
   kartad.stop();
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kartad.folder / "state")) {
     if (!entry.is_regular_file()) continue;

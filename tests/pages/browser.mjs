@@ -182,6 +182,8 @@ export class Page {
     throw new Error(`"${id}" cannot be reached by the keyboard`);
   }
   focused() { return this.run('document.activeElement?.id ?? ""'); }
+  /// The element with this id gets the keyboard: a page's autofocus comes a frame after its words do.
+  focuses(id) { return until(`the keyboard at "${id}"`, async () => (await this.focused()) === id); }
 
   async click(selector) {
     const box = await until(selector, () => this.run(`(() => {

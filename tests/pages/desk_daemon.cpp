@@ -249,7 +249,8 @@ class Stage {
   std::uint64_t epoch_ = 0;
   StagedReaders::Shared shared_{files_.readers, {}, 0};
   MovableClock clock_{crypto::testing::test_time()};
-  IdentityCard desk_card_{IdentityCardOptions{.card_signed = true}}, gate_card_{IdentityCardOptions{.seed = 2}};
+  IdentityCard desk_card_{IdentityCardOptions{.card_signed = true, .portrait = true}},
+      gate_card_{IdentityCardOptions{.seed = 2}};
   std::atomic<bool> pull_{false};
   std::atomic<int> slow_{0};
   std::unique_ptr<daemon::Daemon> daemon_;

@@ -39,8 +39,8 @@ async function problemOf(response) {
   return problem;
 }
 
-async function ask(method, path, { body, once } = {}) {
-  const headers = { Accept: 'application/json' };
+async function ask(method, path, { body, once, accept = 'application/json' } = {}) {
+  const headers = { Accept: accept };
   if (key) headers['Karta-Desk'] = key;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (once) headers['Idempotency-Key'] = once;
@@ -62,6 +62,8 @@ export async function post(path, body, options) {
   const response = await ask('POST', path, { ...options, body });
   return response.status === 204 ? null : response.json();
 }
+/// A picture as an address of this page's own; URL.revokeObjectURL lets go of it.
+export async function picture(path) { return URL.createObjectURL(await (await ask('GET', path, { accept: 'image/jpeg, application/problem+json' })).blob()); }
 export async function remove(path) { await ask('DELETE', path); }
 
 export async function logIn(code) {

@@ -1,6 +1,6 @@
 // clinic: who is here, and are they insured?
 import { el, facts, field, fill, icon, say, shout } from './dom.mjs';
-import { post, remove } from './api.mjs';
+import { picture, post, remove } from './api.mjs';
 import { desk, refreshReaders, start } from './shell.mjs';
 import { canField, emptyPanel, period, problemPanel, readerPanel, readerState, reasonList, receiptPanel, spoken, timelinePanel,
   verdict, when, workPanel } from './parts.mjs';
@@ -18,7 +18,7 @@ start((main) => {
   const result = el('div', { class: 'result' });
   main.replaceChildren(el('div', { class: 'columns' }, form, result));
   const state = { can: '', canError: '', purpose: null, number: '', reader: null, visit: null, problem: null, steps: [],
-    gone: false, until: null, timer: null };
+    gone: false, until: null, timer: null, portrait: null };
 
   const purposeWords = (one) => (known(`purpose.${one}`) ? t(`purpose.${one}`) : one);
 
@@ -61,12 +61,39 @@ start((main) => {
 
   const snils = (digits) => digits?.replace(/^(\d{3})(\d{3})(\d{3})(\d{2})$/, '$1-$2-$3\u00a0$4');
 
-  function holderPanel({ holder, card }) {
-    const name = [holder.family_names, holder.given_names, holder.patronymic].filter(Boolean).join(' ');
+  const nameOf = (holder) => [holder.family_names, holder.given_names, holder.patronymic].filter(Boolean).join(' ');
+
+  /// The frame has its size from the beginning: what comes into it later moves nothing.
+  function portraitFrame({ holder, portrait }) {
+    if (!portrait) return null;
+    const { url, failed } = state.portrait ?? {};
+    return el('div', { class: `portrait${url ? '' : ' awaited'}`, id: 'portrait' },
+      url ? el('img', { src: url, alt: t('portrait.alt', { name: nameOf(holder) }) })
+        : [icon('person', 48), el('p', { class: 'hint' }, t(failed ? 'portrait.failed' : 'portrait.coming'))]);
+  }
+
+  async function fetchPortrait(visit) {
+    const portrait = { url: null, failed: false };
+    state.portrait = portrait;
+    try {
+      portrait.url = await picture(visit.portrait);
+    } catch {
+      portrait.failed = true;
+    }
+    if (state.portrait !== portrait) {
+      if (portrait.url) URL.revokeObjectURL(portrait.url);
+      return;
+    }
+    document.getElementById('portrait')?.replaceWith(portraitFrame(visit));
+  }
+
+  function holderPanel(visit) {
+    const { holder, card } = visit;
     const years = age(holder.birth_date);
-    return el('section', { class: 'panel', 'aria-labelledby': 'name' },
+    const frame = portraitFrame(visit);
+    return el('section', { class: 'panel', 'aria-labelledby': 'name' }, el('div', { class: frame && 'holder' }, frame, el('div', { class: 'who' },
       el('p', { class: 'over' }, t('holder')),
-      el('h2', { id: 'name', class: 'name' }, name || t('not-read')),
+      el('h2', { id: 'name', class: 'name' }, nameOf(holder) || t('not-read')),
       facts([
         [t('birth-date'), holder.birth_date && `${day(holder.birth_date)}${years === null ? '' : ` · ${t('age', { n: years })}`}`],
         [t('sex'), holder.sex && (known(`sex.${holder.sex}`) ? t(`sex.${holder.sex}`) : holder.sex)],
@@ -74,7 +101,7 @@ start((main) => {
         [t('group.nationality'), holder.nationality],
         [t('group.residence'), holder.residence],
         [t('valid-until'), (card?.valid_until ?? holder.expiry) && day(card?.valid_until ?? holder.expiry)],
-      ]));
+      ]))));
   }
 
   /// Whether the holder is insured is what a reception asks first: no record is an answer, too.
@@ -137,6 +164,7 @@ start((main) => {
       const visit = await post('/v1/visits', { ...(name && { reader: name }), can: state.can, purpose: state.purpose ?? purposes()[0],
         ...(state.number && { case: state.number }) });
       state.visit = visit;
+      if (visit.portrait) fetchPortrait(visit);
       state.can = '';
       state.number = '';
       keepFor();
@@ -165,7 +193,8 @@ start((main) => {
   function forget() {
     if (state.visit) remove(`/v1/visits/${encodeURIComponent(state.visit.id)}`).catch(() => {});
     clearTimeout(state.timer);
-    Object.assign(state, { visit: null, problem: null, gone: false });
+    if (state.portrait?.url) URL.revokeObjectURL(state.portrait.url);
+    Object.assign(state, { visit: null, problem: null, gone: false, portrait: null });
   }
 
   function clear() {

@@ -47,7 +47,7 @@ start((main) => {
     return fill(result,
       refused && verdict(state.list.decision === 'refused' ? 'bad' : 'unsure', t(`decision.${state.list.decision}`),
         t(`decision.${state.list.decision}.next`), reasonList(state.list.reasons ?? [])),
-      listPanel(), redeemPanel(), timelinePanel(state.list.timeline));
+      state.list.decision !== 'refused' && [listPanel(), redeemPanel()], timelinePanel(state.list.timeline));
   }
 
   function listPanel() {
@@ -132,8 +132,8 @@ start((main) => {
       const able = state.list.entitlements.map((one, at) => at).filter((at) => usable(state.list.entitlements[at]));
       if (able.length === 1) [state.chosen] = able;
       keepFor();
-      say(`${t('entitlements')}: ${state.list.entitlements.filter(usable).map((one) => `${medicineName(one)}, ${t('left')} ${one.left}`).join('; ')
-        || t('entitlements.none')}`);
+      const usables = state.list.entitlements.filter(usable).map((one) => `${medicineName(one)}, ${t('left')} ${one.left}`).join('; ');
+      say(state.list.decision === 'refused' ? t('decision.refused') : `${t('entitlements')}: ${usables || t('entitlements.none')}`);
     });
     if (!state.problem) (document.querySelector('input[name=entitlement]:checked') ?? document.querySelector('input[name=entitlement]:enabled')
       ?? document.getElementById('list'))?.focus();

@@ -84,6 +84,9 @@ const rows = {
 
   // The holder.
   'holder': ['Holder', 'Владелец карты'],
+  'portrait.alt': ['Portrait from the card: {name}', 'Фотография с карты: {name}'],
+  'portrait.coming': ['The portrait is coming', 'Читается фотография'],
+  'portrait.failed': ['The portrait could not be read', 'Фотографию прочитать не удалось'],
   'birth-date': ['Date of birth', 'Дата рождения'],
   'age': ['{n} years old', { one: '{n} год', few: '{n} года', many: '{n} лет', other: '{n} года' }],
   'sex': ['Sex', 'Пол'],
@@ -111,6 +114,7 @@ const rows = {
   'group.birth-name': ['name at birth', 'фамилия при рождении'],
   'group.issue-date': ['date of issue', 'дата выдачи'],
   'group.insurance-number': ['insurance policy number', 'номер полиса ОМС'],
+  'group.portrait': ['portrait', 'фотография'],
   'group.residence': ['place of residence', 'место жительства'],
   'group.community': ['community of residence', 'код муниципалитета'],
   'group.taxpayer-number': ['taxpayer number', 'ИНН'],

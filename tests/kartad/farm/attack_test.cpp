@@ -123,6 +123,41 @@ TEST_F(GateAttack, ACardThatLiesThereIsNotTakenAgainByAReload) {
   EXPECT_EQ(ledger_of(card).sequence, 2u);
 }
 
+// The program itself begins anew: whoever lies there has paid, unless somebody else has passed since.
+TEST_F(GateAttack, ACardThatLiesThereIsNotTakenAgainByARestart) {
+  start();
+  readers.insert(reader, contactless(card));
+  const auto decided = [&](std::size_t count) {
+    std::unique_lock lock(mutex);
+    return told.wait_for(lock, std::chrono::seconds(20), [&] { return decisions.size() == count; });
+  };
+  ASSERT_TRUE(decided(1));
+  for (std::size_t restart = 2; restart < 4; ++restart) {
+    running->stop();
+    running.reset();
+    start();
+    ASSERT_TRUE(decided(restart));
+    EXPECT_EQ(decisions.back(), "pass-back");
+  }
+  EXPECT_EQ(house->openings().size(), 1u);
+  EXPECT_EQ(ledger_of(card).sequence, 1u);
+  readers.remove(reader);
+  EXPECT_EQ(tap(contactless(card)), "open") << "laid there again";
+
+  // The program is gone, another card has passed here behind this one, and this one lies there now.
+  IdentityCard other({.seed = 2});
+  running->stop();
+  running.reset();
+  start();
+  EXPECT_EQ(tap(contactless(other)), "open");
+  running->stop();
+  running.reset();
+  readers.insert(reader, contactless(card));
+  start();
+  ASSERT_TRUE(decided(6));
+  EXPECT_EQ(decisions.back(), "open");
+}
+
 TEST_F(GateAttack, ARelayedCardAnswersTooLate) {
   start({.gates = 1, .longest_answer_ms = 1});
   bool committed = false;

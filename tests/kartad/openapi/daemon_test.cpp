@@ -164,7 +164,22 @@ class OpenApiDaemonTest : public ::testing::Test, protected Exchange {
     EXPECT_EQ(first_of(text, "id"), std::to_string(middle + 1));
   }
 
-  IdentityCard card{IdentityCardOptions{.card_signed = true}};
+  static std::string sample_portrait_text() { return std::string(as_text(sample_portrait())); }
+
+  /// The card goes while its portrait is on its way.
+  void lose_portrait() {
+    kartad.forget_events();
+    kartad.readers.insert(std::string(TestDaemon::kReader), contactless(card, [](ByteView command, Bytes answer) {
+                            const bool portrait = command.size() > 2 && command[1] == 0xB0 && command[2] == 0x8E;
+                            return portrait ? Bytes{} : answer;
+                          }));
+    ASSERT_TRUE(kartad.saw("card-in"));
+    const Reply lost = post("/v1/visits", good_body("open-visit"));
+    ASSERT_EQ(lost.status, 201) << lost.body;
+    EXPECT_EQ(get(Json::parse(lost.body)["portrait"].get<std::string>()).status, 409);
+  }
+
+  IdentityCard card{IdentityCardOptions{.card_signed = true, .portrait = true}};
   TestDaemon kartad;
   std::string visit;  ///< one that is kept
 };
@@ -212,6 +227,9 @@ TEST_F(OpenApiDaemonTest, EveryPathMethodStatusAndMemberIsTrue) {
   EXPECT_EQ(reply.field("location"), "/v1/visits/" + visit);
   EXPECT_EQ(get("/v1/visits/" + visit).status, 200);
   EXPECT_EQ(get("/v1/visits/0000").status, 404);
+  EXPECT_EQ(get("/v1/visits/" + visit + "/portrait").body, sample_portrait_text());
+  EXPECT_EQ(get("/v1/visits/0000/portrait").status, 404);
+  EXPECT_EQ(get("/v1/visits/%zz/portrait").status, 400);
   EXPECT_EQ(get("/v1/visits/%zz").status, 400);
   const auto forget = [&](const std::string& id) {
     return ask({.method = "DELETE",
@@ -254,6 +272,9 @@ TEST_F(OpenApiDaemonTest, EveryPathMethodStatusAndMemberIsTrue) {
           .status,
       400);
   watch_events();
+
+  lose_portrait();
+  remove();
 
   // Health in both colours.
   EXPECT_EQ(get("/healthz").status, 200);

@@ -1,0 +1,84 @@
+#include "identity/login/login_pages.h"
+
+#include "crypto/digest.h"
+#include "identity/login/words.h"
+
+namespace karta::identity {
+
+using service::Database;
+using service::HttpResponse;
+
+HttpResponse LoginPages::begin(const HttpRequest& request, const Interaction& interaction) {
+  Visit here = visit(request, interaction.locale);
+  const auto session = sessions_.find(request);
+  if (!session) return unavailable(here, session.error());
+  const bool good = *session && !interaction.prompt_login && is_enough(**session, interaction);
+  if (good) return admit(here, interaction, **session);
+  if (interaction.prompt_none) return refuse(here, interaction.id, AuthorizationError::login_required);
+  const Errand errand{interaction.id, {}};
+  return ways_page(here, errand, &interaction, session->has_value());
+}
+
+HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionProof& proof, std::string_view nonce,
+                                Time expires, service::Counter& done) {
+  const Bytes nonce_hash = crypto::digest(crypto::Hash::sha256, as_bytes(nonce));
+  service::GroupCommit::Work use_nonce;
+  if (!nonce.empty()) {
+    use_nonce = [&](Database& database) -> Status {
+      const auto used = TRY(database.execute(
+          "INSERT INTO login_nonces (nonce_hash, over_at) VALUES ($1, $2) ON CONFLICT (nonce_hash) DO NOTHING",
+          {nonce_hash, std::int64_t{expires.time_since_epoch().count()}}));
+      if (used != 1) return fail(ErrorKind::not_permitted, "the nonce has been used");
+      return {};
+    };
+  }
+  auto opened = sessions_.begin(here.request, proof, use_nonce);
+  if (!opened && opened.error().kind == ErrorKind::not_permitted) {
+    return refused_page(here, 403, words::kRefused, words::kUsedAlready, found.errand,
+                        found.interaction ? &*found.interaction : nullptr);
+  }
+  if (!opened) return unavailable(here, opened.error());
+  done.add();
+  here.set_fields += opened->fields;
+  if (!found.interaction) return see_other(found.errand.back, here.set_fields);
+  return admit(here, *found.interaction, opened->session);
+}
+
+HttpResponse LoginPages::admit(const Visit& here, const Interaction& interaction, const Session& session) {
+  const auto consent = provider_.consent(session.citizen, interaction.client, interaction.claims);
+  if (!consent) return unavailable(here, consent.error());
+  if (consent->given && !interaction.prompt_consent) return finish(here, interaction, session, {});
+  if (interaction.prompt_none) return refuse(here, interaction.id, AuthorizationError::consent_required);
+  const std::string ticket = tickets_.write({interaction.id, {}}, here.cookie);
+  return see_other(
+      with_query("/consent", {{"ticket", ticket},
+                              {"proof", tickets_.write_consent(interaction.id, session.id, session.auth_time)}}),
+      here.set_fields);
+}
+
+HttpResponse LoginPages::finish(const Visit& here, const Interaction& interaction, const Session& session,
+                                std::optional<Time> consent_until) {
+  const auto address = provider_.finish(interaction.id, session.authentication(), consent_until);
+  if (address) return see_other(*address, here.set_fields);
+  if (address.error().kind == ErrorKind::not_found) return over_page(here, true);
+  if (address.error().kind != ErrorKind::not_permitted) return unavailable(here, address.error());
+  Html html;
+  notice(html, NoticeKind::bad, {}, address.error().message);
+  return page_response(403, frame(here, words::kRefused.in(here.language)), html, here.set_fields);
+}
+
+HttpResponse LoginPages::refuse(const Visit& here, std::string_view interaction, AuthorizationError error) {
+  const auto address = provider_.refuse(interaction, error);
+  if (address) return see_other(*address, here.set_fields);
+  if (address.error().kind == ErrorKind::not_found) return over_page(here, true);
+  return unavailable(here, address.error());
+}
+
+HttpResponse LoginPages::cancel(Visit here, const FormData& form) {
+  const Found found = find(here, form.value("ticket"));
+  if (found.page) return *found.page;
+  if (!found.interaction) return see_other("/login", here.set_fields);
+  return refuse(here, found.interaction->id, AuthorizationError::access_denied);
+}
+
+}  // namespace karta::identity

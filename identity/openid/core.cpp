@@ -1,0 +1,116 @@
+#include "identity/openid/core.h"
+
+#include <array>
+
+#include "base/base64url.h"
+#include "base/secret.h"
+#include "crypto/digest.h"
+#include "service/log.h"
+
+namespace karta::identity {
+namespace {
+
+constexpr std::size_t kHandleOctets = 32, kNonceOctets = 16;
+/// A nonce is good in its window and the next.
+constexpr std::int64_t kNonceWindow = 120;
+
+std::array<std::uint8_t, 8> be64(std::uint64_t value) {
+  std::array<std::uint8_t, 8> out{};
+  for (int i = 7; i >= 0; --i, value >>= 8) out[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(value);
+  return out;
+}
+
+}  // namespace
+
+OauthError fault(const Error& error) {
+  service::log_error("the provider", error);
+  const bool passing = error.kind == ErrorKind::busy || error.kind == ErrorKind::io;
+  if (passing) return {503, "temporarily_unavailable", "try again in a moment"};
+  return {500, "server_error", "the fault is on our side"};
+}
+
+OpenidCore::OpenidCore(const OpenidConfig& given_config, std::shared_ptr<const OpenidKeys> given_keys,
+                       const RoomSurroundings& given_around)
+    : config(given_config),
+      keys(std::move(given_keys)),
+      around(given_around),
+      signers(keys),
+      ledger_(given_around.database, given_around.clock) {}
+
+Result<std::shared_ptr<const LoadedClient>> OpenidCore::client(std::string_view id) {
+  if (clients_read_ != now()) {
+    clients_.clear();
+    clients_read_ = now();
+  }
+  if (const auto known = clients_.find(id); known != clients_.end()) return known->second;
+  const auto found = TRY(ledger_.find(id));
+  if (!found || !found->active) return std::shared_ptr<const LoadedClient>();
+  auto loaded = std::make_shared<LoadedClient>();
+  loaded->client = *found;
+  if (!found->jwks.empty()) loaded->keys = TRY(crypto::parse_jwk_set(found->jwks));
+  // Only those that exist: made-up ids fill no memory.
+  clients_.emplace(std::string(id), loaded);
+  return std::shared_ptr<const LoadedClient>(std::move(loaded));
+}
+
+std::string OpenidCore::new_handle() { return to_base64url(around.random.bytes(kHandleOctets)); }
+
+Bytes OpenidCore::hash_of(std::string_view handle) { return crypto::digest(crypto::Hash::sha256, as_bytes(handle)); }
+
+std::int64_t OpenidCore::new_grant_id() {
+  for (;;) {
+    const Bytes octets = around.random.bytes(8);
+    std::uint64_t value = 0;
+    for (const std::uint8_t octet : octets) value = value << 8 | octet;
+    value &= 0x7FFF'FFFF'FFFF'FFFF;
+    if (value != 0) return static_cast<std::int64_t>(value);
+  }
+}
+
+std::string OpenidCore::subject(const Client& client, CitizenId citizen) const {
+  return keys->subject(client.sector, citizen);
+}
+
+std::string OpenidCore::sid(std::string_view client_id, std::string_view session_id) const {
+  return keys->sid(client_id, session_id);
+}
+
+std::string OpenidCore::interaction_id(std::string_view request_handle) const {
+  return to_base64url(keys->derive("interaction", {as_bytes(request_handle)}));
+}
+
+const std::string& OpenidCore::nonce_of(std::int64_t window) const {
+  // Every answer offers one: of the two windows that count, each is made once.
+  auto& [made, nonce] = nonces_[static_cast<std::size_t>(window & 1)];
+  if (made == window) return nonce;
+  const auto number = be64(static_cast<std::uint64_t>(window));
+  Bytes octets = keys->derive("dpop-nonce", {number});
+  octets.resize(kNonceOctets);
+  nonce = to_base64url(octets);
+  made = window;
+  return nonce;
+}
+
+std::string OpenidCore::dpop_nonce() const { return nonce_of(now().time_since_epoch().count() / kNonceWindow); }
+
+bool OpenidCore::is_dpop_nonce(std::string_view nonce) const {
+  const std::int64_t window = now().time_since_epoch().count() / kNonceWindow;
+  return nonce == nonce_of(window) || nonce == nonce_of(window - 1);
+}
+
+OauthResult<crypto::JwtClaims> OpenidCore::read_id_token(std::string_view token) const {
+  const auto jws = crypto::Jws::parse(token);
+  if (!jws) return refuse("invalid_request", "id_token_hint is no ID token");
+  const OpenidKeys::Key* const key = keys->find(jws->header().kid);
+  const crypto::AlgorithmId algorithm[] = {key == nullptr ? jws->algorithm() : key->algorithm};
+  if (key == nullptr || !jws->verify(key->key, algorithm)) {
+    return refuse("invalid_request", "id_token_hint is not signed by a key of this provider");
+  }
+  auto claims = crypto::parse_claims(jws->payload_text());
+  // Log-out tokens and signed answers are of the same keys, but say what they are.
+  const bool id_token = jws->header().typ == "JWT" && claims && claims->iss == config.issuer && !claims->sub.empty();
+  if (!id_token) return refuse("invalid_request", "id_token_hint is no ID token of this provider");
+  return std::move(*claims);
+}
+
+}  // namespace karta::identity

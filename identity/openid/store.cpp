@@ -1,0 +1,425 @@
+#include "identity/openid/store.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.h"
+#include "identity/openid/scopes.h"
+#include "identity/revocations.h"
+
+namespace karta::identity::openid_store {
+namespace {
+
+using Json = nlohmann::json;
+using service::Database;
+using service::Statement;
+
+std::int64_t raw(Time time) { return time.time_since_epoch().count(); }
+std::int64_t raw(CitizenId id) { return static_cast<std::int64_t>(id); }
+std::int64_t raw(CardId id) { return static_cast<std::int64_t>(id); }
+Time from_raw(std::int64_t value) { return Time(std::chrono::seconds(value)); }
+
+/// A code is remembered for so long after its end, so that one shown again still ends what it gave.
+constexpr std::chrono::minutes kCodeMemory{10};
+
+constexpr std::string_view kGrantColumns =
+    "g.citizen_id, g.grant_id, g.client_id, g.session_id, g.card_id, g.document, g.offline, g.created_at, g.ends_at";
+constexpr int kGrantWidth = 9;
+
+std::string document_of(const OpenidGrant& grant) {
+  Json out{{"s", join_words(grant.scopes)}, {"a", grant.acr},          {"m", join_words(grant.amr)},
+           {"t", raw(grant.auth_time)},     {"u", grant.redirect_uri}, {"p", grant.challenge}};
+  if (!grant.claims.empty()) out["d"] = join_words(grant.claims);
+  if (!grant.nonce.empty()) out["n"] = grant.nonce;
+  if (!grant.dpop_jkt.empty()) out["jkt"] = grant.dpop_jkt;
+  if (!grant.resource.empty()) out["r"] = grant.resource;
+  if (!grant.issuer.empty()) {
+    out["ci"] = grant.issuer;
+    out["cs"] = to_hex(grant.serial);
+  }
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<OpenidGrant> grant_of(const Statement& row, int first) {
+  OpenidGrant out;
+  out.citizen = CitizenId{row.integer(first)};
+  out.id = row.integer(first + 1);
+  out.client_id = row.text(first + 2);
+  out.session_id = row.text(first + 3);
+  if (!row.is_null(first + 4)) out.card = CardId{row.integer(first + 4)};
+  out.offline = row.integer(first + 6) != 0;
+  out.created = from_raw(row.integer(first + 7));
+  out.ends = from_raw(row.integer(first + 8));
+  const Json document = Json::parse(row.text(first + 5), nullptr, false);
+  if (!document.is_object()) return fail(ErrorKind::malformed, "a grant of the registry is damaged");
+  const auto text = [&](const char* name) {
+    const auto found = document.find(name);
+    return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  out.scopes = split_words(text("s"));
+  out.claims = split_words(text("d"));
+  out.amr = split_words(text("m"));
+  out.acr = text("a");
+  out.nonce = text("n");
+  out.redirect_uri = text("u");
+  out.challenge = text("p");
+  out.dpop_jkt = text("jkt");
+  out.resource = text("r");
+  out.issuer = text("ci");
+  if (!out.issuer.empty()) out.serial = TRY(from_hex(text("cs")));
+  if (const auto time = document.find("t"); time != document.end() && time->is_number_integer()) {
+    out.auth_time = from_raw(time->get<std::int64_t>());
+  }
+  return out;
+}
+
+Result<std::vector<OpenidGrant>> grants_where(Database& database, std::string_view condition, service::Parameter key) {
+  Statement rows = TRY(database.prepare("SELECT " + std::string(kGrantColumns) + " FROM openid_grants g WHERE " +
+                                        std::string(condition) + " = $1"));
+  TRY(rows.query({key}));
+  std::vector<OpenidGrant> out;
+  while (TRY(rows.next())) {
+    OpenidGrant one = TRY(grant_of(rows, 0));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+struct ConsentedClaim {
+  std::string name;
+  Time until{};
+};
+// A word of the column is "name", which ends with the row, or "name:seconds", which ends before it.
+std::vector<ConsentedClaim> consented_claims(std::string_view column, Time row_ends) {
+  std::vector<ConsentedClaim> out;
+  for (const std::string& word : split_words(column)) {
+    const std::size_t colon = word.find(':');
+    ConsentedClaim one{word.substr(0, colon), row_ends};
+    if (colon != std::string::npos) {
+      std::int64_t seconds = 0;  // unreadable: over
+      std::from_chars(word.data() + colon + 1, word.data() + word.size(), seconds);
+      one.until = std::min(row_ends, from_raw(seconds));
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+bool covers(const std::vector<std::string>& given, const std::vector<std::string>& asked) {
+  return std::all_of(asked.begin(), asked.end(),
+                     [&](const std::string& one) { return std::find(given.begin(), given.end(), one) != given.end(); });
+}
+
+}  // namespace
+
+Result<bool> remember(Database& database, const SeenProof& proof) {
+  return TRY(database.execute("INSERT INTO openid_seen (seen_hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                              {proof.hash, raw(proof.until)})) == 1;
+}
+
+// ---- requests ------------------------------------------------------------------------------------------------------
+
+Status insert_request(Database& database, ByteView id_hash, const AuthorizationRequest& request, Time now,
+                      Time expires) {
+  TRY(database.execute(
+      "INSERT INTO openid_requests (id_hash, client_id, document, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+      {id_hash, request.client_id, request.to_json(), raw(now), raw(expires)}));
+  return {};
+}
+
+Result<std::optional<StoredRequest>> find_request(Database& database, ByteView id_hash) {
+  Statement row =
+      TRY(database.prepare("SELECT document, created_at, expires_at FROM openid_requests WHERE id_hash = $1"));
+  TRY(row.query({id_hash}));
+  std::optional<StoredRequest> out;
+  if (TRY(row.next())) {
+    AuthorizationRequest request = TRY(AuthorizationRequest::from_json(row.text(0)));
+    out = StoredRequest{std::move(request), from_raw(row.integer(1)), from_raw(row.integer(2))};
+  }
+  return out;
+}
+
+Result<bool> take_request(Database& database, ByteView id_hash) {
+  return TRY(database.execute("DELETE FROM openid_requests WHERE id_hash = $1", {id_hash})) == 1;
+}
+
+// ---- grants and handles --------------------------------------------------------------------------------------------
+
+Status insert_grant(Database& database, const OpenidGrant& grant) {
+  const std::optional<std::int64_t> card = grant.card ? std::optional(raw(*grant.card)) : std::nullopt;
+  TRY(database.execute(
+      "INSERT INTO openid_grants (citizen_id, grant_id, client_id, session_id, card_id, document, offline, created_at, "
+      "ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+      {raw(grant.citizen), grant.id, grant.client_id, grant.session_id, card, document_of(grant), grant.offline ? 1 : 0,
+       raw(grant.created), raw(grant.ends)}));
+  return {};
+}
+
+Status extend_grant(Database& database, const OpenidGrant& grant, Time ends) {
+  if (ends <= grant.ends) return {};
+  TRY(database.execute("UPDATE openid_grants SET ends_at = $3 WHERE citizen_id = $1 AND grant_id = $2",
+                       {raw(grant.citizen), grant.id, raw(ends)}));
+  return {};
+}
+
+Status end_grant(Database& database, CitizenId citizen, std::int64_t grant_id) {
+  TRY(database.execute("DELETE FROM openid_grants WHERE citizen_id = $1 AND grant_id = $2", {raw(citizen), grant_id}));
+  return {};
+}
+
+Status insert_handle(Database& database, ByteView hash, HandleKind kind, const OpenidGrant& grant,
+                     std::string_view binding, Time expires) {
+  TRY(
+      database.execute("INSERT INTO openid_handles (handle_hash, kind, citizen_id, grant_id, binding, used_at, "
+                       "expires_at) VALUES ($1, $2, $3, $4, $5, 0, $6)",
+                       {hash, static_cast<int>(kind), raw(grant.citizen), grant.id, binding, raw(expires)}));
+  return {};
+}
+
+namespace {
+Result<std::optional<OpenidHandle>> read_handle(Database& database, ByteView hash, HandleKind kind, Time now) {
+  static const std::string kSql =
+      "SELECT " + std::string(kGrantColumns) +
+      ", h.binding, h.used_at, h.expires_at, c.state, c.valid_until, c.changed_at, o.claims, o.expires_at FROM "
+      "openid_handles h "
+      "JOIN openid_grants g ON g.citizen_id = h.citizen_id AND g.grant_id = h.grant_id "
+      "LEFT JOIN cards c ON c.citizen_id = g.citizen_id AND c.card_id = g.card_id "
+      "LEFT JOIN openid_consents o ON o.citizen_id = g.citizen_id AND o.client_id = g.client_id "
+      "WHERE h.handle_hash = $1 AND h.kind = $2 AND g.ends_at > $3";
+  Statement row = TRY(database.prepare(kSql));
+  TRY(row.query({hash, static_cast<int>(kind), raw(now)}));
+  std::optional<OpenidHandle> out;
+  if (!TRY(row.next())) return out;
+  out.emplace();
+  out->kind = kind;
+  out->grant = TRY(grant_of(row, 0));
+  int column = kGrantWidth;
+  out->binding = row.text(column++);
+  out->used = row.integer(column++) != 0;
+  out->expires = from_raw(row.integer(column++));
+  if (!row.is_null(column)) out->card_state = static_cast<CardState>(row.integer(column));
+  ++column;
+  out->card_over = !row.is_null(column) && from_raw(row.integer(column)) <= now;
+  ++column;
+  out->card_changed = !row.is_null(column) && from_raw(row.integer(column)) > out->grant.auth_time;
+  ++column;
+  const bool consent_stands = !row.is_null(column) && from_raw(row.integer(column + 1)) > now;
+  out->consented = out->grant.claims.empty() ||
+                   (consent_stands && covers(standing_claims(row.text(column), from_raw(row.integer(column + 1)), now),
+                                             out->grant.claims));
+  return out;
+}
+}  // namespace
+
+Result<std::optional<OpenidHandle>> find_handle(Database& database, ByteView hash, HandleKind kind, Time now) {
+  auto out = TRY(read_handle(database, hash, kind, now));
+  if (!out || out->grant.issuer.empty()) return out;
+  const auto revocation = TRY(find_revocation(database, out->grant.issuer, out->grant.serial));
+  out->revoked = revocation && !revocation->released();
+  return out;
+}
+
+Status read_certificate(Database& database, OpenidGrant& grant) {
+  Statement row =
+      TRY(database.prepare("SELECT issuer, serial FROM sessions WHERE citizen_id = $1 AND session_id = $2"));
+  TRY(row.query({raw(grant.citizen), grant.session_id}));
+  if (TRY(row.next())) {
+    grant.issuer = row.text(0);
+    grant.serial = to_bytes(row.octets(1));
+  }
+  return {};
+}
+
+Result<bool> use_code(Database& database, ByteView hash, Time now) {
+  return TRY(database.execute("UPDATE openid_handles SET used_at = $2 WHERE handle_hash = $1 AND used_at = 0",
+                              {hash, std::max<std::int64_t>(1, raw(now))})) == 1;
+}
+
+Status delete_handle(Database& database, ByteView hash) {
+  TRY(database.execute("DELETE FROM openid_handles WHERE handle_hash = $1", {hash}));
+  return {};
+}
+
+Result<std::optional<CardNow>> card_now(Database& database, CitizenId citizen, CardId card, Time now) {
+  Statement row = TRY(database.prepare("SELECT state, valid_until FROM cards WHERE citizen_id = $1 AND card_id = $2"));
+  TRY(row.query({raw(citizen), raw(card)}));
+  std::optional<CardNow> out;
+  if (TRY(row.next())) {
+    out = CardNow{static_cast<CardState>(row.integer(0)), !row.is_null(1) && from_raw(row.integer(1)) <= now};
+  }
+  return out;
+}
+
+Result<bool> touch_session(Database& database, CitizenId citizen, std::string_view session_id, Time now) {
+  return TRY(database.execute("UPDATE sessions SET used_at = used_at WHERE citizen_id = $1 AND session_id = $2 AND "
+                              "over_at > $3",
+                              {raw(citizen), session_id, raw(now)})) == 1;
+}
+
+// ---- consents ------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> standing_claims(std::string_view column, Time row_ends, Time now) {
+  std::vector<std::string> out;
+  for (ConsentedClaim& one : consented_claims(column, row_ends)) {
+    if (one.until > now) out.push_back(std::move(one.name));
+  }
+  return out;
+}
+
+Result<std::optional<StoredConsent>> find_consent(Database& database, CitizenId citizen, std::string_view client,
+                                                  Time now) {
+  Statement row = TRY(database.prepare(
+      "SELECT claims, given_at, expires_at FROM openid_consents WHERE citizen_id = $1 AND client_id = $2"));
+  TRY(row.query({raw(citizen), client}));
+  std::optional<StoredConsent> out;
+  if (TRY(row.next())) {
+    const Time until = from_raw(row.integer(2));
+    out = StoredConsent{standing_claims(row.text(0), until, now), from_raw(row.integer(1)), until};
+  }
+  return out;
+}
+
+Status put_consent(Database& database, CitizenId citizen, std::string_view client,
+                   const std::vector<std::string>& claims, Time now, Time until) {
+  std::map<std::string, Time, std::less<>> ends;
+  {
+    Statement row = TRY(
+        database.prepare("SELECT claims, expires_at FROM openid_consents WHERE citizen_id = $1 AND client_id = $2"));
+    TRY(row.query({raw(citizen), client}));
+    if (TRY(row.next())) {
+      for (ConsentedClaim& one : consented_claims(row.text(0), from_raw(row.integer(1)))) {
+        if (one.until > now) ends[std::move(one.name)] = one.until;
+      }
+    }
+  }
+  for (const std::string& one : claims) ends[one] = until;
+  std::vector<std::string> all;
+  for (const auto& [name, end] : ends) {
+    all.push_back(name);
+    until = std::max(until, end);
+  }
+  std::string column;
+  for (const std::string& name : claims_of({}, all)) {
+    const Time end = ends[name];
+    column += (column.empty() ? "" : " ") + name + (end == until ? "" : ":" + std::to_string(raw(end)));
+  }
+  TRY(database.execute(
+      "INSERT INTO openid_consents (citizen_id, client_id, claims, given_at, expires_at) VALUES ($1, $2, $3, $4, $5) "
+      "ON CONFLICT (citizen_id, client_id) DO UPDATE SET claims = $3, given_at = $4, expires_at = $5",
+      {raw(citizen), client, column, raw(now), raw(until)}));
+  return {};
+}
+
+Result<bool> revoke_consent(Database& database, CitizenId citizen, std::string_view client) {
+  const std::int64_t gone = TRY(
+      database.execute("DELETE FROM openid_consents WHERE citizen_id = $1 AND client_id = $2", {raw(citizen), client}));
+  TRY(database.execute("DELETE FROM openid_grants WHERE citizen_id = $1 AND client_id = $2", {raw(citizen), client}));
+  return gone == 1;
+}
+
+Result<std::vector<OpenidGrant>> grants_of_session(Database& database, std::string_view session_id) {
+  return grants_where(database, "g.session_id", session_id);
+}
+Result<std::vector<OpenidGrant>> grants_of_citizen(Database& database, CitizenId citizen) {
+  return grants_where(database, "g.citizen_id", raw(citizen));
+}
+
+// ---- log-outs to be told -------------------------------------------------------------------------------------------
+
+Status insert_notice(Database& database, const LogoutNotice& notice, Time now) {
+  TRY(database.execute(
+      "INSERT INTO openid_logouts (logout_id, client_id, subject, sid, tries, next_at, expires_at) VALUES ($1, $2, $3, "
+      "$4, 0, $5, $6)",
+      {notice.id, notice.client_id, notice.subject, notice.sid, raw(now), raw(notice.expires)}));
+  return {};
+}
+
+Result<std::vector<LogoutNotice>> take_notices(Database& database, Time now, std::chrono::seconds lease,
+                                               std::size_t limit) {
+  std::vector<LogoutNotice> out;
+  TRY(database.transact([&]() -> Status {
+    out.clear();
+    Statement rows = TRY(database.prepare(
+        "SELECT logout_id, client_id, subject, sid, tries, expires_at, next_at FROM openid_logouts WHERE "
+        "next_at <= $1 ORDER BY next_at LIMIT $2"));
+    TRY(rows.query({raw(now), static_cast<std::int64_t>(limit)}));
+    std::vector<LogoutNotice> due;
+    while (TRY(rows.next())) {
+      due.push_back({std::string(rows.text(0)), std::string(rows.text(1)), std::string(rows.text(2)),
+                     std::string(rows.text(3)), rows.integer(4), from_raw(rows.integer(5))});
+    }
+    for (LogoutNotice& one : due) {
+      const std::int64_t taken =
+          TRY(database.execute("UPDATE openid_logouts SET next_at = $2, tries = tries + 1 WHERE logout_id = $1 AND "
+                               "next_at <= $3",
+                               {one.id, raw(now + lease), raw(now)}));
+      if (taken == 1) out.push_back(std::move(one));
+    }
+    return {};
+  }));
+  return out;
+}
+
+Status postpone_notice(Database& database, const LogoutNotice& notice, Time next) {
+  TRY(database.execute("UPDATE openid_logouts SET next_at = $2 WHERE logout_id = $1", {notice.id, raw(next)}));
+  return {};
+}
+
+Status postpone_client(Database& database, std::string_view client, Time now, Time next) {
+  TRY(database.execute("UPDATE openid_logouts SET next_at = $3 WHERE client_id = $1 AND next_at <= $2",
+                       {client, raw(now), raw(next)}));
+  return {};
+}
+
+Status delete_notice(Database& database, std::string_view id) {
+  TRY(database.execute("DELETE FROM openid_logouts WHERE logout_id = $1", {id}));
+  return {};
+}
+
+// ---- what is over --------------------------------------------------------------------------------------------------
+
+Result<std::int64_t> purge(Database& database, service::GroupCommit& writes, Time now, std::int64_t limit) {
+  struct Row {
+    const char* sql;
+    Time before;
+  };
+  const Row rows[] = {
+      {"DELETE FROM openid_seen WHERE seen_hash IN (SELECT seen_hash FROM openid_seen WHERE expires_at < $1 LIMIT $2)",
+       now},
+      {"DELETE FROM openid_requests WHERE id_hash IN (SELECT id_hash FROM openid_requests WHERE expires_at < $1 LIMIT "
+       "$2)",
+       now},
+      {"DELETE FROM openid_handles WHERE handle_hash IN (SELECT handle_hash FROM openid_handles WHERE expires_at < $1 "
+       "LIMIT $2)",
+       now - kCodeMemory},
+      // A grant's numbers are random and unique by themselves. As long as there is a session the end of which has to be
+      // told, its grants stay: a step up has made it live longer.
+      {"DELETE FROM openid_grants WHERE grant_id IN (SELECT g.grant_id FROM openid_grants AS g WHERE g.ends_at < $1 "
+       "AND "
+       "NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.citizen_id = g.citizen_id AND s.session_id = g.session_id) "
+       "LIMIT $2) AND ends_at < $1",
+       now - kCodeMemory},
+      {"DELETE FROM openid_consents WHERE expires_at < $1 AND client_id IN (SELECT client_id FROM openid_consents "
+       "WHERE "
+       "expires_at < $1 LIMIT $2)",
+       now},
+      {"DELETE FROM openid_logouts WHERE logout_id IN (SELECT logout_id FROM openid_logouts WHERE expires_at < $1 "
+       "LIMIT "
+       "$2)",
+       now},
+  };
+  std::int64_t gone = 0;
+  for (const Row& row : rows) {
+    std::int64_t of_kind = 0;
+    TRY(writes.write(database, [&](Database& writer) -> Status {
+      of_kind = TRY(writer.execute(row.sql, {raw(row.before), limit}));
+      return {};
+    }));
+    gone += of_kind;
+  }
+  return gone;
+}
+
+}  // namespace karta::identity::openid_store

@@ -1,0 +1,45 @@
+#include "service/http_limits.h"
+
+#include "service/configuration.h"
+
+namespace karta::service {
+
+Status read_http_limits(ConfigTable& table, const HttpLimitBounds& bounds, HttpLimits& out) {
+  struct CountRow {
+    std::string_view key;
+    std::int64_t least, most;
+    std::size_t HttpLimits::*field;
+  };
+  const CountRow counts[] = {
+      {"header_octets", 1024, 1 << 20, &HttpLimits::header_octets},
+      {"body_octets", 1024, bounds.body_octets, &HttpLimits::body_octets},
+      {"connections", 1, bounds.connections, &HttpLimits::connections},
+      {"connections_per_address", 1, bounds.connections, &HttpLimits::connections_per_address},
+      {"requests_per_second", 0, 1'000'000, &HttpLimits::requests_per_second},
+  };
+  for (const CountRow& row : counts) {
+    out.*row.field = static_cast<std::size_t>(
+        TRY(table.integer_or(row.key, row.least, row.most, static_cast<std::int64_t>(out.*row.field))));
+  }
+  if (bounds.later) {
+    constexpr std::int64_t kMost = 10'000;
+    out.later_responses = static_cast<std::size_t>(
+        TRY(table.integer_or("waiting", 1, kMost, static_cast<std::int64_t>(out.later_responses))));
+    out.streams = static_cast<std::size_t>(
+        TRY(table.integer_or("event_streams", 1, kMost, static_cast<std::int64_t>(out.streams))));
+  }
+  struct TimeRow {
+    std::string_view key;
+    std::chrono::seconds HttpLimits::*field;
+  };
+  constexpr TimeRow kTimes[] = {{"request_seconds", &HttpLimits::request_time},
+                                {"answer_seconds", &HttpLimits::answer_time},
+                                {"idle_seconds", &HttpLimits::idle_time},
+                                {"stop_seconds", &HttpLimits::stop_time}};
+  for (const TimeRow& row : kTimes) {
+    out.*row.field = std::chrono::seconds(TRY(table.integer_or(row.key, 1, 3600, (out.*row.field).count())));
+  }
+  return {};
+}
+
+}  // namespace karta::service

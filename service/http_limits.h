@@ -1,0 +1,24 @@
+// [limits] of a configuration: what an HTTP server takes from its clients.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "service/http_server.h"
+
+namespace karta::service {
+
+class ConfigTable;
+
+/// The most a configuration may allow.
+struct HttpLimitBounds {
+  std::int64_t body_octets = 1 << 24;
+  std::int64_t connections = 100'000;
+  bool later = false;  ///< there are answers from other threads and streams: "waiting", "event_streams"
+};
+/// header_octets, body_octets, connections, connections_per_address, requests_per_second, request_seconds,
+/// answer_seconds, idle_seconds, stop_seconds; what is not there stays as `out` has it. Fails with configuration,
+/// naming line and key.
+Status read_http_limits(ConfigTable& table, const HttpLimitBounds& bounds, HttpLimits& out);
+
+}  // namespace karta::service

@@ -1,0 +1,166 @@
+// console: the operator's console in Chromium: an operator logs in with a card, finds a citizen for a purpose, stops a
+// lost card, revokes a terminal, looks at the numbers; by keyboard, in both languages, light and dark, wide and narrow.
+//
+//   ../openid/run ../pages/console.mjs      pictures go to KARTA_PICTURES
+import { strict as assert } from 'node:assert';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Citizen } from '../openid/lib/citizen.mjs';
+import { World, issuer, karta, run, work } from '../openid/lib/world.mjs';
+import { Browser, until } from './browser.mjs';
+
+const pictures = process.env.KARTA_PICTURES ?? join(work, 'pictures');
+mkdirSync(pictures, { recursive: true });
+const step = (text) => console.log(`- ${text}`);
+
+const world = await World.make({ cards: 2 });
+const [registrar, holder] = world.cards;
+karta(['terminal', 'enrol', 'clinic-7.reception', '--role', 'clinic', '--why', 'a new machine'], { secrets: [] });
+world.writeConfig({ more: [
+  '[[console.operator]]', 'name = "registrar"', `citizen = "${registrar.citizen}"`,
+  'scopes = ["find", "card-life", "terminals", "counters", "requests", "acts"]'] });
+await world.startServer();
+const browser = await Browser.start();
+let page;
+try {
+  step('days of numbers, as a system that has run for a month has them');
+  run('/usr/bin/python3', ['-c', `
+import sqlite3, sys, time
+database = sqlite3.connect("centre/registry.sqlite")
+today = int(time.time()) // 86400
+for back in range(1, 60):
+    day = today - back
+    week = 1 if day % 7 in (2, 3) else 3
+    for name, value in (("log-ins-high", 40 * week + back % 11), ("log-ins-substantial", 12 * week + back % 5),
+                        ("log-ins-low", 9 + back % 7), ("requests-received", 6 * week), ("requests-answered", 5 * week),
+                        ("requests-answered-late", 1 + back % 2), ("cards-4", 30 + back % 9), ("cards-5", back % 3 - 1 if back < 58 else 3)):
+        database.execute("INSERT INTO daily_counts (day, name, part, value) VALUES (?, ?, 0, ?)", (day, name, value))
+database.commit()
+`]);
+
+  step('who is no operator is refused, who is not logged in is led there');
+  const stranger = new Citizen(holder, { roots: [world.rootPem] });
+  const refused = await stranger.follow(`${issuer}/login?acr=high&back=/console`).catch((error) => error.page);
+  assert.equal(refused.status, 403, refused.words());
+  const operator = new Citizen(registrar, { roots: [world.rootPem] });
+  const led = await operator.ask(`${issuer}/console/numbers`);
+  assert.ok(led.location?.startsWith(`${issuer}/login?acr=high&back=%2Fconsole%2Fnumbers`), led.location);
+  const inside = await operator.follow(led.location).catch((error) => error.page);
+  assert.equal(inside.status, 200, inside.words());
+  assert.equal(new URL(inside.url).pathname, '/console/numbers');
+
+  page = await browser.page({ language: 'en' });
+  await page.send('Security.enable');
+  await page.send('Security.setIgnoreCertificateErrors', { ignore: true });
+  for (const [name, value] of operator.cookies(issuer)) {
+    await page.send('Network.setCookie', { name, value, url: `${issuer}/`, path: '/', secure: true, httpOnly: true });
+  }
+  /// No row of the page is wider than the window, nothing is without a name, no policy was broken.
+  const sound = async (name, { width = 1280 } = {}) => {
+    const over = await page.run('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    assert.ok(over <= 0, `${name} at ${width}: ${over} pixels too wide`);
+    const nameless = (await page.accessible()).filter((one) => ['button', 'link', 'textbox', 'radio', 'combobox', 'image'].includes(one.role) && !one.name);
+    assert.deepEqual(nameless, [], `${name}: without a name`);
+    assert.deepEqual(page.complaints, [], name);
+    await page.picture(join(pictures, `console-${name}.png`));
+  };
+
+  step('overview');
+  await page.look();
+  await page.open(`${issuer}/console`);
+  await page.sees('registrar');
+  await sound('overview');
+
+  step('a citizen is found by name, by keyboard alone');
+  await page.open(`${issuer}/console/find`);
+  await page.focuses('what');
+  const [family] = holder.name.split(' ');
+  await page.type(family);
+  await page.tabTo('purpose');
+  await page.type('a lost card');
+  await page.tabTo('case');
+  await page.type('visit 7');
+  await sound('find');
+  await page.press('Enter');
+  await page.sees('Found', 'h1');
+  await sound('found');
+  assert.equal(await page.run('location.search'), '', 'no name in an address');
+  await page.click(`a[href^="/console/citizens/${holder.citizen}"]`);
+  await page.sees(holder.snils);
+  await sound('citizen');
+
+  step('the card is suspended: a reason, then done');
+  await page.click(`a[href^="/console/cards/${holder.card}?"]`);
+  await page.sees('Next steps');
+  await sound('card');
+  await page.click('a[href*="to=suspended"]');
+  await page.sees('Confirm', 'h1');
+  await page.focuses('why');
+  await page.type('left in a tram');
+  await sound('confirm');
+  await page.press('Enter');
+  await page.sees('It is done.');
+  await page.sees('left in a tram');
+  await sound('suspended');
+  assert.match(karta(['card', 'status', holder.card], { secrets: [] }), /is suspended/);
+  // The holder's log-in is over with it.
+  assert.equal((await stranger.ask(`${issuer}/console`)).status, 303);
+
+  step('terminals');
+  await page.open(`${issuer}/console/terminals`);
+  await page.sees('clinic-7.reception');
+  await sound('terminals');
+  await page.click('a[href="/console/terminals/clinic-7.reception"]');
+  await page.click('a[href$="/revoke"]');
+  await page.focuses('why');
+  await page.type('the machine was stolen');
+  await page.press('Enter');
+  await page.sees('the machine was stolen');
+  await page.sees('revoked');
+  await sound('terminal');
+
+  step('numbers, requests, acts');
+  await page.open(`${issuer}/console/numbers?days=30`);
+  await page.sees('Log-ins a day');
+  assert.ok(await page.run('document.querySelectorAll("svg rect").length') > 60, 'bars');
+  await page.open(`${issuer}/console/numbers?days=30`);
+  await sound('numbers');
+  await page.click('details summary');
+  await until('the table', () => page.run('document.querySelector("details").open'));
+  assert.ok(await page.run('document.querySelector("details tbody").rows.length') === 30, 'a row a day');
+  await page.open(`${issuer}/console/requests`);
+  await page.sees('Nothing is overdue.');
+  await sound('requests');
+  await page.open(`${issuer}/console/acts`);
+  for (const words of ['card-step', 'terminal-revoke', 'find', 'left in a tram']) await page.sees(words);
+  assert.ok(!(await page.text()).includes(family), 'no name among the acts');
+  await sound('acts');
+
+  step('dark and narrow, in Russian');
+  await page.look({ width: 390, height: 800, dark: true });
+  await page.open(`${issuer}/assets/language?to=ru&back=%2Fconsole%2Fnumbers`);
+  await page.sees('Входов в день');
+  await sound('numbers-narrow', { width: 390 });
+  for (const section of ['', '/find', '/terminals', '/acts']) {
+    await page.open(`${issuer}/console${section}`);
+    await page.sees('Консоль оператора');
+    await sound(`ru${section.replace('/', '-')}`, { width: 390 });
+  }
+
+  step('without scripts');
+  await page.send('Emulation.setScriptExecutionDisabled', { value: true });
+  await page.open(`${issuer}/console/find`);
+  await page.picture(join(pictures, 'console-without-scripts.png'));
+} catch (error) {
+  if (page) {
+    await page.picture(join(pictures, 'console-failed.png')).catch(() => {});
+    console.error(await page.text().catch(() => ''));
+  }
+  console.error(world.log().split('\n').slice(-20).join('\n'));
+  throw error;
+} finally {
+  await browser.stop();
+  await world.stopServer();
+}
+console.log('the console does what it should');
