@@ -1,0 +1,371 @@
+// Clients: their documents, how each kind proves who it is, what each may ask for.
+#include "base/base64url.h"
+#include "crypto/digest.h"
+#include "crypto/kdf.h"
+#include "crypto/x509/authority.h"
+#include "identity/openid/clients.h"
+#include "identity/openid/openid_test.h"
+#include "identity/openid/scopes.h"
+#include "identity/revocations.h"
+
+namespace karta::identity {
+namespace {
+
+using crypto::testing::must;
+using Json = nlohmann::json;
+using testing::HasSubstr;
+using Told = OpenidFixture::Told;
+
+TEST_F(OpenidTest, MetadataNamesWhatIsThere) {
+  for (const char* const path : {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}) {
+    const Told told = ask({.method = "GET", .path = path});
+    ASSERT_EQ(told.status, 200);
+    const Json document = Json::parse(told.body);
+    EXPECT_EQ(document["issuer"], kTestIssuer);
+    EXPECT_EQ(document["token_endpoint"], std::string(kTestIssuer) + "/openid/token");
+    EXPECT_EQ(document["mtls_endpoint_aliases"]["token_endpoint"], std::string(kTestMtls) + "/openid/token");
+    EXPECT_EQ(document["code_challenge_methods_supported"], Json({"S256"}));
+    EXPECT_EQ(document["id_token_signing_alg_values_supported"], Json({"ES256", "EdDSA"}));
+    EXPECT_THAT(document["scopes_supported"].dump(), HasSubstr("concessions"));
+  }
+  EXPECT_EQ(ask({.method = "GET", .path = "/openid/token"}).status, 405);
+  EXPECT_EQ(ask({.method = "GET", .path = "/openid/elsewhere"}).status, 404);
+}
+
+TEST_F(OpenidTest, AnAssertionIsJudgedInEveryPart) {
+  const PartyKey& key = party.at("portal");
+  const auto told = [&](const std::string& assertion_text, const Fields& more = {}) {
+    Fields form = request_fields("portal", more);
+    form.emplace_back("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    form.emplace_back("client_assertion", assertion_text);
+    return ask({.path = "/openid/par", .form = form});
+  };
+  EXPECT_EQ(told(assertion(key, "portal")).status, 201);
+  const auto refused = [&](const std::string& more) { return told(assertion(key, "portal", more)).error(); };
+  EXPECT_EQ(refused(R"({"aud":"https://elsewhere.example"})"), "invalid_client");
+  EXPECT_EQ(refused(R"({"aud":["https://id.example"]})"), "invalid_client");
+  EXPECT_EQ(refused(R"({"aud":"https://id.example/openid/token"})"), "invalid_client");
+  EXPECT_EQ(refused(R"({"iss":"other"})"), "invalid_client");
+  EXPECT_EQ(refused(R"({"sub":"other"})"), "invalid_client");
+  EXPECT_EQ(refused(R"({"jti":null})"), "invalid_client");
+  EXPECT_EQ(refused(R"({"exp":null})"), "invalid_client");
+  EXPECT_EQ(refused("{\"exp\":" + std::to_string(now() - 60) + "}"), "invalid_client");
+  EXPECT_EQ(refused("{\"exp\":" + std::to_string(now() + 86400) + "}"), "invalid_client");
+  EXPECT_EQ(refused("{\"iat\":" + std::to_string(now() - 3600) + "}"), "invalid_client");
+  EXPECT_EQ(refused("{\"iat\":" + std::to_string(now() + 3600) + "}"), "invalid_client");
+  // Shown twice.
+  const std::string once = assertion(key, "portal");
+  EXPECT_EQ(told(once).status, 201);
+  const Told twice = told(once);
+  EXPECT_EQ(twice.error(), "invalid_client");
+  EXPECT_THAT(twice["error_description"], HasSubstr("before"));
+  // Another's key, another client's name.
+  EXPECT_EQ(told(assertion(thief_key, "portal")).error(), "invalid_client");
+  EXPECT_EQ(told(assertion(party.at("other"), "other")).error(), "invalid_client");
+  // No signature; a MAC keyed with the public key, as old libraries took it; a signature cut off.
+  const auto forged = [&](const std::string& header, ByteView signature) {
+    const std::string claims =
+        "{\"iss\":\"portal\",\"sub\":\"portal\",\"aud\":\"https://id.example\",\"jti\":\"f\",\"iat\":" +
+        std::to_string(now()) + ",\"exp\":" + std::to_string(now() + 60) + "}";
+    const std::string input = to_base64url(as_bytes(header)) + "." + to_base64url(as_bytes(claims));
+    return input + "." + to_base64url(signature);
+  };
+  EXPECT_EQ(told(forged(R"({"alg":"none"})", {})).error(), "invalid_client");
+  const std::string hs = forged(R"({"alg":"HS256"})", {});
+  const SecretBytes mac =
+      crypto::hmac(crypto::Hash::sha256, as_bytes(key.jwk()), {as_bytes(hs.substr(0, hs.size() - 1))});
+  EXPECT_EQ(told(hs + to_base64url(mac.expose_secret())).error(), "invalid_client");
+  const std::string whole = assertion(key, "portal");
+  EXPECT_EQ(told(whole.substr(0, whole.rfind('.') + 1)).error(), "invalid_client");
+  // Shared secrets, and nobody.
+  EXPECT_EQ(ask({.path = "/openid/par", .form = request_fields("portal", {{"client_secret", "x"}})}).error(),
+            "invalid_client");
+  EXPECT_EQ(
+      ask({.path = "/openid/par", .form = request_fields("portal"), .fields = {"Authorization: Basic cG9ydGFsOng="}})
+          .error(),
+      "invalid_client");
+  EXPECT_EQ(ask({.path = "/openid/par", .form = request_fields("portal")}).error(), "invalid_client");
+  EXPECT_EQ(told(assertion(key, "portal"), {{"client_id", "other"}}).error(), "invalid_client");
+}
+
+TEST_F(OpenidTest, SubjectsOfSectorsHaveNothingInCommon) {
+  const std::string here = sub_for("portal"), there = sub_for("other");
+  EXPECT_NE(here, there);
+  EXPECT_EQ(here, sub_for("portal"));
+  add_client("sister", R"(,"scope":"openid profile")");
+  EXPECT_EQ(here, sub_for("sister"));
+}
+
+TEST_F(OpenidTest, SignedRequestsCountAndForgedOnesDoNot) {
+  add_client("signer", R"(,"scope":"openid profile","require_signed_request_object":true)");
+  const PartyKey& key = party.at("signer");
+  const auto object = [&](const Json& changed, const PartyKey& by, const std::string& type = "oauth-authz-req+jwt") {
+    Json claims{{"iss", "signer"}, {"aud", kTestIssuer}, {"iat", now()}, {"nbf", now()}, {"exp", now() + 60}};
+    for (const auto& [name, value] : request_fields("signer")) claims[name] = value;
+    claims["max_age"] = 60;
+    claims.update(changed);
+    return by.sign(claims.dump(), type);
+  };
+  const auto told = [&](const std::string& request) {
+    Fields form = credentials("signer");
+    form.emplace_back("client_id", "signer");
+    // What stands beside the object does not count.
+    form.emplace_back("redirect_uri", "https://evil.example/");
+    if (!request.empty()) form.emplace_back("request", request);
+    return ask({.path = "/openid/par", .form = form});
+  };
+  const Told good = told(object(Json::object(), key));
+  ASSERT_EQ(good.status, 201) << good.body;
+  authorize(good["request_uri"], "signer");
+  EXPECT_EQ(login.interaction->max_age, std::chrono::seconds(60));
+  EXPECT_EQ(told("").error(), "invalid_request");
+  EXPECT_EQ(told(object({{"exp", now() - 60}}, key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object({{"exp", nullptr}}, key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object({{"aud", "https://elsewhere.example"}}, key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object({{"iss", "portal"}}, key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object({{"client_id", "portal"}}, key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object({{"request_uri", "urn:x"}}, key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object(Json::object(), thief_key)).error(), "invalid_request_object");
+  EXPECT_EQ(told(object(Json::object(), key, "dpop+jwt")).error(), "invalid_request_object");
+  EXPECT_EQ(told(object({{"redirect_uri", "https://evil.example/"}}, key)).error(), "invalid_request");
+  std::string altered = object(Json::object(), key);
+  const std::size_t middle = altered.find('.') + 20;
+  altered[middle] = altered[middle] == 'A' ? 'B' : 'A';
+  EXPECT_EQ(told(altered).error(), "invalid_request_object");
+  const std::string none = to_base64url(as_bytes(R"({"alg":"none"})")) + altered.substr(altered.find('.'));
+  EXPECT_EQ(told(none.substr(0, none.rfind('.') + 1)).error(), "invalid_request_object");
+}
+
+TEST_F(OpenidTest, ABasicClientMayComeWithoutPushButNeverWithoutPkce) {
+  const auto bring = [&](const Fields& more) {
+    login.interaction.reset();
+    return ask({.method = "GET", .path = "/openid/authorize", .form = request_fields("plain", more)});
+  };
+  ASSERT_EQ(bring({}).status, 200);
+  ASSERT_TRUE(login.interaction);
+  const std::string given =
+      query_value(must(room->provider().finish(login.interaction->id, authentication(), std::nullopt)), "code");
+  const Told tokens = token(given, {}, "plain");
+  ASSERT_EQ(tokens.status, 200) << tokens.body;
+  EXPECT_EQ(tokens["token_type"], "Bearer");
+  const Told user =
+      ask({.method = "GET", .path = "/openid/userinfo", .fields = {"Authorization: Bearer " + tokens["access_token"]}});
+  EXPECT_EQ(user.status, 200);
+  EXPECT_EQ(Json::parse(user.body).size(), 1u);
+  // A fault goes back to the portal, unless the address is not its own.
+  const Told no_challenge = bring({{"code_challenge", ""}});
+  EXPECT_EQ(no_challenge.status, 303);
+  EXPECT_EQ(query_value(no_challenge.field("Location"), "error"), "invalid_request");
+  EXPECT_EQ(query_value(no_challenge.field("Location"), "state"), "state-1");
+  const Told foreign = bring({{"redirect_uri", "https://evil.example/"}});
+  EXPECT_EQ(foreign.status, 400);
+  EXPECT_EQ(foreign.field("Location"), "");
+}
+
+TEST_F(OpenidTest, ACertificateIsAClientsNameAndItsTokensKey) {
+  const auto make = [&](const std::string& name) {
+    crypto::SoftwareSigner signer(must(crypto::PrivateKey::generate(crypto::KeyType::p256)));
+    for (const crypto::BuiltInProfile& one : crypto::built_in_profiles()) {
+      if (one.name != "root-ca") continue;
+      const auto profile = must(crypto::CertificateProfile::from_toml(one.text, "root-ca.toml"));
+      SystemClock system;
+      return must(crypto::self_signed(profile,
+                                      {must(crypto::name_from_text(name)), signer.public_key(), {}, {}, {}, {}, {}},
+                                      signer, system, random))
+          .der();
+    }
+    return Bytes();
+  };
+  const Bytes mine = make("CN=portal,O=Ministry,C=XX"), another = make("CN=portal,O=Somebody,C=XX"),
+              renewed = make("CN=portal,O=Ministry,C=XX");
+  const std::string document =
+      "{\"client_id\":\"ministry\",\"client_name\":\"Ministry\",\"client_uri\":\"https://portal.example/\","
+      "\"redirect_uris\":[\"" +
+      std::string(kTestBack) +
+      "\"],\"token_endpoint_auth_method\":\"tls_client_auth\","
+      "\"tls_client_auth_subject_dn\":\"CN=portal,O=Ministry,C=XX\","
+      "\"tls_client_certificate_bound_access_tokens\":true}";
+  must(ledger->add(must(parse_client(document)), {"test", ""}));
+  const Fields wanted = request_fields("ministry", {{"scope", "openid"}});
+  const auto par = [&](const Bytes& certificate, bool mtls) {
+    return ask({.path = "/openid/par", .form = wanted, .certificate = certificate, .mtls = mtls});
+  };
+  EXPECT_EQ(par(another, true).error(), "invalid_client");
+  EXPECT_EQ(par({}, true).error(), "invalid_client");
+  // A certificate shown at the other listener is somebody else's business.
+  EXPECT_EQ(par(mine, false).error(), "invalid_client");
+  const Told pushed = par(mine, true);
+  ASSERT_EQ(pushed.status, 201) << pushed.body;
+  authorize(pushed["request_uri"], "ministry");
+  const std::string given =
+      query_value(must(room->provider().finish(login.interaction->id, authentication(), std::nullopt)), "code");
+  const Told tokens = ask({.path = "/openid/token",
+                           .form = {{"grant_type", "authorization_code"},
+                                    {"client_id", "ministry"},
+                                    {"code", given},
+                                    {"redirect_uri", kTestBack},
+                                    {"code_verifier", verifier}},
+                           .certificate = mine,
+                           .mtls = true});
+  ASSERT_EQ(tokens.status, 200) << tokens.body;
+  EXPECT_EQ(tokens["token_type"], "Bearer");
+  const auto user = [&](const Bytes& certificate, bool mtls) {
+    return ask({.method = "GET",
+                .path = "/openid/userinfo",
+                .fields = {"Authorization: Bearer " + tokens["access_token"]},
+                .certificate = certificate,
+                .mtls = mtls})
+        .status;
+  };
+  EXPECT_EQ(user(mine, true), 200);
+  EXPECT_EQ(user(renewed, true), 401);
+  EXPECT_EQ(user({}, true), 401);
+  EXPECT_EQ(user(mine, false), 401);
+  // A certificate the registry knows as on hold is nobody's name and no token's key until it is released.
+  const auto step = [&](crypto::CrlReason reason) {
+    const auto certificate = must(crypto::Certificate::from_der(mine));
+    must(record_revocation(*database,
+                           {.issuer = certificate.issuer().to_text(), .serial = certificate.serial(), .reason = reason},
+                           clock.now()));
+  };
+  step(crypto::CrlReason::certificate_hold);
+  EXPECT_EQ(par(mine, true).error(), "invalid_client");
+  EXPECT_EQ(user(mine, true), 401);
+  EXPECT_EQ(par(renewed, true).status, 201);
+  step(crypto::CrlReason::remove_from_crl);
+  EXPECT_EQ(par(mine, true).status, 201);
+  EXPECT_EQ(user(mine, true), 200);
+}
+
+TEST_F(OpenidTest, WhatIsTakenFromAClientItGetsNoMore) {
+  const Fields asked = {{"scope", "openid profile birthdate offline_access"}};
+  const Told tokens = token(code(asked));
+  authorize(push(asked));
+  const std::string waiting = login.interaction->id;
+  EXPECT_EQ(userinfo(tokens["access_token"], dpop_key)["birthdate"], "1990-05-17");
+  Json document = Json::parse(write_client(*must(ledger->find("portal"))));
+  document["scope"] = "openid profile";
+  ASSERT_TRUE(must(ledger->change(must(parse_client(document.dump())), {"operator:test", "less"})));
+  clock.advance(std::chrono::seconds(1));
+  const Told user = userinfo(tokens["access_token"], dpop_key);
+  EXPECT_EQ(user.status, 200);
+  EXPECT_EQ(user["birthdate"], "");
+  EXPECT_NE(user["name"], "");
+  EXPECT_EQ(introspect(tokens["access_token"])["scope"], "openid profile");
+  EXPECT_EQ(token("", {{"grant_type", "refresh_token"}, {"refresh_token", tokens["refresh_token"]}}).error(),
+            "invalid_grant");
+  // Nor does it get what it had asked for before.
+  EXPECT_THAT(must(room->provider().interaction(waiting))->claims, testing::Not(testing::Contains("birthdate")));
+  const auto url = room->provider().finish(waiting, authentication(), clock.now() + std::chrono::days(1));
+  const Told later = token(query_value(must(url), "code"));
+  EXPECT_EQ(later["scope"], "openid profile");
+  EXPECT_EQ(later["refresh_token"], "");
+  // Given back, it is there again.
+  document["scope"] = "openid profile birthdate";
+  must(ledger->change(must(parse_client(document.dump())), {"operator:test", "more"}));
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(userinfo(tokens["access_token"], dpop_key)["birthdate"], "1990-05-17");
+  EXPECT_EQ(userinfo(later["access_token"], dpop_key)["birthdate"], "");
+}
+
+TEST_F(OpenidTest, ARevokedClientEndsWithinTwoSeconds) {
+  const std::string held = access();
+  must(ledger->revoke("portal", {"test", "fraud"}));
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(userinfo(held, dpop_key).status, 401);
+  EXPECT_EQ(push_told({}).error(), "invalid_client");
+  EXPECT_FALSE(ledger->revoke("portal", {"test", ""}));
+  const auto events = must(ledger->events_of("portal"));
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[1].kind, "revoked");
+  EXPECT_EQ(events[1].reason, "fraud");
+}
+
+TEST_F(OpenidTest, ADocumentIsReadBackAndEveryFaultIsNamed) {
+  const Client portal = *must(ledger->find("portal"));
+  Client again = must(parse_client(write_client(portal)));
+  again.created = portal.created;
+  again.changed = portal.changed;
+  EXPECT_EQ(again, portal);
+  EXPECT_EQ(portal.sector, "portal.example");
+  EXPECT_EQ(portal.origin(), "https://portal.example");
+  const Json good = Json::parse(write_client(portal));
+  struct Fault {
+    const char* member;
+    Json value;
+  };
+  const Fault faults[] = {{"client_id", "no blanks"},
+                          {"client_name", ""},
+                          {"client_uri", "ftp://x.example"},
+                          {"redirect_uris", {"http://portal.example/back"}},
+                          {"redirect_uris", {"https://portal.example/back#x"}},
+                          {"redirect_uris", {"https://u@portal.example/"}},
+                          {"redirect_uris", Json::array()},
+                          {"profile", "loose"},
+                          {"token_endpoint_auth_method", "client_secret_basic"},
+                          {"scope", "openid everything"},
+                          {"scope", "profile"},
+                          {"least_acr", "gold"},
+                          {"id_token_signed_response_alg", "RS256"},
+                          {"jwks", {{"keys", Json::array()}}},
+                          {"jwks", "x"},
+                          {"dpop_bound_access_tokens", false},
+                          {"purpose", nullptr},
+                          {"logo_uri", "https://portal.example/x.png"}};
+  for (const Fault& fault : faults) {
+    Json changed = good;
+    if (fault.value.is_null()) {
+      changed.erase(fault.member);
+    } else {
+      changed[fault.member] = fault.value;
+    }
+    const auto parsed = parse_client(changed.dump());
+    ASSERT_FALSE(parsed) << fault.member << " " << fault.value;
+    EXPECT_THAT(parsed.error().message, HasSubstr(std::string("\"") + fault.member + "\""));
+  }
+  // A private key in the set would be everybody's.
+  Json leaked = good;
+  leaked["jwks"]["keys"][0]["d"] = "AAAA";
+  EXPECT_FALSE(parse_client(leaked.dump()));
+}
+
+TEST_F(OpenidTest, KeysAreRotatedAndEveryActIsWrittenDown) {
+  const PartyKey old_key = std::move(party.at("portal"));
+  Json document = Json::parse(write_client(*must(ledger->find("portal"))));
+  PartyKey fresh;
+  document["jwks"] = {{"keys", {Json::parse(fresh.jwk())}}};
+  EXPECT_TRUE(must(ledger->change(must(parse_client(document.dump())), {"operator:test", "yearly"})));
+  EXPECT_FALSE(must(ledger->change(must(parse_client(document.dump())), {"operator:test", "again"})));
+  clock.advance(std::chrono::seconds(1));
+  const auto pushed_with = [&](const PartyKey& key) {
+    Fields form = request_fields();
+    form.emplace_back("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    form.emplace_back("client_assertion", assertion(key, "portal"));
+    return ask({.path = "/openid/par", .form = form}).status;
+  };
+  EXPECT_EQ(pushed_with(old_key), 401);
+  EXPECT_EQ(pushed_with(fresh), 201);
+  const auto events = must(ledger->events_of("portal"));
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[1].kind, "keys-rotated");
+  EXPECT_EQ(events[1].actor, "operator:test");
+  EXPECT_FALSE(ledger->add(must(parse_client(document.dump())), {"test", ""}));
+  EXPECT_FALSE(ledger->add(must(parse_client(document.dump())), {"", ""}));
+}
+
+TEST(OpenidScopes, EveryScopeHasWordsAndItsClaimsAreRows) {
+  for (const ScopeRow& scope : scope_rows()) {
+    EXPECT_FALSE(scope.english.empty() || scope.russian.empty()) << scope.name;
+    for (const std::string_view claim : scope.claims) EXPECT_NE(find_claim(claim), nullptr) << claim;
+  }
+  for (const ClaimRow& claim : claim_rows()) {
+    EXPECT_FALSE(claim.english.empty() || claim.russian.empty()) << claim.name;
+    const std::vector<std::string> one = {std::string(claim.name)};
+    EXPECT_EQ(claims_of({}, one), one);
+  }
+  EXPECT_EQ(claims_of({"birthdate", "openid"}, {"snils", "birthdate"}),
+            std::vector<std::string>({"birthdate", "snils"}));
+}
+
+}  // namespace
+}  // namespace karta::identity
