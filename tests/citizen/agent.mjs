@@ -259,6 +259,7 @@ const stories = {
       await page.sees('The card was taken out too early');
       await picture(page, 'pulled');
       await tell('insert Desk p256');
+      await page.sees('PIN1 of the card');
       await until('the page to notice', async () => !(await page.text()).includes('too early'));
       await page.fill('#pin', pin);
       const before = back.length;

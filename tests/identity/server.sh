@@ -91,8 +91,8 @@ lists_it() {
 }
 eventually lists_it /crl/issuing/delta.crl
 run karta ca crl centre:issuing --out ours.crl --passphrase-fd 3 3<<<"$passphrase"
-lists_it /crl/issuing.crl || no "the server hands out another list than karta ca made"
-cmp ours.crl list.crl || no "the server's list is not the one karta ca made"
+hands_out_ours() { lists_it /crl/issuing.crl && cmp -s ours.crl list.crl; }
+eventually hands_out_ours
 openssl crl -inform DER -in list.crl -out issuing.crl.pem
 cat issuing.crl.pem root.crl.pem >both.crl.pem
 refuse openssl verify -crl_check_all -CRLfile both.crl.pem -CAfile "$root" -untrusted "$issuing" host.only.pem
@@ -167,17 +167,22 @@ def ask(source):
         answer += part
     return answer.split(b" ", 2)[1]
 slow = []
+began = time.monotonic()  # whatever they do, for two seconds from here on each of them has its place
 for i in range(40):
     s = connect()
     s.sendall(b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\nX-")
     slow.append(s)
-refused = 0
-for i in range(200):  # a flood from the same address
+asked = refused = 0
+while asked < 200:  # a flood from the same address
     try:
-        refused += ask("127.0.0.1") == b"503"
+        answer = ask("127.0.0.1")
     except ConnectionError:
-        refused += 1
-assert refused == 200, refused
+        answer = b"503"
+    if time.monotonic() - began >= 2:
+        break
+    asked += 1
+    refused += answer == b"503"
+assert asked > 0 and refused == asked, (asked, refused)
 assert ask("127.0.0.2") == b"200"
 for s in slow:  # each loses its connection in its time, and hears why
     answer = b""
@@ -187,7 +192,9 @@ for s in slow:  # each loses its connection in its time, and hears why
     except ConnectionError:
         pass
     assert not answer or answer.split(b" ", 2)[1] == b"408", answer
-assert ask("127.0.0.1") == b"200"
+deadline = time.monotonic() + 15  # a place is free a moment after its connection has ended
+while ask("127.0.0.1") != b"200":
+    assert time.monotonic() < deadline, "no place is free again"
 s = connect()
 try:
     s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1000000 + b"\r\n\r\n")
@@ -211,7 +218,8 @@ write_config
 sed -i 's/^name = "root"/name = "old-root"/' identity.toml
 kill -HUP "$server"
 eventually curl -sf -o nothing "$url/crl/old-root.crl"
-[ "$(curl -s -o nothing -w '%{http_code}' "$url/crl/root.crl")" = 404 ] || no "the old name answers still"
+gone() { [ "$(curl -s -o nothing -w '%{http_code}' "$url$1")" = 404 ]; }
+eventually gone /crl/root.crl
 write_config
 
 step "killed in the middle of work, it comes back with everything, and no CRL number twice"

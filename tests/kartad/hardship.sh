@@ -195,8 +195,11 @@ stop_daemon
 start_daemon_at +10d
 good_visit "ten days"
 [[ $(member '[.reasons[].code] | join(" ")') == *stop-list-stale* ]] || no "nobody is told that the stop-list is stale"
-ask GET /v1/status
-[ "$(member .upload.state)" = away ] || { cat "$work/answer"; no "the uploader does not say that the authority is away"; }
+deadline=$((SECONDS + 30))
+until ask GET /v1/status && [ "$(member .upload.state)" = away ]; do
+  [ $SECONDS -lt $deadline ] || { cat "$work/answer"; no "the uploader does not say that the authority is away"; }
+  read -r -t 0.1 <> <(:) || true
+done
 [ "$(member .upload.waiting)" -gt 0 ] || no "nothing waits to be uploaded"
 stop_daemon
 start_daemon_at +13d

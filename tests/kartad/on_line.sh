@@ -38,7 +38,17 @@ start_daemon() { # COMMAND...
   daemon=$!
   until_status '.readers[0].state' card
 }
-reload() { kill -HUP "$daemon"; }
+# reload: returns when the daemon has read its configuration again.
+times_read() { grep -c 'the configuration \(was read again\|stays as it was\)' daemon.log || true; }
+reload() {
+  local before deadline=$((SECONDS + 60))
+  before=$(times_read)
+  kill -HUP "$daemon"
+  until [ "$(times_read)" -gt "$before" ]; do
+    [ $SECONDS -lt $deadline ] || no "kartad does not read its configuration again"
+    read -r -t 0.02 <> <(:) || true
+  done
+}
 visit() { ask POST /v1/visits "{\"can\":\"$can\",\"purpose\":\"treatment\"}" || no "no answer: $(cat curl.err)"; }
 decision_is() {
   visit

@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const patience = 15_000;
+/// Where something never comes; on a busy machine all comes late.
+const patience = 60_000;
 /// What Chromium says of a question that a navigation overtook: it is asked again.
 const overtaken = /context|navigated|detached/i;
 
@@ -92,7 +93,8 @@ export class Browser {
   async stop() {
     this.send('Browser.close').catch(() => {});
     await this.ended;
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    // Its helpers may write there a moment longer than it lives.
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 
@@ -185,21 +187,27 @@ export class Page {
   /// The element with this id gets the keyboard: a page's autofocus comes a frame after its words do.
   focuses(id) { return until(`the keyboard at "${id}"`, async () => (await this.focused()) === id); }
 
+  /// Clicks what the selector finds, once the page has its style sheets: without them it stands elsewhere.
   async click(selector) {
     const box = await until(selector, () => this.run(`(() => {
       const found = document.querySelector(${JSON.stringify(selector)});
-      if (!found || found.disabled) return null;
+      if (!found || found.disabled || document.readyState !== 'complete') return null;
       found.scrollIntoView({ block: 'center' });
       const { x, y, width, height } = found.getBoundingClientRect();
       return width > 0 ? { x: x + width / 2, y: y + height / 2 } : null;
     })()`));
-    for (const type of ['mousePressed', 'mouseReleased']) await this.send('Input.dispatchMouseEvent', { type, ...box, button: 'left', clickCount: 1 });
+    // Both at once: an element that is drawn anew between the two gets no click.
+    await Promise.all(['mousePressed', 'mouseReleased'].map((type) => this.send('Input.dispatchMouseEvent', { type, ...box, button: 'left', clickCount: 1 })));
   }
 
-  async fill(selector, text) {
-    await until(selector, () => this.run(`(() => { const field = document.querySelector(${JSON.stringify(selector)});
-      if (!field) return false; field.focus(); field.select?.(); return true; })()`));
-    await this.type(text);
+  /// Types over what is in the field. A page that is drawn anew meanwhile is typed into once more.
+  fill(selector, text) {
+    const field = `document.querySelector(${JSON.stringify(selector)})`;
+    return until(`"${text}" in ${selector}`, async () => {
+      if (!await this.run(`(() => { const field = ${field}; field?.focus(); field?.select(); return field !== null; })()`)) return false;
+      await this.type(text);
+      return (await this.run(`${field}?.value`)) === text;
+    });
   }
 
   /// [{role, name}] of everything assistive technology is told of, in order.

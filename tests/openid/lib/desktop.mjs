@@ -30,13 +30,17 @@ export class Desktop {
     return this.#hand('search', '--onlyvisible', '--name', `^${title}$`).stdout.split('\n').find((one) => one && !this.answered.has(one));
   }
 
-  /// Types into the next window of that title, and Return.
+  /// Types into the next window of that title, and Return until it goes: a window that has just opened takes none.
   async answer(title, text) {
     const window = await until(`the window "${title}"`, () => this.window(title));
-    this.answered.add(window);
     const typed = this.#hand('windowfocus', '--sync', window, 'type', '--delay', '20', text);
     assert.equal(typed.status, 0, typed.stderr);
-    this.press('Return');
+    const gone = () => this.window(title) !== window;
+    await until(`the window "${title}" to go`, async () => {
+      if (!gone()) this.press('Return');
+      return until('it to go', gone, 2).catch(() => false);
+    });
+    this.answered.add(window);
   }
 
   /// How bright the screen is at a place, 0 to 255. The screen is a file in the format of xwd.

@@ -12,7 +12,7 @@ export function send(url, { method = 'GET', headers = {}, body, tls, agent } = {
       answer.on('error', reject);
       answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text: Buffer.concat(parts).toString('utf8') }));
     });
-    request.setTimeout(20_000, () => request.destroy(new Error(`no answer from ${url}`)));
+    request.setTimeout(60_000, () => request.destroy(new Error(`no answer from ${url}`)));
     request.on('error', reject);
     request.end(body);
   });

@@ -135,11 +135,18 @@ function browserDatabase(module) {
 /// Chromium that trusts the test root. Pictures go to KARTA_PICTURES. With a desktop it has windows, with a module cards.
 export async function startChromium({ desktop, module } = {}) {
   browserDatabase(module);
-  return chromium.launch({
+  const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage', '--disable-background-networking'],
     ...(desktop ? { headless: false, env: desktop.env } : {}),
   });
+  const open = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await open(options);
+    context.setDefaultTimeout(60_000); // as world.mjs waits
+    return context;
+  };
+  return browser;
 }
 
 let picture = 0;

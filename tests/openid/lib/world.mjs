@@ -17,7 +17,7 @@ const programs = process.env.KARTA_BIN, testPrograms = process.env.KARTA_TEST;
 const passphrase = 'only for this test';
 
 /// Waits until `look` gives something true; fails with `what` after the deadline.
-export async function until(what, look, seconds = 20) {
+export async function until(what, look, seconds = 60) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const found = await look();
