@@ -45,18 +45,19 @@ function(karta_compile_fast name)
   endif()
 endfunction()
 
-# karta_test(NAME SOURCES ... [LINK ...] [LABEL unit|interop|e2e|tear|slow] [TIMEOUT seconds])
-# One GoogleTest program; every test case becomes a ctest of its own name.
+# karta_test(NAME SOURCES ... [LINK ...] [LABEL unit|interop|e2e|tear|slow] [TIMEOUT seconds] [ELSEWHERE "Suite.*:..."])
+# One GoogleTest program; every test case becomes a ctest of its own name. ELSEWHERE: cases that need what a script
+# brings, and are run by a test that calls it.
 function(karta_test name)
   if(NOT KARTA_TESTS OR KARTA_FUZZ)
     return()
   endif()
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;ELSEWHERE" "SOURCES;LINK" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
+    set(arg_TIMEOUT 300)
   endif()
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
@@ -76,7 +77,11 @@ function(karta_test name)
   set_source_files_properties(${arg_SOURCES} PROPERTIES COMPILE_DEFINITIONS
     "KARTA_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\";KARTA_BINARY_DIR=\"${CMAKE_BINARY_DIR}\"")
   include(GoogleTest)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+  set(chosen "")
+  if(arg_ELSEWHERE)
+    set(chosen TEST_FILTER "-${arg_ELSEWHERE}")
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 ${chosen} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
 # karta_fuzz(NAME SOURCE file [LINK ...]): a libFuzzer target with seeds in tests/corpus/NAME.
