@@ -1,17 +1,13 @@
 #include "identity/login/code_login.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <initializer_list>
 #include <vector>
 
 #include "base/base64url.h"
-#include "base/bytes.h"
 #include "crypto/digest.h"
 #include "identity/login/totp.h"
-#include "service/log.h"
+#include "service/rate_limit.h"
 
 namespace karta::identity {
 namespace {
@@ -24,21 +20,6 @@ constexpr std::string_view kNobody = "account of nobody";
 
 std::int64_t raw(CitizenId id) { return static_cast<std::int64_t>(id); }
 std::int64_t seconds(Time time) { return time.time_since_epoch().count(); }
-
-/// An IPv6 /64 is one household, and one attacker: its eight octets. Of IPv4 the address; what is neither ("unix") as
-/// it is.
-std::string network_of(std::string_view address) {
-  const std::string text(address.substr(0, address.find('%')));  // without a zone
-  in6_addr six{};
-  if (::inet_pton(AF_INET6, text.c_str(), &six) != 1) return text;
-  if (IN6_IS_ADDR_V4MAPPED(&six)) {
-    char four[INET_ADDRSTRLEN] = {};
-    ::inet_ntop(AF_INET, &six.s6_addr[12], four, sizeof four);
-    return four;
-  }
-  constexpr std::size_t kNetworkOctets = 8;
-  return to_hex(ByteView(six.s6_addr, kNetworkOctets)) + "/64";
-}
 
 struct Brake {
   Bytes key;
@@ -124,7 +105,7 @@ Result<CodeChallenge> CodeLogin::begin(std::string_view typed, std::string_view 
   // What is no name is nobody's: it goes the same way.
   const std::string login = parsed ? *parsed : std::string(typed.substr(0, kMostTyped));
   const Bytes login_hash = secret_.mac("login name", {login});
-  const std::string network = network_of(address);
+  const std::string network = service::network_of(address);
   const Brake asks{secret_.mac("brake: asks from", {network}), kBrakeOfAddress},
       messages{secret_.mac("brake: messages to, from", {login, network}), kBrakeOfMessages},
       all_messages{secret_.mac("brake: messages to", {login}), kBrakeOfAllMessages};
@@ -162,7 +143,7 @@ Result<CodeChallenge> CodeLogin::begin(std::string_view typed, std::string_view 
 Result<CodeVerdict> CodeLogin::check(std::string_view challenge, std::string_view code, std::string_view address) {
   const Time now = around_.clock.now();
   const Bytes challenge_hash = crypto::digest(crypto::Hash::sha256, as_bytes(challenge));
-  const std::string network = network_of(address);
+  const std::string network = service::network_of(address);
   const Brake asks{secret_.mac("brake: asks from", {network}), kBrakeOfAddress},
       codes{secret_.mac("brake: codes from", {network}), kBrakeOfAddress};
   const Bytes given_hash = secret_.mac("code", {challenge, code});
