@@ -86,9 +86,10 @@ void set_limits(Parser& parser, const HttpLimits& limits) {
   parser.eager(true);
 }
 
-/// A certificate a client was verified by.
+/// A certificate whose key a client has proved.
 struct ClientCertificate {
   Bytes der = {};
+  bool verified = false;  ///< and it was good when the connection began
   std::time_t not_after = 0;
 };
 
@@ -102,6 +103,7 @@ ClientCertificate client_certificate_of(SSL* connection) {
   // One whose end cannot be read has ended.
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1) out.not_after = ::timegm(&end);
   if (size > 0) out.der.assign(octets, octets + size);
+  out.verified = SSL_get_verify_result(connection) == X509_V_OK;
   OPENSSL_free(octets);
   X509_free(certificate);
   return out;
@@ -155,7 +157,8 @@ class Connection final : public ConnectionBase,
           return;
         }
         self->client_ = client_certificate_of(self->layer_.stream.native_handle());
-        self->request_.client_certificate = self->client_.der;
+        self->request_.shown_certificate = self->client_.der;
+        if (self->client_.verified) self->request_.client_certificate = self->client_.der;
         self->next_request();
       });
     } else {
@@ -212,6 +215,11 @@ class Connection final : public ConnectionBase,
  private:
   enum class State : std::uint8_t { handshake, idle, reading, waiting, streaming, writing, closing };
 
+  bool takes_any() const {
+    const auto& tls = worker_.shared.options.tls;
+    return tls && tls->client_certificates == ClientCertificates::any;
+  }
+
   void until(std::chrono::seconds time) { deadline_ = SteadyClock::now() + time; }
 
   void close() {
@@ -254,7 +262,8 @@ class Connection final : public ConnectionBase,
     if constexpr (Layer::kHandshake) {
       const auto& tell = worker_.shared.options.on_failed_handshake;
       if (!tell) return;
-      const long verified = SSL_get_verify_result(layer_.stream.native_handle());
+      // Where any certificate is taken, none is what the handshake failed by.
+      const long verified = takes_any() ? X509_V_OK : SSL_get_verify_result(layer_.stream.native_handle());
       tell(remote_.address, verified == X509_V_OK ? code.message() : X509_verify_cert_error_string(verified));
     }
   }
@@ -364,10 +373,14 @@ class Connection final : public ConnectionBase,
       return;
     }
     if constexpr (Layer::kHandshake) {
-      if (!client_.der.empty() && std::time(nullptr) > client_.not_after) {
-        keep_alive_ = false;
-        send(HttpResponse::text(403, "the client's certificate has expired since it connected"));
-        return;
+      if (client_.verified && std::time(nullptr) > client_.not_after) {
+        if (!takes_any()) {
+          keep_alive_ = false;
+          send(HttpResponse::text(403, "the client's certificate has expired since it connected"));
+          return;
+        }
+        client_.verified = false;
+        request_.client_certificate = {};
       }
     }
     describe(message, request_);
@@ -566,7 +579,7 @@ class Connection final : public ConnectionBase,
     const bool body = !head_only_ && !bodiless;
     state_ = State::writing;
     until(limits_.answer_time);
-    if (!body || content.size() <= kJoinedOctets) {
+    if (!body || (content.size() <= kJoinedOctets && !response_.secret_body)) {
       if (body) head_ += as_text(content);
       net::async_write(layer_.stream, net::buffer(head_), written());
     } else {

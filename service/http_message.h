@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 
 namespace karta::service {
 
@@ -45,6 +46,9 @@ struct HttpRequest {
   /// The certificate (DER) the client proved possession of and the server verified against its roots, within its
   /// validity now; empty if there is none.
   ByteView client_certificate = {};
+  /// The certificate (DER) the client proved possession of, whoever issued it, whatever its time and use: that and no
+  /// more. Differs from client_certificate only where the server takes ClientCertificates::any.
+  ByteView shown_certificate = {};
 
   /// The value of the first field of this name (any case); empty if there is none.
   std::string_view field(std::string_view name) const;
@@ -61,11 +65,16 @@ struct HttpResponse {
   std::string fields = {};                     ///< further fields: "Name: value\r\n" each
   Bytes body = {};                             ///< or else
   std::shared_ptr<const Bytes> shared_body{};  ///< one that many responses have in common
+  /// Or one that holds a secret: the server makes no copy of it, and it is wiped when it goes.
+  std::shared_ptr<const SecretBytes> secret_body{};
   /// What later() and stream() set.
   std::shared_ptr<detail::PendingResponse> pending{};
   std::shared_ptr<detail::PendingStream> pending_stream{};
 
-  ByteView content() const { return shared_body ? ByteView(*shared_body) : ByteView(body); }
+  ByteView content() const {
+    if (secret_body) return secret_body->expose_secret();
+    return shared_body ? ByteView(*shared_body) : ByteView(body);
+  }
   /// A short text for people, one line.
   static HttpResponse text(int status, std::string_view line);
   /// The answer comes later, from any thread, by `later`, of which a copy is kept where the work is done; see

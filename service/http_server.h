@@ -50,6 +50,9 @@ enum class ClientCertificates : std::uint8_t {
   none,      ///< not asked for
   optional,  ///< asked for; a client without one is served, one with a wrong one is not
   required,  ///< the handshake fails without a good one
+  /// Asked for, and any is taken whose key the client proves: which of them count is the handler's to judge
+  /// (HttpRequest::client_certificate is that of a good one only, shown_certificate that of any).
+  any,
 };
 
 struct HttpTls {
@@ -71,8 +74,8 @@ struct HttpServerOptions {
   HttpLimits limits = {};
   std::shared_ptr<const HttpTls> tls = {};  ///< null: no TLS. Local sockets never have it.
   unsigned local_socket_mode = 0;  ///< permissions of the files of "unix:" sockets; 0: as the umask leaves them
-  /// Asked before anything is read of a TCP connection; false: it is closed, and counted as refused. is_own_user() keeps
-  /// other users of the machine away from a loopback address. Empty: everybody may. On a worker's thread: short.
+  /// Asked before anything is read of a TCP connection; false: it is closed, and counted as refused. is_own_user()
+  /// keeps other users of the machine away from a loopback address. Empty: everybody may. On a worker's thread: short.
   std::function<bool(const TcpConnection& connection)> admit = {};
   /// Told of TLS handshakes that failed: the client's address and why ("certificate has expired"). On a worker's
   /// thread: short.

@@ -11,6 +11,19 @@ namespace {
 namespace net = boost::asio;
 using boost::system::error_code;
 
+/// X509_verify_cert()'s verdict without its consequence: SSL_get_verify_result() tells it afterwards. That the client
+/// has the key is proved by the handshake's CertificateVerify, whatever the verdict.
+int verify_without_refusing(X509_STORE_CTX* chain, void*) {
+  // What is left in the queue of errors would pass for the handshake's own.
+  ERR_set_mark();
+  const bool good = X509_verify_cert(chain) == 1;
+  ERR_pop_to_mark();
+  if (!good && X509_STORE_CTX_get_error(chain) == X509_V_OK) {
+    X509_STORE_CTX_set_error(chain, X509_V_ERR_UNSPECIFIED);
+  }
+  return 1;
+}
+
 Status ask_for_certificates(SSL_CTX& context, const HttpTls& tls) {
   X509_STORE* const store = SSL_CTX_get_cert_store(&context);
   BIO* const pem = BIO_new_mem_buf(tls.client_roots_pem.data(), static_cast<int>(tls.client_roots_pem.size()));
@@ -26,6 +39,9 @@ Status ask_for_certificates(SSL_CTX& context, const HttpTls& tls) {
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(&context), X509_V_FLAG_PARTIAL_CHAIN);
   const bool required = tls.client_certificates == ClientCertificates::required;
   SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+  if (tls.client_certificates == ClientCertificates::any) {
+    SSL_CTX_set_cert_verify_callback(&context, verify_without_refusing, nullptr);
+  }
   // A resumed session would bring a certificate back that nobody looks at again.
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);

@@ -1,6 +1,10 @@
 // Both ends of mutual TLS, and what else the client sends and reads.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/param_build.h>
+#include <openssl/ssl.h>
 
 #include <mutex>
 
@@ -15,6 +19,58 @@ namespace karta::service {
 namespace {
 
 using testing::HasSubstr;
+
+/// A key pair that does not belong together: the public half of `shown`, the private one of `used` (both P-256).
+EVP_PKEY* mismatched(const TestCertificate& shown, const TestCertificate& used) {
+  const auto read = [](const TestCertificate& one) {
+    const std::uint8_t* at = one.key.expose_secret().data();
+    return d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(one.key.size()));
+  };
+  EVP_PKEY *const a = read(shown), *const b = read(used);
+  std::array<std::uint8_t, 65> point{};
+  std::size_t size = 0;
+  EVP_PKEY_get_octet_string_param(a, OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size(), &size);
+  BIGNUM* scalar = nullptr;
+  EVP_PKEY_get_bn_param(b, OSSL_PKEY_PARAM_PRIV_KEY, &scalar);
+  OSSL_PARAM_BLD* const parts = OSSL_PARAM_BLD_new();
+  OSSL_PARAM_BLD_push_utf8_string(parts, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0);
+  OSSL_PARAM_BLD_push_octet_string(parts, OSSL_PKEY_PARAM_PUB_KEY, point.data(), size);
+  OSSL_PARAM_BLD_push_BN(parts, OSSL_PKEY_PARAM_PRIV_KEY, scalar);
+  OSSL_PARAM* const all = OSSL_PARAM_BLD_to_param(parts);
+  EVP_PKEY_CTX* const making = EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr);
+  EVP_PKEY* out = nullptr;
+  EVP_PKEY_fromdata_init(making);
+  EVP_PKEY_fromdata(making, &out, EVP_PKEY_KEYPAIR, all);
+  EVP_PKEY_CTX_free(making);
+  OSSL_PARAM_free(all);
+  OSSL_PARAM_BLD_free(parts);
+  BN_free(scalar);
+  EVP_PKEY_free(a);
+  EVP_PKEY_free(b);
+  return out;
+}
+
+/// True if the server at `where` answers a client that shows `shown` and signs with the key of `used`.
+bool is_served(const std::string& where, int version, const TestCertificate& shown, const TestCertificate& used) {
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_min_proto_version(context, version);
+  SSL_CTX_set_max_proto_version(context, version);
+  const std::uint8_t* at = shown.der.data();
+  X509* const certificate = d2i_X509(nullptr, &at, static_cast<long>(shown.der.size()));
+  EVP_PKEY* const key = mismatched(shown, used);
+  EXPECT_EQ(SSL_CTX_use_certificate(context, certificate), 1);
+  EXPECT_EQ(SSL_CTX_use_PrivateKey(context, key), 1);  // the halves it looks at fit
+  BIO* const connection = BIO_new_ssl_connect(context);
+  BIO_set_conn_hostname(connection, where.c_str());
+  std::string answer(12, ' ');
+  const bool served = BIO_puts(connection, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") > 0 &&
+                      BIO_read(connection, answer.data(), 12) == 12 && answer == "HTTP/1.1 200";
+  BIO_free_all(connection);
+  EVP_PKEY_free(key);
+  X509_free(certificate);
+  SSL_CTX_free(context);
+  return served;
+}
 
 class HttpTlsTest : public testing::Test {
  protected:
@@ -35,6 +91,7 @@ class HttpTlsTest : public testing::Test {
     auto server = start_server(std::move(options), [this](const HttpRequest& request) {
       const std::lock_guard lock(mutex_);
       seen_ = to_bytes(request.client_certificate);
+      shown_ = to_bytes(request.shown_certificate);
       return HttpResponse::text(200, "served");
     });
     EXPECT_TRUE(server) << server.error().message;
@@ -62,13 +119,17 @@ class HttpTlsTest : public testing::Test {
     const std::lock_guard lock(mutex_);
     return seen_;
   }
+  Bytes shown() {
+    const std::lock_guard lock(mutex_);
+    return shown_;
+  }
 
   TestAuthority servers_{"servers' authority"};
   TestAuthority terminals_{"terminals' authority"};
   TestAuthority others_{"somebody else's authority"};
   std::string where_;
   std::mutex mutex_;
-  Bytes seen_;
+  Bytes seen_, shown_;
   std::string reasons_;
 };
 
@@ -82,35 +143,37 @@ TEST_F(HttpTlsTest, ClientsCertificatesAreAskedForAndVerified) {
   TestCertificate stolen = terminals_.certify({.name = "terminal"});
   stolen.key = others_.certify({.name = "thief"}).key;
 
-  enum class Outcome : std::uint8_t { anonymous, known, refused };
+  // doubted: served, and the handler is shown the certificate as one that is not good.
+  enum class Outcome : std::uint8_t { anonymous, known, refused, doubted };
   using enum Outcome;
   struct Case {
     const char* what;
     const TestCertificate* own;
-    Outcome none, optional, required;
+    Outcome none, optional, required, any;
     const char* reason;
   };
   const std::vector<Case> cases = {
-      {"good", &good, anonymous, known, known, ""},
-      {"without limits to its use", &unlimited, anonymous, known, known, ""},
-      {"missing", nullptr, anonymous, anonymous, refused, "peer did not return a certificate"},
-      {"expired", &expired, anonymous, refused, refused, "certificate has expired"},
-      {"early", &early, anonymous, refused, refused, "certificate is not yet valid"},
-      {"foreign root", &foreign, anonymous, refused, refused, "unable to get local issuer certificate"},
-      {"for servers", &server_only, anonymous, refused, refused, "purpose"},
+      {"good", &good, anonymous, known, known, known, ""},
+      {"without limits to its use", &unlimited, anonymous, known, known, known, ""},
+      {"missing", nullptr, anonymous, anonymous, refused, anonymous, "peer did not return a certificate"},
+      {"expired", &expired, anonymous, refused, refused, doubted, "certificate has expired"},
+      {"early", &early, anonymous, refused, refused, doubted, "certificate is not yet valid"},
+      {"foreign root", &foreign, anonymous, refused, refused, doubted, "unable to get local issuer certificate"},
+      {"for servers", &server_only, anonymous, refused, refused, doubted, "purpose"},
   };
-  for (const ClientCertificates mode :
-       {ClientCertificates::none, ClientCertificates::optional, ClientCertificates::required}) {
+  for (const ClientCertificates mode : {ClientCertificates::none, ClientCertificates::optional,
+                                        ClientCertificates::required, ClientCertificates::any}) {
     const HttpServer server = start(mode, terminals_.pem());
     for (const Case& one : cases) {
       SCOPED_TRACE(std::string(one.what) + ", mode " + std::to_string(static_cast<int>(mode)));
       const Outcome expected = mode == ClientCertificates::none       ? one.none
                                : mode == ClientCertificates::optional ? one.optional
-                                                                      : one.required;
+                               : mode == ClientCertificates::required ? one.required
+                                                                      : one.any;
       {
         const std::lock_guard lock(mutex_);
         reasons_.clear();
-        seen_ = {1};
+        seen_ = shown_ = {1};
       }
       const std::uint64_t failed = server.counts().failed_handshakes;
       const auto reply = client(one.own).get(where_);
@@ -125,6 +188,7 @@ TEST_F(HttpTlsTest, ClientsCertificatesAreAskedForAndVerified) {
       }
       ASSERT_TRUE(reply) << reply.error().message;
       EXPECT_EQ(seen(), expected == known ? one.own->der : Bytes{});
+      EXPECT_EQ(shown(), expected == anonymous ? Bytes{} : one.own->der);
       EXPECT_EQ(server.counts().failed_handshakes, failed);
     }
     // A certificate with another's key is an identity that cannot be used; no handshake is begun with it.
@@ -167,6 +231,37 @@ TEST_F(HttpTlsTest, AConnectionDoesNotOutliveItsCertificate) {
   EXPECT_EQ(status, 403);
   EXPECT_EQ(server.counts().connections, 1u);
   EXPECT_FALSE(terminal.get(where_));  // and no new one begins
+}
+
+TEST_F(HttpTlsTest, WhereAnyIsTakenAGoodOneThatEndsIsNoGoodOneAnyMore) {
+  const HttpServer server = start(ClientCertificates::any, terminals_.pem());
+  const TestCertificate brief = terminals_.certify({.name = "citizen", .not_after = 2});
+  HttpClient citizen = client(&brief);
+  ASSERT_TRUE(citizen.get(where_));
+  EXPECT_EQ(seen(), brief.der);
+  EXPECT_TRUE(becomes_true([&] { return citizen.get(where_) && seen().empty(); }));
+  EXPECT_EQ(shown(), brief.der);
+  EXPECT_EQ(server.counts().connections, 1u);
+  // Whoever brings it to a connection of his own gets no further with it.
+  ASSERT_TRUE(client(&brief).get(where_));
+  EXPECT_TRUE(seen().empty());
+}
+
+// The handshake is what proves the key: a client that says so without having it ends there, whatever is taken.
+TEST_F(HttpTlsTest, WhereAnyIsTakenTheKeyIsProvedAllTheSame) {
+  const HttpServer server = start(ClientCertificates::any, terminals_.pem());
+  const TestCertificate good = terminals_.certify({.name = "citizen"});
+  const TestCertificate thief = others_.certify({.name = "thief"});
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const bool own : {true, false}) {
+      {
+        const std::lock_guard lock(mutex_);
+        shown_ = {1};
+      }
+      EXPECT_EQ(is_served(server.addresses().front(), version, good, own ? good : thief), own) << version;
+      EXPECT_EQ(shown(), own ? good.der : Bytes{1});
+    }
+  }
 }
 
 TEST_F(HttpTlsTest, TheServersCertificateIsVerified) {

@@ -26,8 +26,9 @@ HttpResponse LoginPages::show_certificate(Visit here) {
                 config_.address + with_query("/login", {{"ticket", ticket}}));
     return page_response(403, frame(here, words::kRefused.in(here.language)), html);
   };
-  if (here.request.client_certificate.empty()) return back_to_pages(words::kNoCertificate, words::kNoCertificateText);
-  const auto verdict = judge_certificate(*keys_->authorities, around_, here.request.client_certificate);
+  // Whatever was shown: TLS has proved its key, and everything else is judged here, so that the page can say why not.
+  if (here.request.shown_certificate.empty()) return back_to_pages(words::kNoCertificate, words::kNoCertificateText);
+  const auto verdict = judge_certificate(*keys_->authorities, around_, here.request.shown_certificate);
   if (!verdict) return unavailable(here, verdict.error());
   if (verdict->refusal) {
     note_refusal(*verdict);

@@ -337,6 +337,21 @@ TEST_P(BadCardTest, IsRefusedByItsReasonOnBothWays) {
 }
 
 const Cause kCause{"test", "because"};
+
+/// Gives the card another certificate for logging in, of this time.
+void put_certificate(LoginWorld& world, TestCard& card, std::optional<Time> from, std::optional<Time> until) {
+  auto request = LoginWorld::request_for("CN=Card holder", card.key.public_key());
+  request.not_before = from;
+  request.not_after = until;
+  auto made = must(crypto::issue_certificate(LoginWorld::profile("authentication"), request, world.ca, world.ca_signer,
+                                             world.clock, world.random));
+  must(world.registry.add_certificate(
+      card.card.id,
+      {CertificateKind::aut, made.issuer().to_text(), made.serial(), made.der(), made.not_before(), made.not_after()},
+      kCause));
+  card.certificate = std::move(made);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Cards, BadCardTest,
     testing::Values(
@@ -363,6 +378,15 @@ INSTANTIATE_TEST_SUITE_P(
                 [](LoginWorld& world, TestCard& card) {
                   must(world.registry.revoke_certificate(card.certificate.issuer().to_text(), card.certificate.serial(),
                                                          RevocationReason::certificate_hold, kCause));
+                }},
+        BadCard{"certificate-expired",
+                [](LoginWorld& world, TestCard& card) {
+                  put_certificate(world, card, {}, world.clock.now() + std::chrono::minutes(1));
+                  world.clock.advance(std::chrono::minutes(2));
+                }},
+        BadCard{"certificate-not-yet-valid",
+                [](LoginWorld& world, TestCard& card) {
+                  put_certificate(world, card, world.clock.now() + std::chrono::hours(3), {});
                 }},
         BadCard{"wrong-certificate",
                 [](LoginWorld& world, TestCard& card) {

@@ -278,7 +278,7 @@ class TestBrowser {
     if (!jar.empty()) request.fields.push_back({"Cookie", jar});
     request.fields.push_back({"Accept-Language", language});
     request.fields.push_back({"User-Agent", "a browser"});
-    request.client_certificate = client_certificate;
+    request.shown_certificate = client_certificate;  // the listener's own verdict counts for nothing
     if (request.method == service::HttpMethod::post) {
       request.fields.push_back({"Content-Type", "application/x-www-form-urlencoded"});
       if (!origin.empty()) request.fields.push_back({"Origin", origin});

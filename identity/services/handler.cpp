@@ -62,8 +62,8 @@ Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig&
       auto mtls = std::make_shared<service::HttpTls>();
       mtls->certificates_pem = tls->certificates_pem;
       mtls->private_key = tls->private_key.clone();
-      // A portal or citizen without a certificate is served too, and told what is missing.
-      mtls->client_certificates = service::ClientCertificates::optional;
+      // A portal or citizen without a certificate, or with one that is not good, is served too, and told what is wrong.
+      mtls->client_certificates = service::ClientCertificates::any;
       for (const std::filesystem::path& file : config.openid->mtls_roots) {
         const Bytes roots = TRY(read_file(file, 16 * crypto::Certificate::kMostOctets));
         for (const crypto::Certificate& one : TRY(crypto::Certificate::many_from_file_octets(roots))) {
@@ -214,6 +214,12 @@ class ServiceHandler final : public service::HttpHandler {
     }
     if (RoomRoutes* const room = rooms_ ? rooms_->find(request.path) : nullptr) {
       rooms_served_.add();
+      // Nobody comes further with a certificate that is not good than to where it is judged.
+      const bool doubtful = request.client_certificate.empty() && !request.shown_certificate.empty();
+      if (doubtful && !Rooms::judges_certificates(request.path)) {
+        return HttpResponse::text(403,
+                                  "the certificate is not one that is taken here: expired, or of an unknown issuer");
+      }
       return room->answer(request);
     }
     if (around_.mtls) return not_found();

@@ -32,6 +32,17 @@ constexpr std::array<Prefix, 10> kPrefixes = {{
     {"/v1/requests", Room::requests},
 }};
 
+/// Null: no room's.
+const Prefix* prefix_of(std::string_view path) {
+  for (const Prefix& one : kPrefixes) {
+    if (!path.starts_with(one.path)) continue;
+    const std::string_view rest = path.substr(one.path.size());
+    if (one.path.back() != '/' && !rest.empty() && rest.front() != '/') continue;
+    return &one;
+  }
+  return nullptr;
+}
+
 bool any_room(const ServerConfig& config) { return config.openid || config.requests; }
 
 }  // namespace
@@ -109,13 +120,13 @@ Result<std::unique_ptr<Rooms>> Rooms::open(const ServerConfig& config, const Roo
 }
 
 RoomRoutes* Rooms::find(std::string_view path) {
-  for (const Prefix& one : kPrefixes) {
-    if (!path.starts_with(one.path)) continue;
-    const std::string_view rest = path.substr(one.path.size());
-    if (one.path.back() != '/' && !rest.empty() && rest.front() != '/') continue;
-    return impl_->routes[static_cast<std::size_t>(one.room)].get();
-  }
-  return nullptr;
+  const Prefix* const found = prefix_of(path);
+  return found == nullptr ? nullptr : impl_->routes[static_cast<std::size_t>(found->room)].get();
+}
+
+bool Rooms::judges_certificates(std::string_view path) {
+  const Prefix* const found = prefix_of(path);
+  return found != nullptr && (found->room == Room::login || found->room == Room::openid);
 }
 
 std::vector<std::string> Rooms::problems() {

@@ -38,6 +38,8 @@ class Rooms {
 
   /// The room whose prefix `path` begins with; null: none, or it is not configured.
   RoomRoutes* find(std::string_view path);
+  /// The room of `path` judges certificates by itself, those too that the listener found not to be good.
+  static bool judges_certificates(std::string_view path);
   /// What is wrong, for /healthz.
   std::vector<std::string> problems();
   /// Brings gauges up to date, before /metrics is answered.

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { CurlBrowser, CurlFailure, module } from './lib/curl_browser.mjs';
 import { Desktop } from './lib/desktop.mjs';
 import { Cards, keepPicture, startChromium, startPortal } from './lib/programs.mjs';
-import { issuer, karta, mtlsAddress, until, work, World } from './lib/world.mjs';
+import { issuer, karta, mtlsAddress, run, until, work, World } from './lib/world.mjs';
 
 const name = 'Образцов Пример Тестович', snils = '001-001-999 65';
 const wrongPin = '999999';
@@ -83,14 +83,57 @@ test('a wrong PIN: no handshake, one try less, and nobody is logged in', async (
   assert.equal(tries(), before);
 });
 
-test('without a certificate the page says why; with another one of the card there is no connection', async () => {
+/// A certificate made with OpenSSL, by an authority's certificate and key (both PEM files) or by itself; `before`: as many
+/// days ago. Returns curl's words to show it.
+function certificateOf(name, { ca, key, pass, before = 0, days = 5 } = {}) {
+  const openssl = (words) => run('/usr/bin/faketime', ['-f', `-${before}d`, 'openssl', ...words]);
+  const file = (kind) => join(work, `${name}.${kind}`);
+  const made = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file('key'), '-subj', `/C=XX/CN=${name}`];
+  writeFileSync(file('ext'), 'keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n');
+  if (ca) {
+    openssl([...made, '-out', file('csr')]);
+    openssl(['x509', '-req', '-in', file('csr'), '-CA', ca, '-CAkey', key, '-passin', `file:${pass}`, '-days', String(days), '-extfile', file('ext'), '-out', file('crt')]);
+  } else {
+    openssl([...made, '-x509', '-days', String(days), '-addext', 'extendedKeyUsage=clientAuth', '-out', file('crt')]);
+  }
+  return ['--cert', file('crt'), '--key', file('key')];
+}
+
+test('whatever certificate is shown, the page says why it is refused', async () => {
   const browser = new CurlBrowser();
   const shown = await browser.toCertificate('https://portal.example');
-  const none = await browser.open(shown);
-  assert.equal(none.status, 403);
-  assert.match(none.words(), /No certificate was shown/);
-  // That for signatures is not one for TLS clients: the server ends the handshake with an alert.
-  await assert.rejects(browser.open(shown, { card: { pin: card.pin1, id: '02' } }), (error) => error instanceof CurlFailure && /unsupported certificate/.test(error.words));
+  const centre = { ca: join(work, 'centre/ca/issuing.crt.pem'), key: join(work, 'centre/keys/issuing.key.pem'), pass: join(work, 'passphrase') };
+  const expired = certificateOf('late', { ...centre, before: 10 });
+  const foreign = certificateOf('foreign');
+  const old = certificateOf('foreign-and-old', { before: 10 });
+  const cases = {
+    'none': [{}, /No certificate was shown/],
+    'that for signatures, of the same card': [{ card: { pin: card.pin1, id: '02' } }, /not one for logging in/],
+    'one whose time is over': [{ words: expired }, /certificate has expired/],
+    'one of somebody else': [{ words: foreign }, /issued by somebody we do not know/],
+    'one of somebody else whose time is over': [{ words: old }, /issued by somebody we do not know/],
+    'one of the portals\'': [{ words: ['--cert', join(work, 'tls/client.pem'), '--key', join(work, 'tls/client.key')] }, /issued by somebody we do not know/],
+    'one that was issued, but never given to a card': [{ words: certificateOf('nobody', centre) }, /not in the register/],
+  };
+  for (const version of ['1.2', '1.3']) {
+    for (const [what, [given, reason]] of Object.entries(cases)) {
+      const page = await browser.open(shown, { ...given, words: [...(given.words ?? []), `--tlsv${version}`, '--tls-max', version] });
+      assert.equal(page.status, 403, `${what}: ${page.words()}`);
+      assert.match(page.words(), reason, what);
+      assert.ok(page.links().some((one) => one.startsWith(`${issuer}/login?`)), 'the way to the other ways in');
+    }
+  }
+  assert.equal(new URL((await browser.open(`${issuer}/me`)).url).pathname, '/login', 'nobody was logged in');
+  // In the citizen's own language, and with the words of the page alone: nothing of the certificate stands on it.
+  const russian = new CurlBrowser({ language: 'ru' });
+  const page = await russian.open(await russian.toCertificate('https://portal.example'), { words: expired });
+  assert.match(page.words(), /Срок действия сертификата карты истёк/);
+  // Elsewhere behind that listener such a certificate is nobody's name.
+  for (const [path, status] of [['/openid/userinfo', 401], ['/console', 404], ['/me', 404], ['/login', 404], ['/ocsp', 404]]) {
+    assert.equal((await browser.ask(`${mtlsAddress}${path}`, { words: foreign })).status, status, path);
+  }
+  // The other listeners do not ask for one, or take good ones only.
+  assert.equal((await browser.ask(`${issuer}/login/certificate`, { words: foreign })).status, 404);
 });
 
 test('a portal that wants more than this way gives is not offered it', async () => {
@@ -124,7 +167,7 @@ test('Chromium with windows: the certificate is chosen, a wrong PIN is asked for
     await page.goto('https://portal.example/');
     await page.locator('a[href="/login"]').click();
     const shown = await page.locator('#by-certificate').getAttribute('href');
-    const going = page.goto(shown);
+    const going = page.goto(shown, { timeout: 90_000 }); // until both windows are answered
     going.catch(() => { /* told below */ });
     // Chromium darkens the page behind its choice of certificates, which is no window of its own. Of the card's four
     // certificates it offers the one that is good here, and that is chosen already.
