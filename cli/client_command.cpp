@@ -1,4 +1,5 @@
-// karta client: the portals that citizens log in to through karta-identity: add, list, show, change, rotate, revoke.
+// karta client: the portals that citizens log in to through karta-identity: add, list, show, change, rotate, revoke;
+// keys makes a portal's JWK Set of its certificates.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -7,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/operator.h"
+#include "identity/openid/client_keys.h"
 #include "identity/openid/clients.h"
 #include "issuing/centre_config.h"
 
@@ -22,6 +24,7 @@ struct Arguments {
   std::string centre;
   std::string id;
   std::string file;
+  std::vector<std::string> files;
   std::string why;
   bool json = false;
 };
@@ -84,7 +87,7 @@ Result<int> run_add(const Arguments& given) {
   const Client added = TRY(client_named(*opened->ledger, client.id));
   return tell(added, given, "karta.client.add/1",
               "client " + added.id + " (" + name_of(added) + ") may let citizens in; it is known by " +
-                  (added.jwks.empty() ? "its certificate" : "its keys"));
+                  (identity::by_certificate(added.authentication) ? "its certificate" : "its keys"));
 }
 
 Result<int> run_change(const Arguments& given) {
@@ -113,6 +116,22 @@ Result<int> run_rotate(const Arguments& given) {
               "client " + now.id +
                   (changed ? " has new keys; those that are not in the file are refused within two seconds"
                            : " had these keys already"));
+}
+
+Result<int> run_keys(const Arguments& given) {
+  std::vector<crypto::Certificate> certificates;
+  for (const std::string& file : given.files) {
+    const Bytes octets = TRY(read_file(file, crypto::Certificate::kMostOctets));
+    const auto read = crypto::Certificate::from_file_octets(octets);
+    if (!read) {
+      return fail(ErrorKind::malformed, "\"" + file + "\" holds no certificate: " + read.error().message,
+                  "one certificate a file, PEM or DER; of a portal without one, its JWK Set is its own to make");
+    }
+    certificates.push_back(*read);
+  }
+  const std::string set = TRY(identity::jwks_of_certificates(certificates));
+  print(Json::parse(set).dump(2));
+  return 0;
 }
 
 Result<int> run_revoke(const Arguments& given) {
@@ -217,6 +236,17 @@ void add_client(CLI::App& app, Run& chosen) {
         ->check(CLI::ExistingFile);
     why_option(*command, *given);
     command->footer("Example: karta client rotate portal --jwks keys.json");
+  }
+  {
+    auto given = std::make_shared<Arguments>();
+    CLI::App* const command =
+        noun.add_subcommand("keys", "Print certificates as a JWK Set, for \"jwks\" of a portal that shows them (x5c)");
+    command->add_option("file", given->files, "the portal's certificate, PEM or DER")
+        ->required()
+        ->check(CLI::ExistingFile);
+    on_call(*command, chosen, [given] { return run_keys(*given); });
+    command->footer(
+        "Example: karta client keys portal.pem next.pem > keys.json; karta client rotate portal --jwks keys.json");
   }
   {
     const auto [command, given] = verb("revoke", "End a portal: its tokens, its consents, for good", run_revoke);

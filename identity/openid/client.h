@@ -20,7 +20,11 @@ enum class ClientProfile : std::uint8_t {
 enum class ClientAuthentication : std::uint8_t {
   private_key_jwt,  ///< RFC 7523, OpenID Connect Core §9
   tls_client_auth,  ///< RFC 8705 §2.1: a certificate of an authority we trust, known by its subject or a name in it
+  self_signed_tls_client_auth,  ///< RFC 8705 §2.2: one of the very certificates registered with it, whoever issued them
 };
+
+/// True where the client shows a certificate instead of signing assertions.
+constexpr bool by_certificate(ClientAuthentication how) { return how != ClientAuthentication::private_key_jwt; }
 
 /// What binds a client's tokens to it.
 enum class TokenBinding : std::uint8_t {
@@ -49,9 +53,11 @@ struct Client {
   ClientProfile profile = ClientProfile::fapi;
   ClientAuthentication authentication = ClientAuthentication::private_key_jwt;
   TokenBinding binding = TokenBinding::dpop;
-  std::string jwks;                    ///< a JWK Set (RFC 7517), public keys only; empty with mTLS
-  std::string tls_subject_dn;          ///< tls_client_auth_subject_dn (RFC 4514), or
-  std::string tls_san_dns;             ///< tls_client_auth_san_dns
+  std::string jwks;            ///< a JWK Set (RFC 7517), public keys only; empty with mTLS
+  std::string tls_subject_dn;  ///< tls_client_auth_subject_dn (RFC 4514), or
+  std::string tls_san_dns;     ///< tls_client_auth_san_dns
+  /// Of self_signed_tls_client_auth: the certificates in `jwks`, by certificate_thumbprint(); derived from it.
+  std::vector<std::string> tls_thumbprints;
   std::vector<std::string> scopes;     ///< what it may ask for; names of openid/scopes.h
   std::string sector;                  ///< whose citizens' `sub` are the same: host, small letters
   std::string least_acr;               ///< log-ins below are refused: "low", "substantial", "high"

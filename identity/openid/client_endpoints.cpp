@@ -38,7 +38,7 @@ OauthResult<OpenidEndpoints::Caller> OpenidEndpoints::authenticate(const HttpReq
   out.parameters = TRY(read_form(request));
   const auto value = [&](std::string_view name) { return value_of(out.parameters, name); };
   if (request.count("Authorization") != 0 || !value("client_secret").empty()) {
-    return invalid("there are no shared secrets here: private_key_jwt or tls_client_auth");
+    return invalid("there are no shared secrets here: private_key_jwt, or a certificate (tls_client_auth)");
   }
   const std::string_view assertion = value("client_assertion");
   std::string id(value("client_id"));
@@ -59,10 +59,11 @@ OauthResult<OpenidEndpoints::Caller> OpenidEndpoints::authenticate(const HttpReq
   // An unknown client and a wrong proof are told apart by nothing but this: ids are no secret.
   if (!*loaded) return invalid("the client is not known here");
   out.loaded = std::move(*loaded);
-  if (out.client().authentication == ClientAuthentication::tls_client_auth) {
-    if (!assertion.empty()) return invalid("the client is registered with tls_client_auth");
-    TRY(check_certificate(out.client(), mtls_ ? request.client_certificate : ByteView()));
-    TRY(check_not_revoked(request.client_certificate));
+  if (by_certificate(out.client().authentication)) {
+    if (!assertion.empty()) return invalid("the client is registered with a certificate, and signs no assertions");
+    const ByteView certificate = certificate_of(request, out.client());
+    TRY(check_certificate(out.client(), certificate, core_.now()));
+    TRY(check_not_revoked(certificate));
     return out;
   }
   if (assertion.empty()) return invalid("the client is registered with private_key_jwt");
@@ -73,6 +74,12 @@ OauthResult<OpenidEndpoints::Caller> OpenidEndpoints::authenticate(const HttpReq
   if (!seen) return invalid(std::move(seen.error().description));
   out.assertion = std::move(*seen);
   return out;
+}
+
+ByteView OpenidEndpoints::certificate_of(const HttpRequest& request, const Client& client) const {
+  if (!mtls_) return {};
+  const bool registered = client.authentication == ClientAuthentication::self_signed_tls_client_auth;
+  return registered ? request.shown_certificate : request.client_certificate;
 }
 
 OauthStatus OpenidEndpoints::check_not_revoked(ByteView der) {
@@ -120,11 +127,12 @@ OauthResult<OpenidEndpoints::Binding> OpenidEndpoints::binding_for(const HttpReq
   }
   if (client.binding == TokenBinding::dpop) return identity::refuse("invalid_dpop_proof", "the DPoP proof is missing");
   if (client.binding == TokenBinding::bearer) return out;
-  if (!mtls_ || request.client_certificate.empty()) {
+  const ByteView certificate = certificate_of(request, client);
+  if (certificate.empty()) {
     return identity::refuse("invalid_request", "the client shows its certificate at the mtls endpoints");
   }
-  TRY(check_not_revoked(request.client_certificate));
-  out.text = "x5t:" + certificate_thumbprint(request.client_certificate);
+  TRY(check_not_revoked(certificate));
+  out.text = "x5t:" + certificate_thumbprint(certificate);
   return out;
 }
 

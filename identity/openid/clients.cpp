@@ -6,7 +6,9 @@
 #include "crypto/jose/jwk.h"
 #include "crypto/jose/jws.h"
 #include "crypto/x509/name.h"
+#include "identity/openid/client_keys.h"
 #include "identity/openid/interaction.h"
+#include "identity/openid/proofs.h"
 #include "identity/openid/scopes.h"
 
 namespace karta::identity {
@@ -27,9 +29,10 @@ struct NamedRow {
 };
 constexpr std::array<NamedRow<ClientProfile>, 2> kProfiles = {
     {{ClientProfile::fapi, "fapi"}, {ClientProfile::basic, "basic"}}};
-constexpr std::array<NamedRow<ClientAuthentication>, 2> kAuthentications = {
+constexpr std::array<NamedRow<ClientAuthentication>, 3> kAuthentications = {
     {{ClientAuthentication::private_key_jwt, "private_key_jwt"},
-     {ClientAuthentication::tls_client_auth, "tls_client_auth"}}};
+     {ClientAuthentication::tls_client_auth, "tls_client_auth"},
+     {ClientAuthentication::self_signed_tls_client_auth, "self_signed_tls_client_auth"}}};
 
 template <class Rows>
 std::string_view name_in(const Rows& rows, decltype(rows[0].value) value) {
@@ -171,12 +174,27 @@ Status check_keys(const Client& client) {
   return {};
 }
 
+/// Sets `tls_thumbprints`.
+Status read_certificates(Client& client) {
+  if (client.authentication != ClientAuthentication::self_signed_tls_client_auth) return {};
+  if (client.jwks.empty()) return bad("jwks", "is missing: the client's certificates, in \"x5c\"");
+  const auto certificates = certificates_of_jwks(client.jwks);
+  if (!certificates) return bad("jwks", certificates.error().message);
+  if (certificates->empty())
+    return bad("jwks", "holds no certificate: \"x5c\" (karta client keys makes it of a PEM file)");
+  for (const crypto::Certificate& one : *certificates) {
+    client.tls_thumbprints.push_back(certificate_thumbprint(one.der()));
+  }
+  return {};
+}
+
 Status check_authentication(const Client& client) {
   const bool by_key = client.authentication == ClientAuthentication::private_key_jwt;
+  const bool by_name = client.authentication == ClientAuthentication::tls_client_auth;
   const bool names = !client.tls_subject_dn.empty() || !client.tls_san_dns.empty();
   if (by_key && client.jwks.empty()) return bad("jwks", "is missing: the public keys the client signs with");
-  if (by_key && names) return bad("tls_client_auth_subject_dn", "goes with \"tls_client_auth\" only");
-  if (!by_key && client.tls_subject_dn.empty() == client.tls_san_dns.empty()) {
+  if (!by_name && names) return bad("tls_client_auth_subject_dn", "goes with \"tls_client_auth\" only");
+  if (by_name && client.tls_subject_dn.empty() == client.tls_san_dns.empty()) {
     return bad("tls_client_auth_subject_dn", "needs one of it and \"tls_client_auth_san_dns\"");
   }
   if (!client.tls_subject_dn.empty() && !crypto::name_from_text(client.tls_subject_dn)) {
@@ -265,7 +283,8 @@ Result<Client> parse_client(std::string_view json) {
                                       [&](const auto& row) { return row.name == method; });
   if (of_method == kAuthentications.end()) {
     return bad("token_endpoint_auth_method",
-               "must be private_key_jwt or tls_client_auth: there are no shared secrets here");
+               "must be private_key_jwt, tls_client_auth or self_signed_tls_client_auth: there are no shared secrets "
+               "here");
   }
   out.authentication = of_method->value;
   const bool dpop_said = object.has("dpop_bound_access_tokens");
@@ -305,6 +324,7 @@ Result<Client> parse_client(std::string_view json) {
   out.logout_uri = TRY(text_of(object, "backchannel_logout_uri"));
   if (!out.logout_uri.empty()) TRY(check_uri("backchannel_logout_uri", out.logout_uri));
   TRY(check_keys(out));
+  TRY(read_certificates(out));
   TRY(check_authentication(out));
   return out;
 }

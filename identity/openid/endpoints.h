@@ -72,6 +72,9 @@ class OpenidEndpoints final : public RoomRoutes {
 
   // client_endpoints.cpp: what they have in common
   OauthResult<Caller> authenticate(const HttpRequest& request);
+  /// The certificate that counts for this client: one the listener has verified; of a client that is registered with
+  /// its very certificates, whatever was shown (check_certificate() compares). Empty: none.
+  ByteView certificate_of(const HttpRequest& request, const Client& client) const;
   /// A client's certificate is not one the registry knows as revoked or on hold.
   OauthStatus check_not_revoked(ByteView der);
   /// DPoP proof of the request, if it has one. `must_nonce`: it must bear a nonce of ours.

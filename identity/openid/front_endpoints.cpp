@@ -22,8 +22,9 @@ Json names_of(const Rows& rows) {
 
 std::string metadata_json(const OpenidConfig& config, const std::vector<std::string>& algorithms) {
   const Json proofs = {"ES256", "ES384", "PS256", "EdDSA"};
-  const Json methods =
-      config.mtls_address.empty() ? Json{"private_key_jwt"} : Json{"private_key_jwt", "tls_client_auth"};
+  const Json methods = config.mtls_address.empty()
+                           ? Json{"private_key_jwt"}
+                           : Json{"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"};
   Json claims = {"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"};
   for (const ClaimRow& row : claim_rows()) {
     if (row.name != "offline_access") claims.push_back(std::string(row.name));

@@ -3,8 +3,10 @@
 #include "crypto/digest.h"
 #include "crypto/kdf.h"
 #include "crypto/x509/authority.h"
+#include "identity/openid/client_keys.h"
 #include "identity/openid/clients.h"
 #include "identity/openid/openid_test.h"
+#include "identity/openid/proofs.h"
 #include "identity/openid/scopes.h"
 #include "identity/revocations.h"
 
@@ -235,6 +237,153 @@ TEST_F(OpenidTest, ACertificateIsAClientsNameAndItsTokensKey) {
   step(crypto::CrlReason::remove_from_crl);
   EXPECT_EQ(par(mine, true).status, 201);
   EXPECT_EQ(user(mine, true), 200);
+}
+
+/// A portal that shows certificates it has made itself.
+class SelfSignedTest : public OpenidTest {
+ protected:
+  using Signer = crypto::SoftwareSigner;
+
+  SelfSignedTest() { register_with({mine}); }
+
+  crypto::Certificate make(Signer& signer, const std::string& name = "CN=portal,O=Ministry,C=XX") {
+    for (const crypto::BuiltInProfile& one : crypto::built_in_profiles()) {
+      if (one.name != "root-ca") continue;
+      const auto profile = must(crypto::CertificateProfile::from_toml(one.text, "root-ca.toml"));
+      crypto::CertificateRequest request{must(crypto::name_from_text(name)), signer.public_key()};
+      request.not_after = clock.now() + std::chrono::days(30);
+      return must(crypto::self_signed(profile, request, signer, clock, random));
+    }
+    std::abort();
+  }
+  static std::string document(const std::string& jwks, const std::string& more = "") {
+    return "{\"client_id\":\"ministry\",\"client_name\":\"Ministry\",\"client_uri\":\"https://portal.example/\","
+           "\"redirect_uris\":[\"" +
+           std::string(kTestBack) +
+           "\"],\"token_endpoint_auth_method\":\"self_signed_tls_client_auth\","
+           "\"tls_client_certificate_bound_access_tokens\":true,\"jwks\":" +
+           jwks + more + "}";
+  }
+  void register_with(const std::vector<crypto::Certificate>& certificates) {
+    const Client client = must(parse_client(document(must(jwks_of_certificates(certificates)))));
+    const Cause cause{"test", "because"};
+    if (must(ledger->find("ministry"))) {
+      must(ledger->change(client, cause));
+    } else {
+      must(ledger->add(client, cause));
+    }
+    clock.advance(std::chrono::seconds(1));  // servers read clients anew
+  }
+  Told par(const crypto::Certificate& shown, bool mtls = true, const std::string& client = "ministry") {
+    return ask({.path = "/openid/par",
+                .form = request_fields(client, {{"scope", "openid"}}),
+                .certificate = shown.der(),
+                .mtls = mtls,
+                .verified = false});
+  }
+  /// Tokens for a log-in, bound to `shown`.
+  Told tokens_with(const crypto::Certificate& shown) {
+    authorize(par(shown)["request_uri"], "ministry");
+    const std::string given =
+        query_value(must(room->provider().finish(login.interaction->id, authentication(), std::nullopt)), "code");
+    return ask({.path = "/openid/token",
+                .form = {{"grant_type", "authorization_code"},
+                         {"client_id", "ministry"},
+                         {"code", given},
+                         {"redirect_uri", kTestBack},
+                         {"code_verifier", verifier}},
+                .certificate = shown.der(),
+                .mtls = true,
+                .verified = false});
+  }
+
+  Signer key{must(crypto::PrivateKey::generate(crypto::KeyType::p256))};
+  Signer other_key{must(crypto::PrivateKey::generate(crypto::KeyType::p256))};
+  crypto::Certificate mine = make(key);
+};
+
+TEST_F(SelfSignedTest, TheVeryCertificateIsTheClientAndNoOther) {
+  EXPECT_EQ(par(mine).status, 201);
+  const crypto::Certificate next = make(key);
+  ASSERT_NE(next, mine);
+  const std::pair<const char*, crypto::Certificate> others[] = {
+      {"another with the same names", make(other_key)},
+      {"another with the same key and names", next},
+      {"another with the same key", make(key, "CN=portal,O=Somebody,C=XX")}};
+  for (const auto& [what, one] : others) {
+    const Told told = par(one);
+    EXPECT_EQ(told.status, 401) << what;
+    EXPECT_EQ(told.error(), "invalid_client") << what;
+  }
+  EXPECT_EQ(
+      ask({.path = "/openid/par", .form = request_fields("ministry", {{"scope", "openid"}}), .mtls = true}).status, 401)
+      << "none";
+  EXPECT_EQ(par(mine, false).status, 401) << "at the other listener";
+  EXPECT_EQ(par(mine, true, "portal").status, 401) << "as another client, that signs assertions";
+  // Old and new together while the portal changes over, then the new one alone.
+  register_with({mine, next});
+  EXPECT_EQ(par(mine).status, 201);
+  EXPECT_EQ(par(next).status, 201);
+  register_with({next});
+  EXPECT_EQ(par(mine).status, 401);
+  EXPECT_EQ(par(next).status, 201);
+  clock.advance(std::chrono::days(30));
+  const Told late = par(next);
+  EXPECT_EQ(late.status, 401);
+  EXPECT_THAT(late["error_description"], HasSubstr("expired"));
+}
+
+TEST_F(SelfSignedTest, ACertificateThatNobodyVerifiedIsNoOtherClientsName) {
+  // As it is registered for the one, it has the name the other is known by.
+  must(ledger->add(must(parse_client("{\"client_id\":\"known-by-name\",\"client_name\":\"Ministry\",\"client_uri\":"
+                                     "\"https://portal.example/\",\"redirect_uris\":[\"" +
+                                     std::string(kTestBack) +
+                                     "\"],\"token_endpoint_auth_method\":\"tls_client_auth\","
+                                     "\"tls_client_auth_subject_dn\":\"CN=portal,O=Ministry,C=XX\","
+                                     "\"tls_client_certificate_bound_access_tokens\":true}")),
+                   {"test", "because"}));
+  EXPECT_EQ(par(mine, true, "known-by-name").status, 401);
+  const Fields wanted = request_fields("known-by-name", {{"scope", "openid"}});
+  EXPECT_EQ(ask({.path = "/openid/par", .form = wanted, .certificate = mine.der(), .mtls = true}).status, 201)
+      << "where the listener has verified it";
+  // Nor is it what a token of a client that signs is bound to.
+  add_client("bound", R"(,"tls_client_certificate_bound_access_tokens":true,"scope":"openid")");
+  const auto redeem = [&](bool verified) {
+    Fields form = {{"grant_type", "authorization_code"},
+                   {"code", code({{"scope", "openid"}}, "bound")},
+                   {"redirect_uri", kTestBack},
+                   {"code_verifier", verifier}};
+    for (auto& one : credentials("bound")) form.push_back(one);
+    return ask({.path = "/openid/token", .form = form, .certificate = mine.der(), .mtls = true, .verified = verified});
+  };
+  EXPECT_EQ(redeem(false).error(), "invalid_request");
+  EXPECT_EQ(redeem(true).status, 200);
+}
+
+TEST_F(SelfSignedTest, ItsDocumentNamesItsCertificates) {
+  const std::string set = must(jwks_of_certificates({mine}));
+  const Client client = must(parse_client(document(set)));
+  EXPECT_EQ(must(parse_client(write_client(client))), client);
+  EXPECT_EQ(client.tls_thumbprints, std::vector<std::string>{certificate_thumbprint(mine.der())});
+  const auto fault = [](const std::string& text) {
+    const auto parsed = parse_client(text);
+    return parsed ? std::string() : parsed.error().message;
+  };
+  Json all = Json::parse(set);
+  const auto with = [&](const Json& x5c) {
+    Json changed = all;
+    changed["keys"][0]["x5c"] = x5c;
+    return document(changed.dump());
+  };
+  Json bare = all;
+  bare["keys"][0].erase("x5c");
+  EXPECT_THAT(fault(document(bare.dump())), HasSubstr("no certificate"));
+  EXPECT_THAT(fault(with(to_base64(mine.der()))), HasSubstr("array"));
+  EXPECT_THAT(fault(with(Json::array())), HasSubstr("array"));
+  EXPECT_THAT(fault(with({"?"})), HasSubstr("base64"));
+  EXPECT_THAT(fault(with({"AAAA"})), HasSubstr("no certificate"));
+  EXPECT_THAT(fault(with({to_base64(make(other_key).der())})), HasSubstr("another key"));
+  EXPECT_THAT(fault(document(set, ",\"tls_client_auth_san_dns\":\"portal.example\"")), HasSubstr("tls_client_auth"));
 }
 
 TEST_F(OpenidTest, WhatIsTakenFromAClientItGetsNoMore) {

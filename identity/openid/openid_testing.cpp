@@ -150,7 +150,9 @@ OpenidFixture::Told OpenidFixture::ask(const Asked& asked) {
   Told out;
   must(service::with_parsed_request(as_bytes(wire), [&](const service::HttpRequest& parsed) {
     service::HttpRequest request = parsed;
-    request.client_certificate = asked.certificate;
+    request.peer = asked.peer;
+    request.shown_certificate = asked.certificate;
+    if (asked.verified) request.client_certificate = asked.certificate;
     const service::HttpResponse response = (asked.mtls ? mtls_routes : routes)->answer(request);
     out = {response.status, response.fields, std::string(as_text(response.content())),
            std::string(response.media_type)};

@@ -66,6 +66,8 @@ struct OpenidFixture {
     std::vector<std::string> fields = {};
     Bytes certificate = {};
     bool mtls = false;
+    bool verified = true;  ///< of the certificate: by the listener
+    std::string peer = "192.0.2.1";
   };
   struct Told {
     int status = 0;

@@ -90,10 +90,22 @@ OauthResult<SeenProof> verify_assertion(const LoadedClient& client, const Assert
   return SeenProof{seen_hash("assertion", client.client.id, claims->jti), *claims->exp + kClockSkew};
 }
 
-OauthStatus check_certificate(const Client& client, ByteView der) {
+OauthStatus check_certificate(const Client& client, ByteView der, Time now) {
   if (der.empty()) return refuse("invalid_client", "the client shows its certificate at the mtls endpoints", 401);
   const auto certificate = crypto::Certificate::from_der(der);
   if (!certificate) return refuse("invalid_client", "the certificate cannot be read", 401);
+  if (client.authentication == ClientAuthentication::self_signed_tls_client_auth) {
+    // Octet by octet: the same names, even the same key in another certificate, are not what was registered.
+    const auto& known = client.tls_thumbprints;
+    if (std::find(known.begin(), known.end(), certificate_thumbprint(der)) == known.end()) {
+      return refuse("invalid_client", "the certificate is not one the client is registered with", 401);
+    }
+    // Nobody else has judged it, so its time is judged here.
+    if (now < certificate->not_before() || now > certificate->not_after()) {
+      return refuse("invalid_client", "the certificate is expired, or not valid yet", 401);
+    }
+    return {};
+  }
   bool good = false;
   if (!client.tls_subject_dn.empty()) {
     const auto wanted = crypto::name_from_text(client.tls_subject_dn);

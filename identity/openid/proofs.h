@@ -45,8 +45,9 @@ OauthResult<Assertion> read_assertion(std::string_view text);
 OauthResult<SeenProof> verify_assertion(const LoadedClient& client, const Assertion& assertion,
                                         const std::vector<std::string>& audiences, Time now);
 
-/// The certificate a TLS client showed, verified by the listener, is the one the client is registered with.
-OauthStatus check_certificate(const Client& client, ByteView der);
+/// The certificate a TLS client showed is the one the client is registered with. `der`: one the listener has verified;
+/// with self_signed_tls_client_auth whatever was shown there (HttpRequest::shown_certificate).
+OauthStatus check_certificate(const Client& client, ByteView der, Time now);
 /// base64url of its SHA-256: "x5t#S256".
 std::string certificate_thumbprint(ByteView der);
 

@@ -76,7 +76,7 @@ test('discovery tells the settings of FAPI 2.0', async () => {
   for (const [name, values] of Object.entries(metadata)) {
     if (/alg_values/.test(name)) assert.ok(!values.some((one) => /^(none|HS|RS)/.test(one)), `${name}: ${values}`);
   }
-  for (const name of ['private_key_jwt', 'tls_client_auth']) assert.ok(metadata.token_endpoint_auth_methods_supported.includes(name), name);
+  for (const name of ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']) assert.ok(metadata.token_endpoint_auth_methods_supported.includes(name), name);
   assert.ok(metadata.mtls_endpoint_aliases.token_endpoint.startsWith(mtlsAddress));
   assert.equal(metadata.tls_client_certificate_bound_access_tokens, true);
   assert.equal(metadata.backchannel_logout_session_supported, true);
@@ -271,6 +271,60 @@ test('oauth4webapi: a portal that shows a certificate instead of signing', async
     const refused = await oauth.userInfoRequest(as, client, tokens.access_token, wrong);
     assert.equal(refused.status, 401);
   }
+});
+
+/// Certificates of a portal's own making, with OpenSSL: key and cert for TLS, and the JWK Set that karta client keys makes.
+function ownCertificate(name, { subject = '/C=XX/O=Sample Ministry/CN=own', key } = {}) {
+  const words = key ? ['-key', `${key}.key`] : ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`];
+  run('/usr/bin/openssl', ['req', '-x509', ...words, '-subj', subject, '-days', '30', '-out', `${name}.pem`]);
+  return { key: readFileSync(join(work, `${key ?? name}.key`)), cert: readFileSync(join(work, `${name}.pem`)) };
+}
+const keysOf = (...names) => JSON.parse(karta(['client', 'keys', ...names.map((one) => `${one}.pem`)], { secrets: [] }));
+
+test('openid-client: a portal whose certificate is of its own making, and nobody else with one like it', async () => {
+  const mine = ownCertificate('own'), next = ownCertificate('own-next');
+  const document = {
+    client_id: 'own', client_name: 'Own Certificate', redirect_uris: ['https://other.example/own'], token_endpoint_auth_method: 'self_signed_tls_client_auth',
+    jwks: keysOf('own'), userinfo_signed_response_alg: 'ES256',
+  };
+  assert.equal(document.jwks.keys[0].x5c[0], new X509Certificate(mine.cert).raw.toString('base64'));
+  world.addClient(document);
+  const portalWith = async (shown) => {
+    const made = await Portal.discover({ id: 'own', redirect: 'https://other.example/own', metadata: { use_mtls_endpoint_aliases: true }, authentication: openid.TlsClientAuth() });
+    made.config[openid.customFetch] = fetchWith(shown);
+    return made;
+  };
+  const own = await portalWith(mine);
+  const { tokens, pending } = await own.logIn(citizenOf(world.cards[8]));
+  assert.equal((await own.userinfo(tokens, pending)).name, world.cards[8].name);
+  const refused = async (shown, what) => {
+    await assert.rejects((await portalWith(shown)).begin(), (error) => error.error === 'invalid_client' && error.status === 401, what);
+  };
+  await refused(ownCertificate('own-again', { key: 'own' }), 'the same key and names in another certificate');
+  await refused(next, 'the same names, another key');
+  await refused(ownCertificate('own-renamed', { key: 'own', subject: '/CN=somebody' }), 'the same key, other names');
+  await refused({ key: tls('client.key'), cert: tls('client.pem') }, 'one of an authority that is trusted');
+  await refused({}, 'none');
+  // With the key of another it does not come so far.
+  const thief = { key: next.key, cert: mine.cert };
+  await assert.rejects((await portalWith(thief)).begin(), (error) => error.error === undefined);
+  // Nor is it anybody who is known by the name in a certificate: that one must be of an authority.
+  const named = ownCertificate('named', { subject: '/C=XX/O=Sample Ministry/CN=client' });
+  const ministry = await Portal.discover({ id: 'ministry', redirect: 'https://other.example/mtls', metadata: { use_mtls_endpoint_aliases: true }, authentication: openid.TlsClientAuth() });
+  ministry.config[openid.customFetch] = fetchWith(named);
+  await assert.rejects(ministry.begin(), (error) => error.error === 'invalid_client');
+  // Changed over: both, then the new one alone.
+  const rotate = (...names) => {
+    writeFileSync(join(work, 'own-keys.json'), JSON.stringify(keysOf(...names)));
+    karta(['client', 'rotate', 'own', '--jwks', 'own-keys.json'], { secrets: [] });
+  };
+  const good = async (shown) => (await portalWith(shown)).begin().then(() => true, (error) => { assert.equal(error.error, 'invalid_client'); return false; });
+  rotate('own', 'own-next');
+  await until('the new certificate', () => good(next));
+  assert.ok(await good(mine));
+  rotate('own-next');
+  await until('the end of the old one', async () => !(await good(mine)));
+  assert.ok(await good(next));
 });
 
 test('oauth4webapi: proofs carry the provider\'s nonce', async () => {
