@@ -11,6 +11,15 @@ using service::HttpResponse;
 HttpResponse LoginPages::to_agent(Visit& here, const Found& found, std::string_view verb, std::string_view back) {
   const Interaction* const interaction = found.interaction ? &*found.interaction : nullptr;
   const Time now = around_.clock.now();
+  // Each request is a signature of ours. A portal's log-in is one that the portal has asked for; one for our own pages
+  // anybody may begin, as often as he likes, so that only where he is can be counted.
+  const std::chrono::seconds wait = interaction != nullptr
+                                        ? agent_requests_of_log_in_.take(interaction->id, now)
+                                        : agent_requests_of_network_.take(service::network_of(here.request.peer), now);
+  if (wait.count() > 0) {
+    card_refused_.add();
+    return too_soon(here, wait, found.errand, interaction);
+  }
   AgentErrand errand{found.errand, to_base64url(around_.random.bytes(kNonceOctets)), now + config_.agent->request_life};
   AgentRequest request;
   request.verb = verb;

@@ -13,14 +13,16 @@ HttpResponse LoginPages::take_name(Visit here, const FormData& form) {
   if (!config_.codes || level_of(found.errand, interaction) > kLow) return over_page(here, true);
   const auto begun = codes_.begin(form.value("login"), here.request.peer, here.language);
   if (!begun) return unavailable(here, begun.error());
-  if (begun->challenge.empty()) return too_soon(here, begun->wait, found.errand, interaction);
+  if (begun->challenge.empty()) {
+    code_refused_.add();
+    return too_soon(here, begun->wait, found.errand, interaction);
+  }
   return see_other(with_query("/login/code", {{"ticket", form.value("ticket")}, {"challenge", begun->challenge}}),
                    here.set_fields);
 }
 
 HttpResponse LoginPages::too_soon(const Visit& here, std::chrono::seconds wait, const Errand& errand,
                                   const Interaction* interaction) {
-  code_refused_.add();
   const std::string text = std::string(words::kTooSoon.in(here.language)) + " " + show_span(here.language, wait) + ".";
   HttpResponse out = refused_page(here, 429, words::kRefused, Words{text, text}, errand, interaction);
   out.fields += "Retry-After: " + std::to_string(wait.count()) + "\r\n";
@@ -74,7 +76,10 @@ HttpResponse LoginPages::take_code(Visit here, const FormData& form) {
   std::erase(code, ' ');
   const auto verdict = codes_.check(form.value("challenge"), code, here.request.peer);
   if (!verdict) return unavailable(here, verdict.error());
-  if (verdict->wait.count() > 0) return too_soon(here, verdict->wait, found.errand, interaction);
+  if (verdict->wait.count() > 0) {
+    code_refused_.add();
+    return too_soon(here, verdict->wait, found.errand, interaction);
+  }
   if (verdict->over) {
     return refused_page(here, 403, words::kCodeOver, words::kCodeOverText, found.errand, interaction);
   }

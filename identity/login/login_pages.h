@@ -18,8 +18,13 @@
 #include "identity/login/sessions.h"
 #include "identity/login/tickets.h"
 #include "identity/pages/page.h"
+#include "service/rate_limit.h"
 
 namespace karta::identity {
+
+/// Requests to the agent signed for one log-in of a portal's, and for our own pages to one network; by each worker.
+inline constexpr service::RateRule kAgentRequestsOfLogIn{.burst = 30, .interval = std::chrono::seconds(10)};
+inline constexpr service::RateRule kAgentRequestsOfNetwork{.burst = 300, .interval = std::chrono::milliseconds(200)};
 
 class LoginPages final : public LoginRoutes {
  public:
@@ -165,6 +170,8 @@ class LoginPages final : public LoginRoutes {
   Tickets tickets_;
   std::unique_ptr<crypto::Signer> agent_signer_;
   crypto::AlgorithmId agent_algorithm_ = crypto::AlgorithmId::ecdsa_sha256;
+  service::RateLimit agent_requests_of_log_in_{kAgentRequestsOfLogIn};
+  service::RateLimit agent_requests_of_network_{kAgentRequestsOfNetwork};
   service::Counter by_card_, by_certificate_, by_code_, card_refused_, certificate_refused_, code_refused_;
 };
 

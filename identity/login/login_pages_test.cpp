@@ -4,6 +4,7 @@
 
 #include "identity/login/accounts.h"
 #include "identity/login/agent_request.h"
+#include "identity/login/login_pages.h"
 #include "identity/login/login_testing.h"
 #include "identity/login/totp.h"
 #include "identity/pages/html.h"
@@ -126,6 +127,39 @@ TEST_F(LoginPagesTest, AsksWhetherTheAgentIsThere) {
   const HttpResponse here = browser.get("/login/here?state=x&agent=hello");
   EXPECT_EQ(here.status, 200);
   EXPECT_THAT(text_of(here), HasSubstr("login.mjs"));
+}
+
+TEST_F(LoginPagesTest, RequestsToTheAgentAreNotSignedWithoutEnd) {
+  const std::string page = text_of(browser.begin(world.ask("one")));
+  const std::string card = attribute_after(page, "by-card", "href"),
+                    hello = attribute_after(page, "by-card", "data-hello");
+  const auto signs = [&](TestBrowser& with, const std::string& link, int count) {
+    int out = 0;
+    for (int i = 0; i < count; ++i) out += with.get(link).status == 303 ? 1 : 0;
+    return out;
+  };
+  EXPECT_EQ(signs(browser, card, 20) + signs(browser, hello, 100), kAgentRequestsOfLogIn.burst) << "both are counted";
+  const HttpResponse refused = browser.get(card);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.fields, HasSubstr("Retry-After: 10\r\n"));
+  EXPECT_THAT(text_of(refused), HasSubstr("Too many attempts"));
+  EXPECT_THAT(text_of(refused), HasSubstr("by-certificate")) << "the other ways stay open";
+  // Another log-in of the same browser is another.
+  EXPECT_EQ(browser.get(attribute_after(text_of(browser.begin(world.ask("two"))), "by-card", "href")).status, 303);
+  world.clock.advance(std::chrono::seconds(60));
+  EXPECT_EQ(signs(browser, card, 100), 6);
+
+  // Those for our own pages are free to begin: a new ticket each time, and a new cookie, help nobody.
+  int own = 0;
+  for (int i = 0; i < 2 * kAgentRequestsOfNetwork.burst; ++i) {
+    TestBrowser fresh(world);
+    fresh.address = "2001:db8::" + std::to_string(i);
+    own += signs(fresh, attribute_after(text_of(fresh.get("/login")), "by-card", "href"), 1);
+  }
+  EXPECT_EQ(own, kAgentRequestsOfNetwork.burst);
+  TestBrowser elsewhere(world);
+  elsewhere.address = "2001:db8:0:1::1";
+  EXPECT_EQ(signs(elsewhere, attribute_after(text_of(elsewhere.get("/login")), "by-card", "href"), 1), 1);
 }
 
 TEST_F(LoginPagesTest, ACardLeadsToConsentAndThenToThePortal) {

@@ -6,8 +6,14 @@
 #include "identity/openid/core.h"
 #include "identity/openid/provider.h"
 #include "identity/openid/store.h"
+#include "service/rate_limit.h"
 
 namespace karta::identity {
+
+/// Requests that browsers bring unpushed (profile "basic"), each a row that nobody has proved anything for: from one
+/// network, and from everywhere; by each worker.
+inline constexpr service::RateRule kPlainRequestsOfNetwork{.burst = 300, .interval = std::chrono::milliseconds(200)};
+inline constexpr service::RateRule kPlainRequests{.burst = 2000, .interval = std::chrono::milliseconds(20)};
 
 class OpenidEndpoints final : public RoomRoutes {
  public:
@@ -49,6 +55,8 @@ class OpenidEndpoints final : public RoomRoutes {
   HttpResponse end_session(const HttpRequest& request);
   OauthResult<std::string> push(const HttpRequest& request, int& seconds);
   OauthResult<Interaction> interaction_for(const HttpRequest& request, std::string& error_url);
+  /// Whether one more unpushed request may be kept.
+  bool take_plain_request(const HttpRequest& request);
   OauthResult<AuthorizationRequest> read_request(const LoadedClient& client, const OauthParameters& parameters);
   OauthResult<LogoutRequest> logout_for(const HttpRequest& request);
 
@@ -95,6 +103,7 @@ class OpenidEndpoints final : public RoomRoutes {
   bool mtls_;
   std::vector<service::Counter> served_;
   service::Counter refused_;
+  service::RateLimit plain_requests_of_network_{kPlainRequestsOfNetwork}, plain_requests_{kPlainRequests, 1};
   std::shared_ptr<const Bytes> metadata_;
   Time metadata_made_{};
 };

@@ -266,10 +266,20 @@ OauthResult<Interaction> OpenidEndpoints::interaction_for(const HttpRequest& req
     }
     return identity::refuse(wanted.error());
   }
+  if (!take_plain_request(request)) {
+    error_url = provider_.error_url(*wanted, "temporarily_unavailable", "more log-ins than this network may begin");
+    return identity::refuse("temporarily_unavailable", "more log-ins than this network may begin", 503);
+  }
   bool seen_before = false;
   const auto handle = provider_.keep(*wanted, {}, {}, seen_before);
   if (!handle) return identity::refuse(fault(handle.error()));
   return made(core_.interaction_id(*handle), {*wanted, core_.now(), core_.now() + core_.config.interaction_life});
+}
+
+bool OpenidEndpoints::take_plain_request(const HttpRequest& request) {
+  const std::chrono::seconds none{0};
+  return plain_requests_of_network_.take(service::network_of(request.peer), core_.now()) == none &&
+         plain_requests_.take("all", core_.now()) == none;
 }
 
 service::HttpResponse OpenidEndpoints::authorize(const HttpRequest& request) {

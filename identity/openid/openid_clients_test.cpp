@@ -5,6 +5,7 @@
 #include "crypto/x509/authority.h"
 #include "identity/openid/client_keys.h"
 #include "identity/openid/clients.h"
+#include "identity/openid/endpoints.h"
 #include "identity/openid/openid_test.h"
 #include "identity/openid/proofs.h"
 #include "identity/openid/scopes.h"
@@ -237,6 +238,39 @@ TEST_F(OpenidTest, ACertificateIsAClientsNameAndItsTokensKey) {
   step(crypto::CrlReason::remove_from_crl);
   EXPECT_EQ(par(mine, true).status, 201);
   EXPECT_EQ(user(mine, true), 200);
+}
+
+TEST_F(OpenidTest, RequestsThatNobodyPushedDoNotFillTheDatabase) {
+  const auto bring = [&](const std::string& peer) {
+    return ask({.method = "GET", .path = "/openid/authorize", .form = request_fields("plain"), .peer = peer});
+  };
+  const auto flood = [&](const std::string& peer, int count) {
+    int kept = 0;
+    for (int i = 0; i < count; ++i) kept += bring(peer).status == 200 ? 1 : 0;
+    return kept;
+  };
+  const std::int64_t before = count("openid_requests");
+  EXPECT_EQ(flood("192.0.2.1", 1000), kPlainRequestsOfNetwork.burst);
+  EXPECT_EQ(count("openid_requests") - before, kPlainRequestsOfNetwork.burst);
+  const Told refused = bring("192.0.2.1");
+  EXPECT_EQ(refused.status, 303) << "the portal is told, and tells its visitor";
+  EXPECT_EQ(query_value(refused.field("Location"), "error"), "temporarily_unavailable");
+  EXPECT_EQ(query_value(refused.field("Location"), "state"), "state-1");
+  EXPECT_EQ(bring("192.0.2.2").status, 200) << "others go on";
+  // Of IPv6 a /64 is one network, however many addresses it has.
+  int kept = 0;
+  for (int i = 0; i < 1000; ++i) kept += bring("2001:db8::" + std::to_string(i)).status == 200 ? 1 : 0;
+  EXPECT_EQ(kept, kPlainRequestsOfNetwork.burst);
+  // What is pushed is a portal's that has proved itself, and not counted here.
+  EXPECT_EQ(authorize(push()).status, 200);
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(flood("192.0.2.1", 100), std::chrono::seconds(1) / kPlainRequestsOfNetwork.interval);
+  // From however many networks.
+  int all = 0;
+  for (int i = 0; i < 40; ++i) all += flood("198.51.100." + std::to_string(i), 100);
+  EXPECT_LE(all, kPlainRequests.burst);
+  EXPECT_GT(all, kPlainRequests.burst / 2);
+  EXPECT_LE(count("openid_requests") - before, kPlainRequests.burst + 52);
 }
 
 /// A portal that shows certificates it has made itself.
