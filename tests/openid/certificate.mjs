@@ -1,7 +1,8 @@
 // certificate: the second way in with the real thing: a card behind a real pcscd, the PKCS #11 module, and Debian's programs
 // that show the card's certificate in the TLS handshake: curl with OpenSSL's pkcs11 engine, Chromium with NSS.
 import { strict as assert } from 'node:assert';
-import { writeFileSync } from 'node:fs';
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -13,7 +14,23 @@ import { issuer, karta, mtlsAddress, run, until, work, World } from './lib/world
 const name = 'Образцов Пример Тестович', snils = '001-001-999 65';
 const wrongPin = '999999';
 const cannotUseCertificate = 58; // curl's words for it: CURLE_SSL_CERTPROBLEM
-let world, cards, card, portal, strict;
+let world, cards, card, portal, strict, foreign;
+
+/// A certificate made with OpenSSL, by an authority's certificate and key (both PEM files) or by itself; `before`: as many
+/// days ago. Returns curl's words to show it.
+function certificateOf(name, { ca, key, pass, before = 0, days = 5 } = {}) {
+  const openssl = (words) => run('/usr/bin/faketime', ['-f', `-${before}d`, 'openssl', ...words]);
+  const file = (kind) => join(work, `${name}.${kind}`);
+  const made = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file('key'), '-subj', `/C=XX/CN=${name}`];
+  writeFileSync(file('ext'), 'keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n');
+  if (ca) {
+    openssl([...made, '-out', file('csr')]);
+    openssl(['x509', '-req', '-in', file('csr'), '-CA', ca, '-CAkey', key, '-passin', `file:${pass}`, '-days', String(days), '-extfile', file('ext'), '-out', file('crt')]);
+  } else {
+    openssl([...made, '-x509', '-days', String(days), '-addext', 'extendedKeyUsage=clientAuth', '-out', file('crt')]);
+  }
+  return ['--cert', file('crt'), '--key', file('key')];
+}
 
 before(async () => {
   assert.ok(module, 'KARTA_PKCS11 names the module to test');
@@ -22,7 +39,11 @@ before(async () => {
   karta(['citizen', 'import', 'people.csv'], { secrets: [] });
   cards = await Cards.start(1);
   card = cards.issue(1, snils);
-  world.writeConfig();
+  // Two operators of the console: one's certificate is of an authority that is trusted, the other's of nobody's.
+  foreign = certificateOf('foreign');
+  const operator = (of, file) => ['[[console.operator]]', `name = "${of}"`, 'scopes = ["find"]',
+    `certificate_sha256 = "${createHash('sha256').update(new X509Certificate(readFileSync(file)).raw).digest('hex')}"`];
+  world.writeConfig({ more: ['[console]', ...operator('trusted', join(work, 'tls/client.pem')), ...operator('foreign', join(work, 'foreign.crt'))] });
   await world.startServer();
   portal = await startPortal('city-portal', 'https://portal.example', '127.0.0.12');
   strict = await startPortal('registry-office', 'https://other.example', '127.0.0.13', { acr: ['high'] });
@@ -83,36 +104,20 @@ test('a wrong PIN: no handshake, one try less, and nobody is logged in', async (
   assert.equal(tries(), before);
 });
 
-/// A certificate made with OpenSSL, by an authority's certificate and key (both PEM files) or by itself; `before`: as many
-/// days ago. Returns curl's words to show it.
-function certificateOf(name, { ca, key, pass, before = 0, days = 5 } = {}) {
-  const openssl = (words) => run('/usr/bin/faketime', ['-f', `-${before}d`, 'openssl', ...words]);
-  const file = (kind) => join(work, `${name}.${kind}`);
-  const made = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', file('key'), '-subj', `/C=XX/CN=${name}`];
-  writeFileSync(file('ext'), 'keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n');
-  if (ca) {
-    openssl([...made, '-out', file('csr')]);
-    openssl(['x509', '-req', '-in', file('csr'), '-CA', ca, '-CAkey', key, '-passin', `file:${pass}`, '-days', String(days), '-extfile', file('ext'), '-out', file('crt')]);
-  } else {
-    openssl([...made, '-x509', '-days', String(days), '-addext', 'extendedKeyUsage=clientAuth', '-out', file('crt')]);
-  }
-  return ['--cert', file('crt'), '--key', file('key')];
-}
-
 test('whatever certificate is shown, the page says why it is refused', async () => {
   const browser = new CurlBrowser();
   const shown = await browser.toCertificate('https://portal.example');
   const centre = { ca: join(work, 'centre/ca/issuing.crt.pem'), key: join(work, 'centre/keys/issuing.key.pem'), pass: join(work, 'passphrase') };
   const expired = certificateOf('late', { ...centre, before: 10 });
-  const foreign = certificateOf('foreign');
   const old = certificateOf('foreign-and-old', { before: 10 });
+  const trusted = ['--cert', join(work, 'tls/client.pem'), '--key', join(work, 'tls/client.key')];
   const cases = {
     'none': [{}, /No certificate was shown/],
     'that for signatures, of the same card': [{ card: { pin: card.pin1, id: '02' } }, /not one for logging in/],
     'one whose time is over': [{ words: expired }, /certificate has expired/],
     'one of somebody else': [{ words: foreign }, /issued by somebody we do not know/],
     'one of somebody else whose time is over': [{ words: old }, /issued by somebody we do not know/],
-    'one of the portals\'': [{ words: ['--cert', join(work, 'tls/client.pem'), '--key', join(work, 'tls/client.key')] }, /issued by somebody we do not know/],
+    'one of the portals\'': [{ words: trusted }, /issued by somebody we do not know/],
     'one that was issued, but never given to a card': [{ words: certificateOf('nobody', centre) }, /not in the register/],
   };
   for (const version of ['1.2', '1.3']) {
@@ -129,7 +134,8 @@ test('whatever certificate is shown, the page says why it is refused', async () 
   const page = await russian.open(await russian.toCertificate('https://portal.example'), { words: expired });
   assert.match(page.words(), /Срок действия сертификата карты истёк/);
   // Elsewhere behind that listener such a certificate is nobody's name.
-  for (const [path, status] of [['/openid/userinfo', 401], ['/console', 404], ['/me', 404], ['/login', 404], ['/ocsp', 404]]) {
+  assert.equal((await browser.ask(`${mtlsAddress}/console`, { words: trusted })).status, 200, 'an operator is known by his certificate');
+  for (const [path, status] of [['/console', 403], ['/console/acts', 403], ['/openid/userinfo', 401], ['/me', 404], ['/login', 404], ['/ocsp', 404]]) {
     assert.equal((await browser.ask(`${mtlsAddress}${path}`, { words: foreign })).status, status, path);
   }
   // The other listeners do not ask for one, or take good ones only.
