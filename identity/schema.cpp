@@ -462,7 +462,6 @@ CREATE TABLE openid_seen (
   seen_hash BYTEA NOT NULL PRIMARY KEY,
   expires_at BIGINT NOT NULL
 );
-CREATE INDEX openid_seen_over ON openid_seen (expires_at);
 CREATE TABLE openid_consents (
   citizen_id BIGINT NOT NULL,
   client_id TEXT NOT NULL,

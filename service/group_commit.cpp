@@ -57,21 +57,34 @@ struct GroupCommit::Impl {
   bool led = false;          // some thread is writing, or has been told to
   std::atomic<std::uint64_t> writes{0}, commits{0};
 
+  Status write_one(Job& only);
+  Status write_all(const std::vector<Job*>& jobs, bool& one_failed);
+  Status write_apart(const std::vector<Job*>& jobs);
   Status write_together(const std::vector<Job*>& jobs);
 };
 
-/// One transaction for all `jobs`; what fails by itself is undone by itself.
-Status GroupCommit::Impl::write_together(const std::vector<Job*>& jobs) {
-  for (Job* job : jobs) job->result = {}, job->failed = false;
-  if (jobs.size() == 1) {
-    Job& only = *jobs.front();
-    Status done = (*only.work)(*database);
-    if (done) return {};
-    only.result = done;
-    only.failed = true;
-    return done;
-  }
+Status GroupCommit::Impl::write_one(Job& only) {
+  only.result = (*only.work)(*database);
+  only.failed = !only.result;
+  return only.result;
+}
+
+/// The first that fails spoils it for all.
+Status GroupCommit::Impl::write_all(const std::vector<Job*>& jobs, bool& one_failed) {
+  one_failed = false;
   for (Job* job : jobs) {
+    job->result = {};
+    job->failed = false;
+    one_failed = !(*job->work)(*database);
+    if (one_failed) return fail(ErrorKind::internal, "one of several writes failed");
+  }
+  return {};
+}
+
+/// What fails by itself is undone by itself.
+Status GroupCommit::Impl::write_apart(const std::vector<Job*>& jobs) {
+  for (Job* job : jobs) {
+    job->failed = false;
     TRY(database->execute("SAVEPOINT joined"));
     job->result = (*job->work)(*database);
     if (!job->result) {
@@ -81,6 +94,16 @@ Status GroupCommit::Impl::write_together(const std::vector<Job*>& jobs) {
     TRY(database->execute("RELEASE SAVEPOINT joined"));
   }
   return {};
+}
+
+/// One transaction for all `jobs`. Savepoints copy every page that is changed, and failures are rare: without them at
+/// first, and once more with them where one of several has failed.
+Status GroupCommit::Impl::write_together(const std::vector<Job*>& jobs) {
+  if (jobs.size() == 1) return database->transact([&] { return write_one(*jobs.front()); }, Isolation::snapshot);
+  bool one_failed = false;
+  const Status done = database->transact([&] { return write_all(jobs, one_failed); }, Isolation::snapshot);
+  if (done || !one_failed) return done;
+  return database->transact([&] { return write_apart(jobs); }, Isolation::snapshot);
 }
 
 GroupCommit::GroupCommit(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -125,7 +148,7 @@ Status GroupCommit::write(Database& own, const Work& work) {
     fill();
   }
   impl.commits.fetch_add(1, std::memory_order_relaxed);
-  const Status committed = impl.database->transact([&] { return impl.write_together(jobs); }, Isolation::snapshot);
+  const Status committed = impl.write_together(jobs);
   for (Job* job : jobs) {
     if (!committed && !job->failed) job->result = committed;
   }

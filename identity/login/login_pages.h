@@ -141,6 +141,8 @@ class LoginPages final : public LoginRoutes {
   HttpResponse admit(const Visit& here, const Interaction& interaction, const Session& session);
   HttpResponse finish(const Visit& here, const Interaction& interaction, const Session& session,
                       std::optional<Time> consent_until);
+  /// To what Provider::finish() said.
+  HttpResponse led_back(const Visit& here, const Result<std::string>& address);
   HttpResponse refuse(const Visit& here, std::string_view interaction, AuthorizationError error);
   HttpResponse cancel(Visit here, const FormData& form);
 

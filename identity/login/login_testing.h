@@ -45,6 +45,20 @@ class FakeProvider final : public Provider {
     if (until) consented[key] = *until;
     return "https://portal.example/callback?code=of-" + key;
   }
+  Result<std::unique_ptr<Finishing>> finishing(std::string_view id) override {
+    struct InTransaction final : Finishing {
+      InTransaction(FakeProvider& given, std::string_view of) : provider(given), id(of) {}
+      Status run(service::Database&, const Authentication& who) override {
+        address = provider.finish(id, who, {});
+        return {};
+      }
+      Result<std::string> outcome() override { return address; }
+      FakeProvider& provider;
+      const std::string id;
+      Result<std::string> address;
+    };
+    return std::make_unique<InTransaction>(*this, id);
+  }
   Result<std::string> refuse(std::string_view id, AuthorizationError error) override {
     if (waiting.erase(std::string(id)) == 0) return fail(ErrorKind::not_found, "no such interaction");
     return "https://portal.example/callback?error=" + std::string(error_name(error));

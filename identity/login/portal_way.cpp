@@ -2,6 +2,7 @@
 
 #include "crypto/digest.h"
 #include "identity/login/words.h"
+#include "identity/timed_key.h"
 
 namespace karta::identity {
 
@@ -21,7 +22,7 @@ HttpResponse LoginPages::begin(const HttpRequest& request, const Interaction& in
 
 HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionProof& proof, std::string_view nonce,
                                 Time expires, service::Counter& done) {
-  const Bytes nonce_hash = crypto::digest(crypto::Hash::sha256, as_bytes(nonce));
+  const Bytes nonce_hash = timed_key(expires, crypto::digest(crypto::Hash::sha256, as_bytes(nonce)));
   service::GroupCommit::Work use_nonce;
   if (!nonce.empty()) {
     use_nonce = [&](Database& database) -> Status {
@@ -32,7 +33,23 @@ HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionPr
       return {};
     };
   }
-  auto opened = sessions_.begin(here.request, proof, use_nonce);
+  // Where consent stands, the portal's code is written with the session: a commit less, and both or neither.
+  std::unique_ptr<Finishing> finishing;
+  if (found.interaction && !found.interaction->prompt_consent) {
+    const auto consent = provider_.consent(proof.citizen, found.interaction->client, found.interaction->claims);
+    if (!consent) return unavailable(here, consent.error());
+    if (consent->given) {
+      auto made = provider_.finishing(found.interaction->id);
+      if (made) finishing = std::move(*made);
+    }
+  }
+  AfterBegin finish_too;
+  if (finishing) {
+    finish_too = [&](Database& database, const Session& session) {
+      return finishing->run(database, session.authentication());
+    };
+  }
+  auto opened = sessions_.begin(here.request, proof, use_nonce, finish_too);
   if (!opened && opened.error().kind == ErrorKind::not_permitted) {
     return refused_page(here, 403, words::kRefused, words::kUsedAlready, found.errand,
                         found.interaction ? &*found.interaction : nullptr);
@@ -41,6 +58,11 @@ HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionPr
   done.add();
   here.set_fields += opened->fields;
   if (!found.interaction) return see_other(found.errand.back, here.set_fields);
+  if (finishing) {
+    auto address = finishing->outcome();
+    // A consent taken back meanwhile: the citizen is asked again.
+    if (address || address.error().kind != ErrorKind::not_permitted) return led_back(here, address);
+  }
   return admit(here, *found.interaction, opened->session);
 }
 
@@ -58,7 +80,10 @@ HttpResponse LoginPages::admit(const Visit& here, const Interaction& interaction
 
 HttpResponse LoginPages::finish(const Visit& here, const Interaction& interaction, const Session& session,
                                 std::optional<Time> consent_until) {
-  const auto address = provider_.finish(interaction.id, session.authentication(), consent_until);
+  return led_back(here, provider_.finish(interaction.id, session.authentication(), consent_until));
+}
+
+HttpResponse LoginPages::led_back(const Visit& here, const Result<std::string>& address) {
   if (address) return see_other(*address, here.set_fields);
   if (address.error().kind == ErrorKind::not_found) return over_page(here, true);
   if (address.error().kind != ErrorKind::not_permitted) return unavailable(here, address.error());

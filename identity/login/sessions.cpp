@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
-#include "base/base64url.h"
-#include "crypto/digest.h"
 #include "crypto/x509/crl.h"
 #include "identity/daily_counts.h"
 #include "identity/pages/cookie.h"
 #include "identity/pages/page.h"
+#include "identity/timed_key.h"
 #include "identity/utf8.h"
 
 namespace karta::identity {
@@ -17,7 +16,6 @@ using service::Database;
 using service::HttpRequest;
 using service::Statement;
 
-constexpr std::size_t kCookieOctets = 32, kCookieLetters = 43, kIdOctets = 16;
 constexpr std::chrono::seconds kUseStep{60};
 constexpr std::size_t kMostSessions = 100;  // of one citizen, shown
 
@@ -25,8 +23,6 @@ std::int64_t raw(CitizenId id) { return static_cast<std::int64_t>(id); }
 std::int64_t raw(CardId id) { return static_cast<std::int64_t>(id); }
 std::int64_t seconds(Time time) { return time.time_since_epoch().count(); }
 Time from_seconds(std::int64_t value) { return Time(std::chrono::seconds(value)); }
-
-Bytes hash_of(std::string_view cookie) { return crypto::digest(crypto::Hash::sha256, as_bytes(cookie)); }
 
 std::string join(const std::vector<std::string>& words) {
   std::string out;
@@ -107,8 +103,8 @@ Result<std::optional<Sessions::Row>> Sessions::load(ByteView cookie_hash) {
 
 Result<std::optional<Session>> Sessions::find(const HttpRequest& request) {
   const std::string_view cookie = cookie_of(request, kSessionCookie);
-  if (cookie.size() != kCookieLetters) return std::optional<Session>();
-  const Bytes hash = hash_of(cookie);
+  if (cookie.size() != kTimedSecretLetters) return std::optional<Session>();
+  const Bytes hash = key_of_secret(cookie);
   std::optional<Row> row = TRY(load(hash));
   if (!row || !row->alive) return std::optional<Session>();
   Session session = std::move(row->session);
@@ -132,21 +128,21 @@ Result<std::optional<Session>> Sessions::find(const HttpRequest& request) {
 }
 
 Result<OpenedSession> Sessions::begin(const HttpRequest& request, const SessionProof& proof,
-                                      const service::GroupCommit::Work& more) {
-  const std::optional<Session> before = TRY(find(request));
-  const bool goes_on = before && before->citizen == proof.citizen;
-  const std::string cookie = to_base64url(around_.random.bytes(kCookieOctets));
-  const Bytes hash = hash_of(cookie);
+                                      const service::GroupCommit::Work& before, const AfterBegin& after) {
+  const std::optional<Session> old = TRY(find(request));
+  const bool goes_on = old && old->citizen == proof.citizen;
   const Time now = around_.clock.now();
+  const std::string cookie = new_timed_secret(now, around_.random);
+  const Bytes hash = key_of_secret(cookie);
 
   OpenedSession out;
   Session& session = out.session;
-  session.id = goes_on ? before->id : to_hex(around_.random.bytes(kIdOctets));
+  session.id = goes_on ? old->id : new_timed_id(now, around_.random);
   session.citizen = proof.citizen;
   session.acr = proof.acr;
   session.amr = proof.amr;
   session.card = proof.card;
-  session.began = goes_on ? before->began : now;
+  session.began = goes_on ? old->began : now;
   session.auth_time = session.last_used = now;
   session.ends = now + options_.life;
   session.address = std::string(request.peer);
@@ -158,12 +154,12 @@ Result<OpenedSession> Sessions::begin(const HttpRequest& request, const SessionP
   if (proof.card) card = raw(*proof.card);
   const std::int64_t over = seconds(std::min(session.ends, now + options_.idle));
   TRY(around_.writes.write(around_.database, [&](Database& database) -> Status {
-    if (more) TRY(more(database));
-    if (before) {
+    if (before) TRY(before(database));
+    if (old) {
       // Whatever cookie the session has by now: another log-in of this browser may have come in between.
-      TRY(database.execute(kDropCookie, {raw(before->citizen), before->id}));
-      TRY(database.execute(kDropSession, {raw(before->citizen), before->id}));
-      if (!goes_on && ending_) TRY(ending_(database, before->id, SessionEnd::over));
+      TRY(database.execute(kDropCookie, {raw(old->citizen), old->id}));
+      TRY(database.execute(kDropSession, {raw(old->citizen), old->id}));
+      if (!goes_on && ending_) TRY(ending_(database, old->id, SessionEnd::over));
     }
     TRY(database.execute(
         "INSERT INTO sessions (citizen_id, session_id, cookie_hash, acr, amr, card_id, issuer, serial, began_at, "
@@ -173,7 +169,8 @@ Result<OpenedSession> Sessions::begin(const HttpRequest& request, const SessionP
          seconds(now), seconds(now), seconds(session.ends), over, session.address, session.browser}));
     TRY(database.execute("INSERT INTO session_by_cookie (cookie_hash, citizen_id, session_id) VALUES ($1, $2, $3)",
                          {hash, raw(proof.citizen), session.id}));
-    return count_today(database, now, log_in_counter(proof.acr));
+    TRY(count_today(database, now, log_in_counter(proof.acr)));
+    return after ? after(database, session) : Status{};
   }));
   out.fields = set_cookie(kSessionCookie, cookie);
   return out;

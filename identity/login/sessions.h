@@ -65,6 +65,9 @@ inline SessionEnding ending_of(Provider& provider) {
   };
 }
 
+/// What else is written once a session is, in its transaction.
+using AfterBegin = std::function<Status(service::Database&, const Session& session)>;
+
 /// Used by one thread at a time. What `around` refers to must outlive it.
 class Sessions {
  public:
@@ -76,10 +79,10 @@ class Sessions {
   Result<std::optional<Session>> find(const service::HttpRequest& request);
   /// After a successful log-in. A live session of the same citizen goes on under the same id (a step up) with a new
   /// cookie; the old cookie is worth nothing from then on, and whatever cookie the request brought is never taken over.
-  /// A session of somebody else that this browser had ends. `more` runs in the transaction that writes the session, for
-  /// what must hold together with it.
+  /// A session of somebody else that this browser had ends. `before` and `after` run in the transaction that writes the
+  /// session, on either side of that, for what must hold together with it.
   Result<OpenedSession> begin(const service::HttpRequest& request, const SessionProof& proof,
-                              const service::GroupCommit::Work& more = {});
+                              const service::GroupCommit::Work& before = {}, const AfterBegin& after = {});
   /// Those alive, last used first.
   Result<std::vector<Session>> list(CitizenId citizen);
   // Sessions that end by themselves (their time, their card) are found and ended by the provider's SessionEnds.

@@ -5,12 +5,13 @@
 #include "base/base64url.h"
 #include "base/secret.h"
 #include "crypto/digest.h"
+#include "identity/timed_key.h"
 #include "service/log.h"
 
 namespace karta::identity {
 namespace {
 
-constexpr std::size_t kHandleOctets = 32, kNonceOctets = 16;
+constexpr std::size_t kNonceOctets = 16;
 /// A nonce is good in its window and the next.
 constexpr std::int64_t kNonceWindow = 120;
 
@@ -53,7 +54,7 @@ Result<std::shared_ptr<const LoadedClient>> OpenidCore::client(std::string_view 
   return std::shared_ptr<const LoadedClient>(std::move(loaded));
 }
 
-std::string OpenidCore::new_handle() { return to_base64url(around.random.bytes(kHandleOctets)); }
+std::string OpenidCore::new_handle() { return new_timed_secret(now(), around.random); }
 
 Bytes OpenidCore::hash_of(std::string_view handle) { return crypto::digest(crypto::Hash::sha256, as_bytes(handle)); }
 

@@ -13,6 +13,7 @@
 #include "identity/openid/keys.h"
 #include "identity/openid/oauth_error.h"
 #include "identity/openid/proofs.h"
+#include "identity/openid/store.h"
 #include "identity/room_routes.h"
 
 namespace karta::identity {
@@ -26,6 +27,7 @@ class OpenidCore {
   std::shared_ptr<const OpenidKeys> keys;
   RoomSurroundings around;
   OpenidSigners signers;
+  openid_store::RequestMemory requests;
 
   Time now() const { return around.clock.now(); }
   /// A client that may be served; null: unknown or revoked. Read anew every second of the clock.

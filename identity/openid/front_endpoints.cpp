@@ -240,7 +240,7 @@ OauthResult<Interaction> OpenidEndpoints::interaction_for(const HttpRequest& req
   if (const std::string_view uri = value("request_uri"); !uri.empty()) {
     if (!uri.starts_with(kRequestUri)) return identity::refuse("invalid_request_uri", "request_uri is not one of ours");
     std::string id = core_.interaction_id(uri.substr(kRequestUri.size()));
-    const auto stored = openid_store::find_request(core_.around.database, OpenidCore::hash_of(id));
+    const auto stored = openid_store::find_request(core_.around.database, core_.requests, OpenidCore::hash_of(id));
     if (!stored) return identity::refuse(fault(stored.error()));
     if (!*stored || (*stored)->request.client_id != loaded->client.id ||
         (*stored)->created + core_.config.request_life < core_.now()) {

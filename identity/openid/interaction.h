@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -92,6 +93,17 @@ struct LogoutRequest {
   std::string locale;
 };
 
+/// Provider::finish() within a transaction of somebody else's: a log-in's session and its code are written together.
+class Finishing {
+ public:
+  virtual ~Finishing() = default;
+  /// In a writing transaction, which may run more than once: the last time decides. `authentication` of a session that
+  /// this transaction has written, or relies on by a change to it. A refusal is no error here: outcome() tells it.
+  virtual Status run(service::Database& database, const Authentication& authentication) = 0;
+  /// Once that is committed: what finish() returns.
+  virtual Result<std::string> outcome() = 0;
+};
+
 /// What the log-in's pages call. One a worker; used by its thread only.
 class Provider {
  public:
@@ -107,6 +119,8 @@ class Provider {
   /// has consented, here and now, to all the interaction asks for until then; it is remembered in the same transaction.
   virtual Result<std::string> finish(std::string_view id, const Authentication& authentication,
                                      std::optional<Time> consent_until = {}) = 0;
+  /// The same in parts; what is used by run() later must not go before. Errors: not_found, not_permitted as there.
+  virtual Result<std::unique_ptr<Finishing>> finishing(std::string_view id) = 0;
   /// The URL that tells the portal why there is no code. One use, as finish().
   virtual Result<std::string> refuse(std::string_view id, AuthorizationError error) = 0;
 

@@ -4,6 +4,7 @@
 
 #include "identity/openid/scopes.h"
 #include "identity/pages/form.h"
+#include "identity/timed_key.h"
 
 namespace karta::identity {
 namespace {
@@ -69,12 +70,7 @@ Result<std::string> OpenidProvider::keep(const AuthorizationRequest& request, co
   const Bytes id_hash = OpenidCore::hash_of(core_.interaction_id(handle));
   const Time now = core_.now();
   TRY(core_.around.writes.write(core_.around.database, [&](Database& database) -> Status {
-    seen_before = false;
-    for (const auto* proof : {&assertion, &dpop}) {
-      if (!*proof) continue;
-      const bool fresh = TRY(openid_store::remember(database, **proof));
-      seen_before = seen_before || !fresh;
-    }
+    seen_before = TRY(openid_store::remember(database, assertion, dpop)) != openid_store::Remembered::fresh;
     if (seen_before) return {};
     return openid_store::insert_request(database, id_hash, request, now, now + core_.config.interaction_life);
   }));
@@ -106,7 +102,7 @@ Result<std::optional<Interaction>> OpenidProvider::interaction_of(std::string id
 }
 
 Result<std::optional<Interaction>> OpenidProvider::interaction(std::string_view id) {
-  const auto stored = TRY(openid_store::find_request(core_.around.database, OpenidCore::hash_of(id)));
+  const auto stored = TRY(openid_store::find_request(core_.around.database, core_.requests, OpenidCore::hash_of(id)));
   if (!stored) return std::optional<Interaction>();
   return interaction_of(std::string(id), *stored);
 }
@@ -127,17 +123,20 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   };
   const Time now = core_.now();
   const Bytes id_hash = OpenidCore::hash_of(id);
-  auto stored = TRY(openid_store::find_request(database, id_hash));
-  if (!stored || stored->expires <= now) return refuse_with(no_interaction());
+  auto found = TRY(openid_store::find_request_to_finish(database, core_.requests, id_hash, authentication.citizen,
+                                                        authentication.card, client.id, now));
+  openid_store::StoredRequest* const stored = found ? &found->stored : nullptr;
+  if (stored == nullptr || stored->expires <= now) return refuse_with(no_interaction());
   // What the client may no longer ask for it does not get, though it might when it asked.
   stored->request.scopes = common_words(std::move(stored->request.scopes), client.scopes);
   stored->request.claims = common_words(std::move(stored->request.claims), claims_of(client.scopes));
   const AuthorizationRequest& request = stored->request;
-  if (!TRY(openid_store::touch_session(database, authentication.citizen, authentication.session_id, now))) {
+  auto session = TRY(openid_store::touch_session(database, authentication.citizen, authentication.session_id, now));
+  if (!session) {
     return refuse_with(fail(ErrorKind::not_permitted, "your log-in here has ended", "log in again"));
   }
   if (authentication.card) {
-    const auto card = TRY(openid_store::card_now(database, authentication.citizen, *authentication.card, now));
+    const auto& card = found->card;
     if (!card) return refuse_with(fail(ErrorKind::not_permitted, "the card is not known here"));
     if (card->state != CardState::active || card->over) {
       const CardState state = card->state == CardState::active ? CardState::expired : card->state;
@@ -163,7 +162,7 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   if (consent_until && !request.claims.empty()) {
     TRY(openid_store::put_consent(database, authentication.citizen, client.id, request.claims, now, *consent_until));
   } else if (!request.claims.empty()) {
-    const auto consent = TRY(openid_store::find_consent(database, authentication.citizen, client.id, now));
+    const auto& consent = found->consent;
     const bool stands = consent && consent->until > now &&
                         std::all_of(request.claims.begin(), request.claims.end(),
                                     [&](const std::string& claim) { return covers(consent->claims, claim); });
@@ -193,27 +192,33 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   // be one.
   grant.ends = std::max(authentication.session_ends, now + core_.config.code_life + core_.config.access_life);
   if (grant.offline) grant.ends = std::max(grant.ends, now + core_.config.refresh_life);
-  TRY(openid_store::read_certificate(database, grant));
+  grant.issuer = std::move(session->issuer);
+  grant.serial = std::move(session->serial);
   TRY(openid_store::insert_grant(database, grant));
-  TRY(openid_store::insert_handle(database, OpenidCore::hash_of(code), HandleKind::code, grant, "",
+  TRY(openid_store::insert_handle(database, key_of_secret(code), HandleKind::code, grant, "",
                                   now + core_.config.code_life));
   out.url = with_query(request.redirect_uri, {{"code", code}, {"state", request.state}, {"iss", core_.config.issuer}});
   return {};
 }
 
-Result<std::string> OpenidProvider::finish(std::string_view id, const Authentication& authentication,
-                                           std::optional<Time> consent_until) {
-  const std::string code = core_.new_handle();
-  Finished done;
+Result<std::shared_ptr<const LoadedClient>> OpenidProvider::client_of(std::string_view id) {
   // Whose it is never changes, and whoever finishes it has mostly just looked at it.
   std::string client_id = found_last_.first == id ? found_last_.second : std::string();
   if (client_id.empty()) {
-    const auto stored = TRY(openid_store::find_request(core_.around.database, OpenidCore::hash_of(id)));
+    const auto stored = TRY(openid_store::find_request(core_.around.database, core_.requests, OpenidCore::hash_of(id)));
     if (!stored) return no_interaction();
     client_id = stored->request.client_id;
   }
-  const auto client = TRY(core_.client(client_id));
+  auto client = TRY(core_.client(client_id));
   if (!client) return fail(ErrorKind::not_permitted, "the portal may let nobody in any more");
+  return client;
+}
+
+Result<std::string> OpenidProvider::finish(std::string_view id, const Authentication& authentication,
+                                           std::optional<Time> consent_until) {
+  const std::string code = core_.new_handle();
+  const auto client = TRY(client_of(id));
+  Finished done;
   TRY(core_.around.writes.write(core_.around.database, [&](Database& database) {
     return finish_in(database, id, client->client, authentication, consent_until, code, done);
   }));
@@ -221,12 +226,38 @@ Result<std::string> OpenidProvider::finish(std::string_view id, const Authentica
   return std::move(done.url);
 }
 
+class OpenidProvider::OpenFinishing final : public Finishing {
+ public:
+  OpenFinishing(OpenidProvider& provider, std::string_view id, std::shared_ptr<const LoadedClient> client)
+      : provider_(provider), id_(id), client_(std::move(client)), code_(provider.core_.new_handle()) {}
+
+  Status run(Database& database, const Authentication& authentication) override {
+    return provider_.finish_in(database, id_, client_->client, authentication, {}, code_, done_);
+  }
+  Result<std::string> outcome() override {
+    if (done_.refusal) return fail(std::move(*done_.refusal));
+    return std::move(done_.url);
+  }
+
+ private:
+  OpenidProvider& provider_;
+  const std::string id_;
+  const std::shared_ptr<const LoadedClient> client_;
+  const std::string code_;
+  Finished done_;
+};
+
+Result<std::unique_ptr<Finishing>> OpenidProvider::finishing(std::string_view id) {
+  auto client = TRY(client_of(id));
+  return std::make_unique<OpenFinishing>(*this, id, std::move(client));
+}
+
 Result<std::string> OpenidProvider::refuse(std::string_view id, AuthorizationError error) {
   Finished done;
   TRY(core_.around.writes.write(core_.around.database, [&](Database& database) -> Status {
     done = {};
     const Bytes id_hash = OpenidCore::hash_of(id);
-    const auto stored = TRY(openid_store::find_request(database, id_hash));
+    const auto stored = TRY(openid_store::find_request(database, core_.requests, id_hash));
     if (!stored || !TRY(openid_store::take_request(database, id_hash))) {
       done.refusal = no_interaction().value();
       return {};

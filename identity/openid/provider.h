@@ -20,6 +20,7 @@ class OpenidProvider final : public Provider {
   Result<std::optional<Interaction>> interaction(std::string_view id) override;
   Result<std::string> finish(std::string_view id, const Authentication& authentication,
                              std::optional<Time> consent_until) override;
+  Result<std::unique_ptr<Finishing>> finishing(std::string_view id) override;
   Result<std::string> refuse(std::string_view id, AuthorizationError error) override;
   Result<ConsentState> consent(CitizenId citizen, const Client& client,
                                const std::vector<std::string>& claims) override;
@@ -41,6 +42,9 @@ class OpenidProvider final : public Provider {
 
  private:
   struct Finished;
+  class OpenFinishing;
+  /// The client of the interaction `id`; not_found, not_permitted as finish().
+  Result<std::shared_ptr<const LoadedClient>> client_of(std::string_view id);
   Status finish_in(service::Database& database, std::string_view id, const Client& client,
                    const Authentication& authentication, std::optional<Time> consent_until, std::string_view code,
                    Finished& out);

@@ -4,6 +4,7 @@
 #include "identity/citizen_reads.h"
 #include "identity/openid/endpoints.h"
 #include "identity/openid/scopes.h"
+#include "identity/timed_key.h"
 
 namespace karta::identity {
 namespace {
@@ -56,7 +57,7 @@ OauthResult<OpenidEndpoints::Answer> OpenidEndpoints::user_claims(const HttpRequ
   const Presented presented = TRY(presented_token(request));
   const Time now = core_.now();
   service::Database& own = core_.around.database;
-  const Bytes hash = OpenidCore::hash_of(presented.token);
+  const Bytes hash = key_of_secret(presented.token);
   // Before the proof: verifying a signature is work that nobody without a token may cause.
   auto looked = openid_store::find_handle(own, hash, HandleKind::access, now);
   if (!looked) return identity::refuse(fault(looked.error()));
@@ -98,7 +99,7 @@ OauthResult<OpenidEndpoints::Answer> OpenidEndpoints::user_claims(const HttpRequ
   if (personal || proof) {
     const std::string& words = client.purpose.in("en");
     const Purpose purpose{"client:" + client.id, words.empty() ? "log in" : words,
-                          "log-in " + to_hex(hash).substr(0, 16)};
+                          "log-in " + to_hex(hash).substr(8, 16)};
     const bool concessions = std::find(claims.begin(), claims.end(), "concessions") != claims.end();
     bool seen_before = false;
     const Status written = core_.around.writes.write(own, [&](service::Database& database) -> Status {
@@ -174,7 +175,7 @@ OauthResult<OpenidEndpoints::Answer> OpenidEndpoints::introspection(const HttpRe
   }
   std::string body = "{\"active\":false}";
   for (const HandleKind kind : {HandleKind::access, HandleKind::refresh}) {
-    const auto handle = openid_store::find_handle(own, OpenidCore::hash_of(token), kind, now);
+    const auto handle = openid_store::find_handle(own, key_of_secret(token), kind, now);
     if (!handle) return identity::refuse(fault(handle.error()));
     if (!*handle) continue;
     const OpenidGrant& grant = (*handle)->grant;
@@ -236,7 +237,7 @@ OauthStatus OpenidEndpoints::revocation(const HttpRequest& request) {
   const Caller caller = TRY(authenticate(request));
   const std::string_view token = value_of(caller.parameters, "token");
   if (token.empty()) return identity::refuse("invalid_request", "token is missing");
-  const Bytes hash = OpenidCore::hash_of(token);
+  const Bytes hash = key_of_secret(token);
   bool seen_before = false, foreign = false;
   const Status written = core_.around.writes.write(core_.around.database, [&](service::Database& database) -> Status {
     seen_before = caller.assertion && !TRY(openid_store::remember(database, *caller.assertion));

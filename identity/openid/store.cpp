@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "identity/openid/scopes.h"
 #include "identity/revocations.h"
+#include "identity/timed_key.h"
 
 namespace karta::identity::openid_store {
 namespace {
@@ -115,8 +116,30 @@ bool covers(const std::vector<std::string>& given, const std::vector<std::string
 }  // namespace
 
 Result<bool> remember(Database& database, const SeenProof& proof) {
+  const Bytes key = timed_key(proof.until, proof.hash);
   return TRY(database.execute("INSERT INTO openid_seen (seen_hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                              {proof.hash, raw(proof.until)})) == 1;
+                              {key, raw(proof.until)})) == 1;
+}
+
+Result<Remembered> remember(Database& database, const std::optional<SeenProof>& assertion,
+                            const std::optional<SeenProof>& dpop) {
+  if (!assertion || !dpop) {
+    if (assertion && !TRY(remember(database, *assertion))) return Remembered::assertion_seen;
+    if (dpop && !TRY(remember(database, *dpop))) return Remembered::dpop_seen;
+    return Remembered::fresh;
+  }
+  const Bytes first = timed_key(assertion->until, assertion->hash), second = timed_key(dpop->until, dpop->hash);
+  Statement row =
+      TRY(database.prepare("INSERT INTO openid_seen (seen_hash, expires_at) VALUES ($1, $2), ($3, $4) ON CONFLICT DO "
+                           "NOTHING RETURNING seen_hash"));
+  TRY(row.query({first, raw(assertion->until), second, raw(dpop->until)}));
+  bool first_new = false, second_new = false;
+  while (TRY(row.next())) {
+    first_new = first_new || equal(row.octets(0), first);
+    second_new = second_new || equal(row.octets(0), second);
+  }
+  if (!first_new) return Remembered::assertion_seen;
+  return second_new ? Remembered::fresh : Remembered::dpop_seen;
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------
@@ -129,14 +152,50 @@ Status insert_request(Database& database, ByteView id_hash, const AuthorizationR
   return {};
 }
 
-Result<std::optional<StoredRequest>> find_request(Database& database, ByteView id_hash) {
+Result<AuthorizationRequest> RequestMemory::read(ByteView id_hash, std::string_view document) {
+  Slot& slot = slots_[id_hash.front() % slots_.size()];
+  if (slot.document != document) {
+    slot.request = TRY(AuthorizationRequest::from_json(document));
+    slot.document = document;
+  }
+  return slot.request;
+}
+
+Result<std::optional<StoredRequest>> find_request(Database& database, RequestMemory& memory, ByteView id_hash) {
   Statement row =
       TRY(database.prepare("SELECT document, created_at, expires_at FROM openid_requests WHERE id_hash = $1"));
   TRY(row.query({id_hash}));
   std::optional<StoredRequest> out;
   if (TRY(row.next())) {
-    AuthorizationRequest request = TRY(AuthorizationRequest::from_json(row.text(0)));
+    AuthorizationRequest request = TRY(memory.read(id_hash, row.text(0)));
     out = StoredRequest{std::move(request), from_raw(row.integer(1)), from_raw(row.integer(2))};
+  }
+  return out;
+}
+
+Result<std::optional<RequestToFinish>> find_request_to_finish(Database& database, RequestMemory& memory,
+                                                              ByteView id_hash, CitizenId citizen,
+                                                              std::optional<CardId> card, std::string_view client,
+                                                              Time now) {
+  Statement row = TRY(
+      database.prepare("SELECT q.document, q.created_at, q.expires_at, c.state, c.valid_until, o.claims, o.given_at, "
+                       "o.expires_at FROM openid_requests AS q LEFT JOIN cards AS c ON c.citizen_id = $2 AND c.card_id "
+                       "= $3 LEFT JOIN openid_consents AS o ON o.citizen_id = $2 AND o.client_id = $4 WHERE q.id_hash "
+                       "= $1"));
+  std::optional<std::int64_t> card_number;
+  if (card) card_number = raw(*card);
+  TRY(row.query({id_hash, raw(citizen), card_number, client}));
+  std::optional<RequestToFinish> out;
+  if (!TRY(row.next())) return out;
+  AuthorizationRequest request = TRY(memory.read(id_hash, row.text(0)));
+  out.emplace();
+  out->stored = {std::move(request), from_raw(row.integer(1)), from_raw(row.integer(2))};
+  if (!row.is_null(3)) {
+    out->card = CardNow{static_cast<CardState>(row.integer(3)), !row.is_null(4) && from_raw(row.integer(4)) <= now};
+  }
+  if (!row.is_null(5)) {
+    const Time until = from_raw(row.integer(7));
+    out->consent = StoredConsent{standing_claims(row.text(5), until, now), from_raw(row.integer(6)), until};
   }
   return out;
 }
@@ -221,17 +280,6 @@ Result<std::optional<OpenidHandle>> find_handle(Database& database, ByteView has
   return out;
 }
 
-Status read_certificate(Database& database, OpenidGrant& grant) {
-  Statement row =
-      TRY(database.prepare("SELECT issuer, serial FROM sessions WHERE citizen_id = $1 AND session_id = $2"));
-  TRY(row.query({raw(grant.citizen), grant.session_id}));
-  if (TRY(row.next())) {
-    grant.issuer = row.text(0);
-    grant.serial = to_bytes(row.octets(1));
-  }
-  return {};
-}
-
 Result<bool> use_code(Database& database, ByteView hash, Time now) {
   return TRY(database.execute("UPDATE openid_handles SET used_at = $2 WHERE handle_hash = $1 AND used_at = 0",
                               {hash, std::max<std::int64_t>(1, raw(now))})) == 1;
@@ -242,20 +290,15 @@ Status delete_handle(Database& database, ByteView hash) {
   return {};
 }
 
-Result<std::optional<CardNow>> card_now(Database& database, CitizenId citizen, CardId card, Time now) {
-  Statement row = TRY(database.prepare("SELECT state, valid_until FROM cards WHERE citizen_id = $1 AND card_id = $2"));
-  TRY(row.query({raw(citizen), raw(card)}));
-  std::optional<CardNow> out;
-  if (TRY(row.next())) {
-    out = CardNow{static_cast<CardState>(row.integer(0)), !row.is_null(1) && from_raw(row.integer(1)) <= now};
-  }
+Result<std::optional<SessionCertificate>> touch_session(Database& database, CitizenId citizen,
+                                                        std::string_view session_id, Time now) {
+  Statement row = TRY(
+      database.prepare("UPDATE sessions SET used_at = used_at WHERE citizen_id = $1 AND session_id = $2 AND over_at > "
+                       "$3 RETURNING issuer, serial"));
+  TRY(row.query({raw(citizen), session_id, raw(now)}));
+  std::optional<SessionCertificate> out;
+  while (TRY(row.next())) out = SessionCertificate{std::string(row.text(0)), to_bytes(row.octets(1))};
   return out;
-}
-
-Result<bool> touch_session(Database& database, CitizenId citizen, std::string_view session_id, Time now) {
-  return TRY(database.execute("UPDATE sessions SET used_at = used_at WHERE citizen_id = $1 AND session_id = $2 AND "
-                              "over_at > $3",
-                              {raw(citizen), session_id, raw(now)})) == 1;
 }
 
 // ---- consents ------------------------------------------------------------------------------------------------------
@@ -383,38 +426,39 @@ Status delete_notice(Database& database, std::string_view id) {
 Result<std::int64_t> purge(Database& database, service::GroupCommit& writes, Time now, std::int64_t limit) {
   struct Row {
     const char* sql;
-    Time before;
+    service::Parameter before;
   };
+  const Bytes proofs_end = first_key_of(now);
   const Row rows[] = {
-      {"DELETE FROM openid_seen WHERE seen_hash IN (SELECT seen_hash FROM openid_seen WHERE expires_at < $1 LIMIT $2)",
-       now},
+      {"DELETE FROM openid_seen WHERE seen_hash IN (SELECT seen_hash FROM openid_seen WHERE seen_hash < $1 LIMIT $2)",
+       proofs_end},
       {"DELETE FROM openid_requests WHERE id_hash IN (SELECT id_hash FROM openid_requests WHERE expires_at < $1 LIMIT "
        "$2)",
-       now},
+       raw(now)},
       {"DELETE FROM openid_handles WHERE handle_hash IN (SELECT handle_hash FROM openid_handles WHERE expires_at < $1 "
        "LIMIT $2)",
-       now - kCodeMemory},
+       raw(now - kCodeMemory)},
       // A grant's numbers are random and unique by themselves. As long as there is a session the end of which has to be
       // told, its grants stay: a step up has made it live longer.
       {"DELETE FROM openid_grants WHERE grant_id IN (SELECT g.grant_id FROM openid_grants AS g WHERE g.ends_at < $1 "
        "AND "
        "NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.citizen_id = g.citizen_id AND s.session_id = g.session_id) "
        "LIMIT $2) AND ends_at < $1",
-       now - kCodeMemory},
+       raw(now - kCodeMemory)},
       {"DELETE FROM openid_consents WHERE expires_at < $1 AND client_id IN (SELECT client_id FROM openid_consents "
        "WHERE "
        "expires_at < $1 LIMIT $2)",
-       now},
+       raw(now)},
       {"DELETE FROM openid_logouts WHERE logout_id IN (SELECT logout_id FROM openid_logouts WHERE expires_at < $1 "
        "LIMIT "
        "$2)",
-       now},
+       raw(now)},
   };
   std::int64_t gone = 0;
   for (const Row& row : rows) {
     std::int64_t of_kind = 0;
     TRY(writes.write(database, [&](Database& writer) -> Status {
-      of_kind = TRY(writer.execute(row.sql, {raw(row.before), limit}));
+      of_kind = TRY(writer.execute(row.sql, {row.before, limit}));
       return {};
     }));
     gone += of_kind;

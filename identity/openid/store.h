@@ -3,6 +3,7 @@
 // is written so that a row it relies on is one it changes.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,6 +53,10 @@ namespace openid_store {
 
 /// False: it has been seen before.
 Result<bool> remember(service::Database& database, const SeenProof& proof);
+enum class Remembered : std::uint8_t { fresh, assertion_seen, dpop_seen };
+/// Those that there are, at once.
+Result<Remembered> remember(service::Database& database, const std::optional<SeenProof>& assertion,
+                            const std::optional<SeenProof>& dpop);
 
 Status insert_request(service::Database& database, ByteView id_hash, const AuthorizationRequest& request, Time now,
                       Time expires);
@@ -59,12 +64,23 @@ struct StoredRequest {
   AuthorizationRequest request;
   Time created{}, expires{};
 };
-Result<std::optional<StoredRequest>> find_request(service::Database& database, ByteView id_hash);
+/// The requests read last, so that the next step of a log-in does not read the same text again. What it gives is as
+/// the text just read from the registry says, never older.
+class RequestMemory {
+ public:
+  Result<AuthorizationRequest> read(ByteView id_hash, std::string_view document);
+
+ private:
+  struct Slot {
+    std::string document;
+    AuthorizationRequest request;
+  };
+  std::array<Slot, 64> slots_;
+};
+Result<std::optional<StoredRequest>> find_request(service::Database& database, RequestMemory& memory, ByteView id_hash);
 /// False: it was not there, or somebody else has just taken it.
 Result<bool> take_request(service::Database& database, ByteView id_hash);
 
-/// Sets `issuer` and `serial` to those of the grant's session.
-Status read_certificate(service::Database& database, OpenidGrant& grant);
 Status insert_grant(service::Database& database, const OpenidGrant& grant);
 Status extend_grant(service::Database& database, const OpenidGrant& grant, Time ends);
 Status end_grant(service::Database& database, CitizenId citizen, std::int64_t grant_id);
@@ -81,11 +97,16 @@ struct CardNow {
   CardState state = CardState::ordered;
   bool over = false;
 };
-Result<std::optional<CardNow>> card_now(service::Database& database, CitizenId citizen, CardId card, Time now);
 
+/// What a session was begun with: a certificate's issuer as the registry has it, and its serial number; empty: none.
+struct SessionCertificate {
+  std::string issuer;
+  Bytes serial;
+};
 /// Changes nothing of the citizen's session but holds its row: whoever ends it meanwhile collides with the caller.
-/// False: it has ended.
-Result<bool> touch_session(service::Database& database, CitizenId citizen, std::string_view session_id, Time now);
+/// None: it has ended.
+Result<std::optional<SessionCertificate>> touch_session(service::Database& database, CitizenId citizen,
+                                                        std::string_view session_id, Time now);
 
 struct StoredConsent {
   std::vector<std::string> claims;  ///< that stand now
@@ -93,6 +114,16 @@ struct StoredConsent {
 };
 Result<std::optional<StoredConsent>> find_consent(service::Database& database, CitizenId citizen,
                                                   std::string_view client, Time now);
+/// All that a log-in's end is decided by, in one look.
+struct RequestToFinish {
+  StoredRequest stored;
+  std::optional<CardNow> card;  ///< none: no card was asked for, or the citizen has no such card
+  std::optional<StoredConsent> consent;
+};
+Result<std::optional<RequestToFinish>> find_request_to_finish(service::Database& database, RequestMemory& memory,
+                                                              ByteView id_hash, CitizenId citizen,
+                                                              std::optional<CardId> card, std::string_view client,
+                                                              Time now);
 /// The claims that stand at `now`, of the column `claims` of a row that ends at `row_ends`.
 std::vector<std::string> standing_claims(std::string_view column, Time row_ends, Time now);
 /// Each datum is given for as long as was said when it was last consented to; what stands beside keeps its own end.

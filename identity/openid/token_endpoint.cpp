@@ -6,6 +6,7 @@
 #include "crypto/digest.h"
 #include "identity/openid/endpoints.h"
 #include "identity/openid/scopes.h"
+#include "identity/timed_key.h"
 
 namespace karta::identity {
 namespace {
@@ -46,10 +47,13 @@ struct OpenidEndpoints::Given {
 Status OpenidEndpoints::exchange(service::Database& database, const Caller& caller, const Binding& binding,
                                  Given& given) {
   given.refusal.reset();
-  for (const auto* proof : {&caller.assertion, &binding.seen}) {
-    if (!*proof || TRY(openid_store::remember(database, **proof))) continue;
-    if (proof == &caller.assertion) return given.refuse("invalid_client", "client_assertion was shown before", 401);
-    return given.refuse("invalid_dpop_proof", "the DPoP proof was shown before");
+  switch (TRY(openid_store::remember(database, caller.assertion, binding.seen))) {
+    case openid_store::Remembered::assertion_seen:
+      return given.refuse("invalid_client", "client_assertion was shown before", 401);
+    case openid_store::Remembered::dpop_seen:
+      return given.refuse("invalid_dpop_proof", "the DPoP proof was shown before");
+    case openid_store::Remembered::fresh:
+      break;
   }
   return value_of(caller.parameters, "grant_type") == "refresh_token"
              ? exchange_refresh(database, caller, binding, given)
@@ -60,7 +64,7 @@ Status OpenidEndpoints::exchange_code(service::Database& database, const Caller&
                                       Given& given) {
   const auto value = [&](std::string_view name) { return value_of(caller.parameters, name); };
   const Time now = core_.now();
-  const Bytes hash = OpenidCore::hash_of(value("code"));
+  const Bytes hash = key_of_secret(value("code"));
   const auto code = TRY(openid_store::find_handle(database, hash, HandleKind::code, now));
   if (!code) return given.refuse(kBadGrant, "the code is not known here, or what it stood for has ended");
   const OpenidGrant& grant = code->grant;
@@ -88,12 +92,12 @@ Status OpenidEndpoints::exchange_code(service::Database& database, const Caller&
     return given.refuse(kBadGrant, "the code was used before");
   }
   const Time access_until = now + core_.config.access_life;
-  TRY(openid_store::insert_handle(database, OpenidCore::hash_of(given.access), HandleKind::access, grant, binding.text,
+  TRY(openid_store::insert_handle(database, key_of_secret(given.access), HandleKind::access, grant, binding.text,
                                   access_until));
   const bool offline = grant.offline && may_be_offline(caller.client());
   if (offline) {
-    TRY(openid_store::insert_handle(database, OpenidCore::hash_of(given.refresh), HandleKind::refresh, grant,
-                                    binding.text, grant.ends));
+    TRY(openid_store::insert_handle(database, key_of_secret(given.refresh), HandleKind::refresh, grant, binding.text,
+                                    grant.ends));
   }
   TRY(openid_store::extend_grant(database, grant, access_until));
   given.grant = grant;
@@ -106,7 +110,7 @@ Status OpenidEndpoints::exchange_refresh(service::Database& database, const Call
   const auto value = [&](std::string_view name) { return value_of(caller.parameters, name); };
   const Time now = core_.now();
   const auto token =
-      TRY(openid_store::find_handle(database, OpenidCore::hash_of(value("refresh_token")), HandleKind::refresh, now));
+      TRY(openid_store::find_handle(database, key_of_secret(value("refresh_token")), HandleKind::refresh, now));
   if (!token) return given.refuse(kBadGrant, "the refresh token is not known here, or was revoked");
   if (token->grant.client_id != caller.client().id)
     return given.refuse(kBadGrant, "the refresh token is another client's");
@@ -124,8 +128,8 @@ Status OpenidEndpoints::exchange_refresh(service::Database& database, const Call
     }
   }
   const Time access_until = now + core_.config.access_life;
-  TRY(openid_store::insert_handle(database, OpenidCore::hash_of(given.access), HandleKind::access, given.grant,
-                                  binding.text, access_until));
+  TRY(openid_store::insert_handle(database, key_of_secret(given.access), HandleKind::access, given.grant, binding.text,
+                                  access_until));
   TRY(openid_store::extend_grant(database, given.grant, access_until));
   // No new refresh token: it is bound to a key, and rotating it loses log-ins where an answer is lost (FAPI 2.0
   // Security Profile §5.3.2.1).

@@ -352,7 +352,7 @@ INSERT INTO "schema_migrations" VALUES(4,'one successor a card','c0abf66546d6a73
 INSERT INTO "schema_migrations" VALUES(5,'portraits of citizens','79eb2aac94a40e27',1795349040);
 INSERT INTO "schema_migrations" VALUES(6,'departments and their requests, the legal basis of a look, daily counters','a77241b92ba8253b',1795349040);
 INSERT INTO "schema_migrations" VALUES(7,'sessions, log-in accounts, nonces used, codes, brakes','fff94ee653c2ce45',1795349040);
-INSERT INTO "schema_migrations" VALUES(8,'portals, what they ask for, their codes and tokens, consents','e3f30561633a1b7a',1795349040);
+INSERT INTO "schema_migrations" VALUES(8,'portals, what they ask for, their codes and tokens, consents','7928fc0faf1733f2',1795349040);
 CREATE TABLE session_by_cookie (
   cookie_hash BYTEA NOT NULL PRIMARY KEY,
   citizen_id BIGINT NOT NULL,
@@ -469,7 +469,6 @@ CREATE INDEX openid_requests_over ON openid_requests (expires_at);
 CREATE INDEX openid_grants_by_session ON openid_grants (session_id);
 CREATE INDEX openid_grants_over ON openid_grants (ends_at);
 CREATE INDEX openid_handles_over ON openid_handles (expires_at);
-CREATE INDEX openid_seen_over ON openid_seen (expires_at);
 CREATE INDEX openid_consents_over ON openid_consents (expires_at);
 CREATE INDEX openid_logouts_due ON openid_logouts (next_at);
 COMMIT;
