@@ -25,6 +25,8 @@ class FakeAuthority : public identity::Authority {
   Result<identity::Fetched> stop_list_delta(std::uint64_t, const std::string&) override { return away(); }
   Result<identity::DeskStep> open_desk(std::string_view) override { return away(); }
   Result<identity::DeskStep> next_desk(std::string_view, const identity::DeskReplies&) override { return away(); }
+  Result<identity::MadeAccount> make_account(const identity::AccountOrder&) override { return away(); }
+  Result<bool> remove_account(const identity::AccountRemoval&) override { return away(); }
 };
 
 /// For what takes a maker of clients: one that forwards to `authority`, which must outlive it.

@@ -66,6 +66,29 @@ struct CardOnLine {
   Time at{};  ///< the authority's clock
 };
 
+/// An account for one-time codes, as a counter asks for it: for the citizen whose card was shown there just now, in a
+/// desk session of the deed "show".
+struct AccountOrder {
+  std::string session;
+  std::string login;
+  std::string way;                       ///< "app": TOTP; "mail"
+  std::string mail = {};                 ///< the address, of the way "mail"
+  bool agreed = false;                   ///< the citizen is there and asks for it
+  std::string person = {}, reason = {};  ///< who sits at the counter, and why, for the citizen's events
+};
+struct AccountRemoval {
+  std::string session;
+  bool agreed = false;
+  std::string person = {}, reason = {};
+};
+/// An account made. What it says, is said once: asked again, there is a new secret, and the one before is worth
+/// nothing.
+struct MadeAccount {
+  std::string login;  ///< in small letters
+  std::string way;
+  SecretBytes otpauth;  ///< for the citizen's app; empty: codes are sent
+};
+
 /// A document by HTTP, as it came.
 struct Fetched {
   bool changed = false;  ///< false: it is still what the ETag given stands for, and there are no octets
@@ -104,6 +127,13 @@ class Authority {
   /// Desk sessions, for counters (desk_port.h). `request` and the last step's result are JSON objects.
   virtual Result<DeskStep> open_desk(std::string_view request) = 0;
   virtual Result<DeskStep> next_desk(std::string_view session, const DeskReplies& replies) = 0;
+
+  /// Accounts for one-time codes, for counters. Repeated after a lost answer within a minute, the session still counts.
+  /// usage: the name, the way or the address; already_exists: somebody else's login name; configuration: no accounts
+  /// here, or none of this way; not_found: nothing was shown here just now.
+  virtual Result<MadeAccount> make_account(const AccountOrder& order) = 0;
+  /// False where there was none.
+  virtual Result<bool> remove_account(const AccountRemoval& removal) = 0;
 };
 
 struct AuthorityOptions {
@@ -139,6 +169,8 @@ class AuthorityClient final : public Authority {
   Result<Fetched> stop_list_delta(std::uint64_t base, const std::string& etag) override;
   Result<DeskStep> open_desk(std::string_view request) override;
   Result<DeskStep> next_desk(std::string_view session, const DeskReplies& replies) override;
+  Result<MadeAccount> make_account(const AccountOrder& order) override;
+  Result<bool> remove_account(const AccountRemoval& removal) override;
 
  private:
   struct Impl;

@@ -22,7 +22,9 @@ namespace karta::identity {
 namespace {
 
 using crypto::testing::must;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 struct TerminalKeys {
   std::string cv = "key 1";
@@ -380,6 +382,36 @@ TEST_F(AuthorityTest, TheDeskIsForCountersAndAnswersLater) {
   EXPECT_EQ(at_counter.open_desk("[]").error().kind, ErrorKind::malformed);
 }
 
+TEST_F(AuthorityTest, AccountsForOneTimeCodesAreMadeWhereTheCardWasShown) {
+  const Card shown = card();
+  fixture_.desk->card = format_id(shown.id);
+  const TerminalKeys keys, clinic_keys, other_keys;
+  const TerminalCertificates counter = enrol(keys, "counter-1", "counter");
+  const TerminalCertificates clinic = enrol(clinic_keys, "clinic-1", "clinic");
+  const TerminalCertificates other = enrol(other_keys, "counter-2", "counter");
+  AuthorityClient at_counter = client(&counter, &keys);
+  const DeskStep step = must(at_counter.open_desk(R"({"deed":"show"})"));
+  AccountOrder order{step.session, "Sample", "app"};
+  EXPECT_EQ(at_counter.make_account(order).error().kind, ErrorKind::usage) << "the citizen's word is missing";
+  order.agreed = true;
+  order.person = "clerk 3";
+  const MadeAccount made = must(at_counter.make_account(order));
+  EXPECT_EQ(made.login, "sample");
+  EXPECT_THAT(std::string(made.otpauth.expose_secret_text()), StartsWith("otpauth://totp/id.example:sample?secret="));
+  order.way = "mail";
+  order.mail = "sample@mail.example";
+  EXPECT_EQ(at_counter.make_account(order).error().kind, ErrorKind::configuration) << "nobody sends codes here";
+  EXPECT_EQ(client(&other, &other_keys).remove_account({step.session, true, "", ""}).error().kind, ErrorKind::not_found)
+      << "another's session";
+  EXPECT_EQ(client(&clinic, &clinic_keys).remove_account({step.session, true, "", ""}).error().kind,
+            ErrorKind::not_found);
+  EXPECT_EQ(client().remove_account({step.session, true, "", ""}).error().kind, ErrorKind::not_permitted);
+  EXPECT_TRUE(must(at_counter.remove_account({step.session, true, "", ""})));
+  EXPECT_FALSE(must(at_counter.remove_account({step.session, true, "", ""})));
+  EXPECT_THAT(std::string(as_text(ask("/metrics").body)), AllOf(HasSubstr("karta_accounts_total{deed=\"make\"} 1"),
+                                                                HasSubstr("karta_accounts_total{deed=\"remove\"} 1")));
+}
+
 TEST_F(AuthorityTest, WhatIsNotThereAndHowItIsAsked) {
   struct Case {
     const char* path;
@@ -402,6 +434,10 @@ TEST_F(AuthorityTest, WhatIsNotThereAndHowItIsAsked) {
            {"/v1/cards/1/life", "", "", 405},
            {"/v1/desk/sessions", "", "", 405},
            {"/v1/desk", "", "", 404},
+           {"/v1/desk/accounts", "", "", 405},
+           {"/v1/desk/accounts", "{}", "text/plain", 415},
+           {"/v1/desk/account-removals", "{}", "application/json", 403},
+           {"/v1/desk/accounts/1", "", "", 404},
        }) {
     const auto reply = ask(one.path, {}, one.body, one.type);
     EXPECT_EQ(reply.status, one.status) << one.path;
@@ -517,6 +553,11 @@ scopes = ["card-life"]
            {"token_sha256 =", "certificate_sha256 = \"00\"\ntoken_sha256 =", "needs one of"},
            {"[\"card-life\"]", "[\"everything\"]", "\"authority.operator.scopes\" are card-life"},
            {"[\"card-life\"]", "[]", "scopes\" is missing"},
+           {"[authority.tls]", "[authority.accounts]\nsecret_file = \"s\"\n[authority.tls]", "needs \"desk = true\""},
+           {"[authority.tls]", "desk = true\n[authority.accounts]\n[authority.tls]",
+            "\"authority.accounts.secret_file\" is missing"},
+           {"[authority.tls]", "desk = true\n[authority.accounts]\nsecret_file = \"s\"\nways = 1\n[authority.tls]",
+            "\"authority.accounts.ways\""},
            {"[[authority.operator]]",
             "[authority.stop_list]\nfolder = \"f\"\nkey = \"k\"\ncertificate = \"c\"\n"
             "passphrase_file = \"p\"\n[[authority.operator]]",
@@ -531,6 +572,55 @@ scopes = ["card-life"]
     EXPECT_EQ(parsed.error().kind, ErrorKind::configuration);
     EXPECT_THAT(parsed.error().message, HasSubstr(one.message));
   }
+}
+
+// Beside a [login], its secret and its messages are meant.
+TEST(AuthorityConfig, CountersAccountsAreThoseOfTheLogIn) {
+  const auto parse = [](const std::string& accounts, const std::string& codes) {
+    return parse_server_config(R"(schema = "karta.identity/1"
+database = "r"
+[server]
+listen = ["127.0.0.1:0"]
+[tls]
+key = "k"
+certificate = "c"
+passphrase_file = "p"
+[authority]
+centre = "."
+passphrase_file = "p"
+desk = true
+[authority.accounts]
+)" + accounts + R"(
+[authority.tls]
+key = "k"
+certificate = "c"
+passphrase_file = "p"
+[openid]
+issuer = "https://id.example"
+secret_file = "o"
+[[openid.key]]
+key = "k"
+algorithm = "ES256"
+passphrase_file = "p"
+[login]
+secret_file = "l"
+card_roots = ["c"]
+certificate_address = "https://mtls.id.example"
+)" + codes,
+                               "identity.toml");
+  };
+  const std::string mails = "[login.codes]\n[login.codes.message]\nfrom = \"a@b\"\nfolder = \"mail\"\n";
+  const auto with_mail = must(parse("", mails)).authority->accounts;
+  ASSERT_TRUE(with_mail);
+  EXPECT_EQ(with_mail->secret_file.filename(), "l");
+  EXPECT_EQ(with_mail->issuer, "id.example");
+  EXPECT_TRUE(with_mail->mail);
+  EXPECT_FALSE(must(parse("", "[login.codes]\n")).authority->accounts->mail);
+  EXPECT_FALSE(must(parse("mail = false", mails)).authority->accounts->mail);
+  EXPECT_EQ(must(parse("issuer = \"Sample City\"", mails)).authority->accounts->issuer, "Sample City");
+  EXPECT_THAT(parse("mail = true", "[login.codes]\n").error().message, HasSubstr("nobody sends codes"));
+  EXPECT_THAT(parse("", "").error().message, HasSubstr("has no [login.codes]"));
+  EXPECT_THAT(parse("secret_file = \"x\"", mails).error().message, HasSubstr("that of [login] counts"));
 }
 
 }  // namespace

@@ -54,6 +54,16 @@ void FakeDeskPort::next(const DeskCaller& caller, std::string_view session, Desk
                   .result = nlohmann::json{{"card_said", to_hex(replies.replies.at(0))}}.dump()});
 }
 
+Result<std::string> FakeDeskPort::shown(const DeskCaller& caller, std::string_view session) {
+  const std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end() || !(found->second == caller)) {
+    return fail(ErrorKind::not_found, "no card was shown at this counter a moment ago");
+  }
+  if (card.empty()) return fail(ErrorKind::not_permitted, "no card has proved itself in this session");
+  return card;
+}
+
 AuthorityFixture::AuthorityFixture(const Clock& given_clock)
     : ServicesFixture(given_clock), terminals(std::make_shared<FakeTerminalPort>(given_clock)) {
   SystemRandom random;
@@ -75,6 +85,7 @@ AuthorityFixture::AuthorityFixture(const Clock& given_clock)
   }
   std::filesystem::create_directory(folder / "stop-lists");
   write("rules.p7m", "the rules");
+  write("login.secret", kLoginSecret);
   authority_config = must(parse_server_config(config_text(R"(
 [tls]
 key = "host.key"
@@ -86,6 +97,9 @@ passphrase_file = "passphrase"
 desk = true
 rules = "rules.p7m"
 journal_octets = 131072
+[authority.accounts]
+secret_file = "login.secret"
+issuer = "id.example"
 [authority.tls]
 key = "ca.key"
 certificate = "ca.pem"

@@ -26,11 +26,14 @@ class FakeTerminalPort final : public TerminalPort {
   const Clock* clock_;
 };
 
-/// Asks for one command, says back what the card answered.
+/// Asks for one command, says back what the card answered. `card` is what any session of a caller's own has shown.
 class FakeDeskPort final : public DeskPort {
  public:
   void open(const DeskCaller& caller, std::string_view request, DeskAnswer answer) override;
   void next(const DeskCaller& caller, std::string_view session, DeskReplies replies, DeskAnswer answer) override;
+  Result<std::string> shown(const DeskCaller& caller, std::string_view session) override;
+
+  std::string card;
 
  private:
   std::mutex mutex_;
@@ -50,6 +53,8 @@ struct AuthorityFixture : ServicesFixture {
   std::shared_ptr<const ServiceKeys> authority_keys;
 };
 
+/// What accounts are sealed under.
+inline constexpr std::string_view kLoginSecret = "0123456789abcdef0123456789abcdef";
 /// The token of the operator "registrar", who may do everything.
 inline constexpr std::string_view kOperatorToken = "a token for tests only";
 

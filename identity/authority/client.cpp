@@ -156,4 +156,22 @@ Result<DeskStep> AuthorityClient::next_desk(std::string_view session, const Desk
   return impl_->post(std::string(kDeskPath) + "/" + std::string(session), kJson, as_bytes(body), read_desk_step);
 }
 
+Result<MadeAccount> AuthorityClient::make_account(const AccountOrder& order) {
+  const std::string body = account_order_document(order);
+  HttpReply reply =
+      TRY(impl_->client.post(impl_->url + std::string(kAccountsPath), std::string(kJson), as_bytes(body)));
+  if (reply.status != 201) return fail(error_of(reply));
+  auto document = parse_document(as_text(reply.body));
+  wipe(reply.body);
+  if (!document) return unreadable(document.error());
+  auto made = read_made_account(*document);
+  if (!made) return unreadable(made.error());
+  return made;
+}
+
+Result<bool> AuthorityClient::remove_account(const AccountRemoval& removal) {
+  const std::string body = account_removal_document(removal);
+  return impl_->post(kAccountRemovalsPath, kJson, as_bytes(body), read_account_removed);
+}
+
 }  // namespace karta::identity

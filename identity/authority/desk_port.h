@@ -57,6 +57,10 @@ class DeskPort {
   virtual void open(const DeskCaller& caller, std::string_view request, DeskAnswer answer) = 0;
   /// Goes on. not_found if there is no such session of this caller (ended, timed out, or another's).
   virtual void next(const DeskCaller& caller, std::string_view session, DeskReplies replies, DeskAnswer answer) = 0;
+  /// The card (its number in the registry, 16 hexadecimal digits) that proved itself in a session of this caller, of
+  /// the deed "show", which ended a moment ago. not_found: there is no such session, or it is too long ago;
+  /// not_permitted: no card proved itself in it.
+  virtual Result<std::string> shown(const DeskCaller& caller, std::string_view session) = 0;
 };
 
 }  // namespace karta::identity

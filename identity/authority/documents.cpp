@@ -11,6 +11,7 @@ constexpr std::size_t kMostDepth = 16;  // a desk's deeds have documents of thei
 constexpr std::size_t kMostNames = 64;
 constexpr std::size_t kMostCertificates = 32;
 constexpr std::size_t kMostApdu = 65'544;
+constexpr std::size_t kMostWords = 80;  // octets: who sits at a counter, and why
 
 tl::unexpected<Error> bad(const std::string& what) { return fail(ErrorKind::malformed, what); }
 tl::unexpected<Error> bad_key(const char* key) {
@@ -114,7 +115,10 @@ constexpr std::string_view kEnrolSchema = "karta.terminal.enrol/1", kRenewSchema
                            kCertificatesSchema = "karta.terminal.certificates/1",
                            kStandingSchema = "karta.terminal.standing/1", kTakenSchema = "karta.journal.taken/1",
                            kStatusSchema = "karta.card.on-line/1", kStepSchema = "karta.desk.step/1",
-                           kRepliesSchema = "karta.desk.replies/1", kLifeSchema = "karta.card.step/1";
+                           kRepliesSchema = "karta.desk.replies/1", kLifeSchema = "karta.card.step/1",
+                           kAccountOrderSchema = "karta.desk.account.order/1",
+                           kAccountRemovalSchema = "karta.desk.account.removal/1",
+                           kAccountSchema = "karta.desk.account/1", kRemovedSchema = "karta.desk.account.removed/1";
 
 template <class Octets>
 Json base64_array(const Octets& several) {
@@ -139,6 +143,27 @@ Result<CertificateOrder> read_order(ObjectReader& reader) {
   out.tls_request = TRY(reader.base64("tls_request"));
   if (reader.has("rights")) out.rights = TRY(reader.texts("rights", kMostNames));
   return out;
+}
+
+void wipe_text(std::string& text) { wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}); }
+
+/// Where a citizen's account is asked about: the session, his word, who asks and why.
+template <class Wish>
+void add_wish(Json& document, const Wish& wish) {
+  document["session"] = wish.session;
+  document["agreed"] = wish.agreed;
+  if (!wish.person.empty()) document["operator"] = wish.person;
+  if (!wish.reason.empty()) document["reason"] = wish.reason;
+}
+template <class Wish>
+Status read_wish(ObjectReader& reader, Wish& out) {
+  out.session = TRY(reader.text("session"));
+  out.agreed = TRY(reader.boolean("agreed"));
+  if (reader.has("operator")) out.person = TRY(reader.text("operator"));
+  if (reader.has("reason")) out.reason = TRY(reader.text("reason"));
+  if (out.person.size() > kMostWords) return bad_key("operator");
+  if (out.reason.size() > kMostWords) return bad_key("reason");
+  return {};
 }
 
 Json time_or_null(const std::optional<Time>& time) { return time ? Json(format_time(*time)) : Json(); }
@@ -184,9 +209,8 @@ SecretBytes enrolment_document(const SecretBytes& code, const CertificateOrder& 
   add_order(document, order);
   std::string text = to_text(document);
   SecretBytes out = SecretBytes::copy_of(text);
-  for (std::string* one : {&text, document["code"].get_ptr<std::string*>()}) {
-    wipe({reinterpret_cast<std::uint8_t*>(one->data()), one->size()});
-  }
+  wipe_text(text);
+  wipe_text(document["code"].get_ref<std::string&>());
   return out;
 }
 
@@ -196,7 +220,7 @@ Result<EnrolmentRequest> read_enrolment(const Json& document) {
   EnrolmentRequest out;
   std::string code = TRY(reader.text("code"));
   out.code = SecretBytes::copy_of(code);
-  wipe({reinterpret_cast<std::uint8_t*>(code.data()), code.size()});
+  wipe_text(code);
   if (out.code.size() > 64) return bad_key("code");
   out.order = TRY(read_order(reader));
   TRY(reader.done());
@@ -392,6 +416,78 @@ Result<DeskReplies> read_replies(const Json& document) {
   out.card_lost = TRY(reader.boolean("card_lost"));
   TRY(reader.done());
   return out;
+}
+
+std::string account_order_document(const AccountOrder& order) {
+  Json document{{"schema", kAccountOrderSchema}, {"login", order.login}, {"way", order.way}};
+  if (!order.mail.empty()) document["mail"] = order.mail;
+  add_wish(document, order);
+  return to_text(document);
+}
+
+Result<AccountOrder> read_account_order(const Json& document) {
+  ObjectReader reader(document, kAccountOrderSchema);
+  TRY(reader.begin());
+  AccountOrder out;
+  out.login = TRY(reader.text("login"));
+  out.way = TRY(reader.text("way"));
+  if (reader.has("mail")) out.mail = TRY(reader.text("mail"));
+  TRY(read_wish(reader, out));
+  TRY(reader.done());
+  return out;
+}
+
+std::string account_removal_document(const AccountRemoval& removal) {
+  Json document{{"schema", kAccountRemovalSchema}};
+  add_wish(document, removal);
+  return to_text(document);
+}
+
+Result<AccountRemoval> read_account_removal(const Json& document) {
+  ObjectReader reader(document, kAccountRemovalSchema);
+  TRY(reader.begin());
+  AccountRemoval out;
+  TRY(read_wish(reader, out));
+  TRY(reader.done());
+  return out;
+}
+
+SecretBytes made_account_document(const MadeAccount& account) {
+  std::string text = to_text(Json{{"schema", kAccountSchema}, {"login", account.login}, {"way", account.way}});
+  if (account.otpauth.empty()) return SecretBytes::copy_of(text);
+  // A URI needs no escapes; put in here, it is in no other text.
+  text.resize(text.rfind('}'));
+  return SecretBytes(
+      concat({as_bytes(text), as_bytes(",\"otpauth\":\""), account.otpauth.expose_secret(), as_bytes("\"}\n")}));
+}
+
+Result<MadeAccount> read_made_account(Json& document) {
+  ObjectReader reader(document, kAccountSchema);
+  TRY(reader.begin());
+  MadeAccount out;
+  out.login = TRY(reader.text("login"));
+  out.way = TRY(reader.text("way"));
+  if (reader.has("otpauth")) {
+    const Json* const secret = TRY(reader.value("otpauth"));
+    if (!secret->is_string()) return bad_key("otpauth");
+    auto& text = document["otpauth"].get_ref<std::string&>();
+    out.otpauth = SecretBytes::copy_of(text);
+    wipe_text(text);
+  }
+  TRY(reader.done());
+  return out;
+}
+
+std::string account_removed_document(bool was_there) {
+  return to_text(Json{{"schema", kRemovedSchema}, {"removed", was_there}});
+}
+
+Result<bool> read_account_removed(const Json& document) {
+  ObjectReader reader(document, kRemovedSchema);
+  TRY(reader.begin());
+  const bool was_there = TRY(reader.boolean("removed"));
+  TRY(reader.done());
+  return was_there;
 }
 
 Result<CardLifeRequest> read_card_life(const Json& document) {

@@ -18,7 +18,8 @@ using Json = nlohmann::ordered_json;
 
 inline constexpr std::string_view kEnrolPath = "/v1/terminals/enrol", kRenewPath = "/v1/terminals/self/renew",
                                   kSelfPath = "/v1/terminals/self", kJournalPath = "/v1/terminals/self/journal",
-                                  kDeskPath = "/v1/desk/sessions";
+                                  kDeskPath = "/v1/desk/sessions", kAccountsPath = "/v1/desk/accounts",
+                                  kAccountRemovalsPath = "/v1/desk/account-removals";
 inline constexpr std::string_view kProblemPrefix = "urn:karta:error:";
 std::optional<ErrorKind> error_kind_named(std::string_view name);
 
@@ -48,6 +49,17 @@ Json desk_step_document(const DeskStep& step);
 Result<DeskStep> read_desk_step(const Json& document);
 std::string replies_document(const DeskReplies& replies);
 Result<DeskReplies> read_replies(const Json& document);
+
+std::string account_order_document(const AccountOrder& order);
+Result<AccountOrder> read_account_order(const Json& document);
+std::string account_removal_document(const AccountRemoval& removal);
+Result<AccountRemoval> read_account_removal(const Json& document);
+/// With the account's secret in it: the document too.
+SecretBytes made_account_document(const MadeAccount& account);
+/// The secret is wiped out of `document`.
+Result<MadeAccount> read_made_account(Json& document);
+std::string account_removed_document(bool was_there);
+Result<bool> read_account_removed(const Json& document);
 
 /// What an operator wants of a card.
 struct CardLifeRequest {

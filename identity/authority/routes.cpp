@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/x509/csr.h"
 #include "crypto/x509/issue.h"
+#include "identity/authority/account_desk.h"
 #include "identity/authority/documents.h"
 #include "identity/terminals.h"
 #include "service/json_problem.h"
@@ -90,12 +91,16 @@ Result<std::uint64_t> base_in(std::string_view query) {
 }  // namespace
 
 Result<AuthorityKeys> open_authority_keys(const AuthorityConfig& config, const AuthorityPorts& ports) {
-  AuthorityKeys out{TRY(ServiceKey::open(config.tls)), nullptr, nullptr};
+  AuthorityKeys out{TRY(ServiceKey::open(config.tls)), nullptr, nullptr, nullptr};
   if (!ports.terminals || (config.desk && !ports.desk)) {
     return fail(ErrorKind::configuration, "[authority] cannot be served by this program");
   }
   out.terminals = TRY(ports.terminals(config));
   if (config.desk) out.desk = TRY(ports.desk(config));
+  if (config.accounts) {
+    const SecretBytes secret = TRY(read_secret_file(config.accounts->secret_file));
+    out.accounts = std::make_shared<const LoginSecret>(TRY(LoginSecret::create(secret)));
+  }
   return out;
 }
 
@@ -108,6 +113,7 @@ class AuthorityRoutes::Impl {
         shelf_(around.shelf),
         terminals_(keys.terminals),
         desk_(keys.desk),
+        account_secret_(keys.accounts),
         ca_(keys.tls.certificates()),
         ledger_(std::move(ledger)),
         profile_(std::move(profile)),
@@ -120,9 +126,17 @@ class AuthorityRoutes::Impl {
             around.metrics.counter("karta_authority_refusals_total", "Requests of terminals and operators refused")),
         records_(around.metrics.counter("karta_journal_batches_total", "Batches of journals", {{"outcome", "taken"}})),
         forks_(around.metrics.counter("karta_journal_batches_total", "Batches of journals", {{"outcome", "refused"}})),
-        steps_(around.metrics.counter("karta_card_steps_total", "Steps of cards' lives by operators")) {}
+        steps_(around.metrics.counter("karta_card_steps_total", "Steps of cards' lives by operators")),
+        accounts_made_(around.metrics.counter("karta_accounts_total", "Accounts for one-time codes at counters",
+                                              {{"deed", "make"}})),
+        accounts_removed_(around.metrics.counter("karta_accounts_total", "Accounts for one-time codes at counters",
+                                                 {{"deed", "remove"}})) {}
 
-  Status open() {
+  Status open(const std::string& database) {
+    if (account_secret_) {
+      accounts_ =
+          TRY(AccountDesk::open(*config_.accounts, database, *account_secret_, *desk_, ledger_.registry(), clock_));
+    }
     for (const OperatorConfig& one : config_.operators) {
       if (!one.token_hash.empty()) TRY(tokens_.add(one.name, one.token_hash));
     }
@@ -137,6 +151,9 @@ class AuthorityRoutes::Impl {
     if (rest.starts_with("cards/")) return answer_cards(request, rest.substr(6));
     if (rest == "desk/sessions") return answer_desk(request, "");
     if (rest.starts_with("desk/sessions/")) return answer_desk(request, rest.substr(14));
+    if (rest == "desk/accounts" || rest == "desk/account-removals") {
+      return answer_accounts(request, rest == "desk/accounts");
+    }
     return not_found();
   }
 
@@ -470,6 +487,43 @@ class AuthorityRoutes::Impl {
     return HttpResponse::later(later);
   }
 
+  HttpResponse answer_accounts(const HttpRequest& request, bool make) {
+    if (!desk_) return not_found();
+    if (request.method != HttpMethod::post) return not_allowed("POST");
+    if (!is_type(request.media_type(), kJson)) return wrong_type(kJson);
+    const auto terminal = terminal_of(request);
+    if (!terminal) return refusal(request, terminal.error());
+    const DeskCaller caller{format_id(terminal->id), terminal->name, terminal->role};
+    auto done = make ? make_account(request, caller) : remove_account(request, caller);
+    return done ? std::move(*done) : refusal(request, done.error());
+  }
+
+  Result<AccountDesk*> accounts() {
+    if (!accounts_) {
+      return fail(ErrorKind::configuration, "no accounts for one-time codes are made here",
+                  "[authority.accounts] of karta-identity's configuration");
+    }
+    return accounts_.get();
+  }
+
+  Result<HttpResponse> make_account(const HttpRequest& request, const DeskCaller& caller) {
+    const AccountOrder order = TRY(body_of(request, read_account_order));
+    AccountDesk& desk = *TRY(accounts());
+    const MadeAccount made = TRY(desk.make(caller, order));
+    accounts_made_.add();
+    HttpResponse out = json_response(201, "");
+    out.secret_body = std::make_shared<const SecretBytes>(made_account_document(made));
+    return out;
+  }
+
+  Result<HttpResponse> remove_account(const HttpRequest& request, const DeskCaller& caller) {
+    const AccountRemoval removal = TRY(body_of(request, read_account_removal));
+    AccountDesk& desk = *TRY(accounts());
+    const bool removed = TRY(desk.remove(caller, removal));
+    if (removed) accounts_removed_.add();
+    return json_response(200, account_removed_document(removed));
+  }
+
   void forget_old_answers() {
     const Time now = clock_.now();
     if (now < forget_at_) return;
@@ -483,14 +537,16 @@ class AuthorityRoutes::Impl {
   const AuthorityShelf& shelf_;
   std::shared_ptr<TerminalPort> terminals_;
   std::shared_ptr<DeskPort> desk_;
+  std::shared_ptr<const LoginSecret> account_secret_;
   std::vector<crypto::Certificate> ca_;
   TerminalLedger ledger_;
   crypto::CertificateProfile profile_;
   std::unique_ptr<crypto::Signer> signer_;
   SystemRandom random_;
   service::BearerTokens tokens_;
+  std::unique_ptr<AccountDesk> accounts_;  // null: none are made here; of the members above
   Time forget_at_{};
-  service::Counter enrolled_, renewed_, refused_, records_, forks_, steps_;
+  service::Counter enrolled_, renewed_, refused_, records_, forks_, steps_, accounts_made_, accounts_removed_;
 };
 
 AuthorityRoutes::AuthorityRoutes(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -508,7 +564,7 @@ Result<std::unique_ptr<AuthorityRoutes>> AuthorityRoutes::open(const ServerConfi
   }
   auto impl = std::make_unique<Impl>(*config.authority, keys, around, TerminalLedger(std::move(registry)),
                                      std::move(profile), std::move(signer));
-  TRY(impl->open());
+  TRY(impl->open(config.database));
   return std::unique_ptr<AuthorityRoutes>(new AuthorityRoutes(std::move(impl)));
 }
 

@@ -9,6 +9,8 @@
 //   GET  /v1/cards/INDEX/status           of a card now
 //   POST /v1/cards/CARD/life              operators: the next step of a card's life
 //   POST /v1/desk/sessions[/SESSION]      counters: deeds on a card
+//   POST /v1/desk/accounts                counters: an account for one-time codes, for whose card was shown just now
+//   POST /v1/desk/account-removals        counters: its end
 //
 // A terminal is known by its TLS certificate, an operator by his or by a token. Errors are problem details (RFC 9457).
 #pragma once
@@ -19,6 +21,7 @@
 #include <vector>
 
 #include "identity/authority/ports.h"
+#include "identity/login/login_secret.h"
 #include "identity/services/config.h"
 #include "identity/services/key.h"
 #include "identity/services/publisher.h"
@@ -31,7 +34,8 @@ namespace karta::identity {
 struct AuthorityKeys {
   ServiceKey tls;
   std::shared_ptr<TerminalPort> terminals;
-  std::shared_ptr<DeskPort> desk;  ///< null: no desk here
+  std::shared_ptr<DeskPort> desk;               ///< null: no desk here
+  std::shared_ptr<const LoginSecret> accounts;  ///< null: no accounts for one-time codes are made here
 };
 Result<AuthorityKeys> open_authority_keys(const AuthorityConfig& config, const AuthorityPorts& ports);
 

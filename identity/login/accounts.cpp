@@ -15,15 +15,18 @@ constexpr std::size_t kLeastLogin = 3, kMostLogin = 64, kMostMailAddress = 254; 
 std::int64_t raw(CitizenId id) { return static_cast<std::int64_t>(id); }
 /// What was done stands among the citizen's events, in the transaction that does it.
 Status add_event(Database& database, CitizenId citizen, std::string_view kind, std::string_view detail, Time now,
-                 const Cause& cause) {
+                 const Cause& cause, std::optional<CardId> shown) {
+  std::optional<std::int64_t> card;
+  if (shown) card = static_cast<std::int64_t>(*shown);
   Statement next = TRY(database.prepare("SELECT coalesce(max(number), 0) + 1 FROM events WHERE citizen_id = $1"));
   TRY(next.query({raw(citizen)}));
   TRY(next.next());
   const std::int64_t number = next.integer(0);
-  TRY(database.execute(
-      "INSERT INTO events (citizen_id, number, at, actor, kind, card_id, state_before, state_after, "
-      "reason) VALUES ($1, $2, $3, $4, $5, NULL, '', $6, $7)",
-      {raw(citizen), number, std::int64_t{now.time_since_epoch().count()}, cause.actor, kind, detail, cause.reason}));
+  TRY(
+      database.execute("INSERT INTO events (citizen_id, number, at, actor, kind, card_id, state_before, state_after, "
+                       "reason) VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8)",
+                       {raw(citizen), number, std::int64_t{now.time_since_epoch().count()}, cause.actor, kind, card,
+                        detail, cause.reason}));
   return {};
 }
 
@@ -51,6 +54,13 @@ std::string bound_to(CitizenId citizen) { return "account " + format_id(citizen)
 
 std::string_view name_of(AccountKind kind) { return kind == AccountKind::app ? "app" : "mail"; }
 
+Result<AccountKind> parse_account_kind(std::string_view name) {
+  for (const AccountKind kind : {AccountKind::app, AccountKind::mail}) {
+    if (name_of(kind) == name) return kind;
+  }
+  return fail(ErrorKind::usage, "codes come by no such way", "\"app\" or \"mail\"");
+}
+
 Result<std::string> parse_login(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(),
@@ -77,7 +87,8 @@ Result<std::string> parse_mail_address(std::string_view text) {
 }
 
 Result<SecretBytes> Accounts::enrol(CitizenId citizen, const std::string& login,
-                                    const std::optional<std::string>& mail_address, const Cause& cause) {
+                                    const std::optional<std::string>& mail_address, const Cause& cause,
+                                    std::optional<CardId> shown) {
   const AccountKind kind = mail_address ? AccountKind::mail : AccountKind::app;
   SecretBytes secret = mail_address ? SecretBytes::copy_of(*mail_address) : random_.secret(kTotpSecretOctets);
   const Bytes sealed = secret_.seal(secret.expose_secret(), bound_to(citizen), random_);
@@ -107,13 +118,13 @@ Result<SecretBytes> Accounts::enrol(CitizenId citizen, const std::string& login,
     TRY(database_.execute("INSERT INTO login_account_by_name (login, citizen_id) VALUES ($1, $2)",
                           {login, raw(citizen)}));
     TRY(end_sessions(database_, citizen, clock_.now()));
-    return add_event(database_, citizen, "account-enrolled", name_of(kind), clock_.now(), cause);
+    return add_event(database_, citizen, "account-enrolled", name_of(kind), clock_.now(), cause, shown);
   }));
   if (mail_address) secret = SecretBytes();
   return secret;
 }
 
-Result<bool> Accounts::remove(CitizenId citizen, const Cause& cause) {
+Result<bool> Accounts::remove(CitizenId citizen, const Cause& cause, std::optional<CardId> shown) {
   bool removed = false;
   TRY(database_.transact([&]() -> Status {
     TRY(
@@ -122,7 +133,7 @@ Result<bool> Accounts::remove(CitizenId citizen, const Cause& cause) {
                           {raw(citizen)}));
     removed = TRY(database_.execute("DELETE FROM login_accounts WHERE citizen_id = $1", {raw(citizen)})) != 0;
     TRY(end_sessions(database_, citizen, clock_.now()));
-    return removed ? add_event(database_, citizen, "account-removed", "", clock_.now(), cause) : Status{};
+    return removed ? add_event(database_, citizen, "account-removed", "", clock_.now(), cause, shown) : Status{};
   }));
   return removed;
 }

@@ -1,5 +1,6 @@
 // Accounts: login names of citizens who were enrolled at a counter for the way in by a one-time code: of an app (TOTP),
-// or sent by mail. Secrets and mail addresses stand in the database encrypted.
+// or sent by mail. Secrets and mail addresses stand in the database encrypted. Made at the centre (`karta account`), or
+// by the authority for a counter the citizen's card was shown at (identity/authority/account_desk.h).
 #pragma once
 
 #include <optional>
@@ -15,6 +16,8 @@ namespace karta::identity {
 /// Never renumber: the database has them.
 enum class AccountKind : std::uint8_t { app = 1, mail = 2 };
 std::string_view name_of(AccountKind kind);  ///< "app", "mail"
+/// Fails with usage, naming those there are.
+Result<AccountKind> parse_account_kind(std::string_view name);
 
 struct Account {
   CitizenId citizen{};
@@ -38,13 +41,14 @@ class Accounts {
   Accounts(service::Database& database, const LoginSecret& secret, const Clock& clock, RandomSource& random)
       : database_(database), secret_(secret), clock_(clock), random_(random) {}
 
-  /// A citizen has one account: a new one takes the place of the old one, whose codes are worth nothing from then on, and whose sessions end.
-  /// `login` and `mail_address` as the parsers return them. For an app the new secret is returned, else an empty one.
+  /// A citizen has one account: a new one takes the place of the old one, whose codes are worth nothing from then on,
+  /// and whose sessions end. `login` and `mail_address` as the parsers return them. `shown`: the card by which the
+  /// citizen was known, for the event. For an app the new secret is returned, else an empty one.
   /// Errors: not_found (no such citizen), already_exists (somebody else's login).
   Result<SecretBytes> enrol(CitizenId citizen, const std::string& login, const std::optional<std::string>& mail_address,
-                            const Cause& cause);
+                            const Cause& cause, std::optional<CardId> shown = {});
   /// Its sessions and all tokens they gave end with it, those for use off line too. False if there is none.
-  Result<bool> remove(CitizenId citizen, const Cause& cause);
+  Result<bool> remove(CitizenId citizen, const Cause& cause, std::optional<CardId> shown = {});
   Result<std::optional<Account>> of(CitizenId citizen);
   Result<std::optional<Account>> by_login(std::string_view login);
 

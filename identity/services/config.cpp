@@ -13,6 +13,7 @@ namespace {
 using service::ConfigTable;
 
 constexpr std::string_view kPkcs11 = "pkcs11:";
+constexpr std::size_t kMostIssuer = 64;  // an app shows it in a line
 constexpr service::HttpLimitBounds kLimitBounds{.body_octets = 1 << 26, .connections = 1'000'000};
 
 Result<OcspConfig> read_ocsp(ConfigTable& table, const std::filesystem::path& certificate) {
@@ -109,6 +110,27 @@ Result<StopListConfig> read_stop_list(ConfigTable& table) {
   return out;
 }
 
+/// Where there is a [login] here, its secret and its messages are meant.
+Result<CounterAccountsConfig> read_counter_accounts(ConfigTable& table, const std::optional<LoginConfig>& login) {
+  CounterAccountsConfig out;
+  if (login) {
+    if (!login->codes) return table.bad("secret_file", "is of no use: [login] has no [login.codes]");
+    if (table.has("secret_file")) return table.bad("secret_file", "must not be: that of [login] counts");
+    out.secret_file = login->secret_file;
+    out.issuer = login->address.substr(login->address.find("://") + 3);
+  } else {
+    out.secret_file = TRY(table.path("secret_file"));
+    out.issuer = "karta";
+  }
+  out.issuer = TRY(table.text_or("issuer", out.issuer));
+  if (out.issuer.size() > kMostIssuer) return table.bad("issuer", "must be at most 64 octets");
+  out.mail = TRY(table.boolean_or("mail", login && login->message));
+  if (out.mail && login && !login->message) {
+    return table.bad("mail", "must not be: nobody sends codes, [login.codes.message] is missing");
+  }
+  return out;
+}
+
 Result<AuthorityConfig> read_authority_on_line(ConfigTable& table) {
   AuthorityConfig out;
   out.centre = TRY(table.path("centre"));
@@ -177,7 +199,8 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
     if (trust.roots.empty()) return list->bad("roots", "is missing: who signs the list");
     out.trust_list = std::move(trust);
   }
-  if (auto authority = TRY(root.table("authority"))) {
+  auto authority = TRY(root.table("authority"));
+  if (authority) {
     out.authority = TRY(read_authority_on_line(*authority));
     if (out.database.empty()) return authority->bad("centre", "needs the registry: \"database\"");
     if (!out.tls) return authority->bad("tls", "needs [tls]: terminals are known by their certificates");
@@ -188,6 +211,12 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
   if (auto login = TRY(root.table("login"))) {
     if (!out.openid) return root.bad("login", "needs [openid]");
     out.login = TRY(read_login(*login, out.openid->issuer, out.openid->mtls_address));
+  }
+  if (authority) {
+    if (auto accounts = TRY(authority->table("accounts"))) {
+      out.authority->accounts = TRY(read_counter_accounts(*accounts, out.login));
+      if (!out.authority->desk) return authority->bad("accounts", "needs \"desk = true\": counters ask for them");
+    }
   }
   if (out.openid && !out.openid->mtls_listen.empty() && !out.tls)
     return root.bad("openid", "needs [tls] for \"mtls_listen\"");

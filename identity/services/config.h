@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "identity/key_config.h"
 #include "identity/console/config.h"
+#include "identity/key_config.h"
 #include "identity/login/config.h"
 #include "identity/openid/config.h"
 #include "identity/requests/config.h"
@@ -73,12 +73,20 @@ struct OperatorConfig {
   bool card_status = false;
 };
 
+/// Accounts for one-time codes, made at counters for citizens whose card was shown there (docs/login.md).
+struct CounterAccountsConfig {
+  std::filesystem::path secret_file;  ///< that of [login]: secrets are sealed under it
+  std::string issuer;                 ///< what an app shows beside the login name
+  bool mail = false;                  ///< codes may go by mail: somebody sends them
+};
+
 /// The authority on line: terminals enrol, renew and report here.
 struct AuthorityConfig {
   std::filesystem::path centre;       ///< the issuing centre's folder: CV authority of terminals, the desk's keys
   std::filesystem::path secret_file;  ///< its passphrase
   bool desk = false;                  ///< counters may work on cards through it
-  KeyConfig tls;                      ///< certifies terminals' TLS keys: the issuing CA's
+  std::optional<CounterAccountsConfig> accounts;
+  KeyConfig tls;  ///< certifies terminals' TLS keys: the issuing CA's
   std::chrono::days cv_life{7}, tls_life{7};
   std::size_t journal_octets = 4u << 20;  ///< of a batch
   std::optional<StopListConfig> stop_list;

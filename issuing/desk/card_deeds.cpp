@@ -27,13 +27,6 @@ constexpr std::uint8_t kDomainPersonalised = 0x0F;
 constexpr std::string_view kLoadingEvent = "application-loading", kLoadedEvent = "application-loaded";
 constexpr std::size_t kOfferDigest = 16;  // octets of SHA-256 kept of an offer
 
-Status require_active(const identity::Card& card) {
-  if (card.state == CardState::active) return {};
-  const bool waiting = card.state == CardState::produced || card.state == CardState::shipped;
-  return fail(ErrorKind::not_permitted, "the card is " + std::string(identity::row_of(card.state).name),
-              waiting ? "activate it first" : "only an active card is worked on");
-}
-
 /// Neither stopped nor at its end.
 Status require_in_order(const identity::Card& card) {
   const identity::CardStateRow& row = identity::row_of(card.state);
@@ -97,6 +90,13 @@ Result<std::optional<identity::Card>> retire(DeskWork& work, identity::CardId id
 }
 
 }  // namespace
+
+Status require_active(const identity::Card& card) {
+  if (card.state == CardState::active) return {};
+  const bool waiting = card.state == CardState::produced || card.state == CardState::shipped;
+  return fail(ErrorKind::not_permitted, "the card is " + std::string(identity::row_of(card.state).name),
+              waiting ? "activate it first" : "only an active card is worked on");
+}
 
 // ---- activate ------------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ Result<Bytes> hex_field(const Json& document, const char* name, std::size_t most
   return octets;
 }
 
-enum class DeedKind : std::uint8_t { activate, renew, unblock, application, inspect, replace };
+enum class DeedKind : std::uint8_t { activate, renew, unblock, application, inspect, replace, show };
 struct DeedRow {
   DeedKind kind;
   std::string_view name;
@@ -77,6 +77,7 @@ constexpr auto kDeeds = std::to_array<DeedRow>({
     {DeedKind::application, "application", "karta.desk.application/1"},
     {DeedKind::inspect, "inspect", "karta.desk.card/1"},
     {DeedKind::replace, "replace", "karta.desk.replacement/1"},
+    {DeedKind::show, "show", "karta.desk.shown/1"},
 });
 
 void put_card(Json& result, const identity::Card& card) {
@@ -159,10 +160,11 @@ Result<Desk::Request> Desk::Request::parse(const DeskCaller& caller, std::string
   return request;
 }
 
-/// A session with whose it is.
+/// A session with whose it is, and what for.
 struct Desk::Held {
   DeskCaller caller;
   std::string reader;
+  DeedKind deed;
   std::shared_ptr<DeskSession> session;
 };
 
@@ -282,7 +284,10 @@ void Desk::open(const DeskCaller& caller, std::string_view text, DeskAnswer answ
     const std::lock_guard lock(mutex_);
     gone = sweep(caller);
     admitted = admit(caller, *request);
-    if (admitted) sessions_.emplace(session->id(), std::make_unique<Held>(Held{caller, request->reader, session}));
+    if (admitted) {
+      sessions_.emplace(session->id(),
+                        std::make_unique<Held>(Held{caller, request->reader, request->deed->kind, session}));
+    }
   }
   if (!admitted) return answer(fail(admitted.error()));
   session->start([this, request = std::move(*request)](ApduCarrier& carrier) { return work(request, carrier); },
@@ -300,6 +305,25 @@ void Desk::next(const DeskCaller& caller, std::string_view id, identity::DeskRep
     return answer(fail(ErrorKind::not_found, "there is no such session at the desk", "begin the deed again"));
   }
   session->next(std::move(replies), std::move(answer));
+}
+
+Result<std::string> Desk::shown(const DeskCaller& caller, std::string_view id) {
+  std::shared_ptr<DeskSession> session;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = sessions_.find(id);
+    if (found != sessions_.end() && found->second->caller == caller && found->second->deed == DeedKind::show) {
+      session = found->second->session;
+    }
+  }
+  const auto ended = session ? session->ended() : std::nullopt;
+  if (!ended || DeskSession::SteadyClock::now() - *ended > limits_.shown_time) {
+    return fail(ErrorKind::not_found, "no card was shown at this counter a moment ago",
+                "put the card in and begin again");
+  }
+  const auto result = session->result();
+  if (!result) return fail(ErrorKind::not_permitted, "no card has proved itself in this session");
+  return Json::parse(*result).at("card").get<std::string>();
 }
 
 namespace {
@@ -399,6 +423,13 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
       const ReplacementRow reason = TRY(find_replacement_reason(request.why));
       const Replacement replacement = TRY(replace_card(desk, card.record.id, reason, request.profile));
       return done(json_of(replacement));
+    }
+    case DeedKind::show: {
+      // Asked for a citizen's sake: a card that does not count for him any more does not speak for him.
+      TRY(require_active(card.record));
+      Json result;
+      put_card(result, card.record);
+      return done(result);
     }
     case DeedKind::inspect:
       break;

@@ -8,6 +8,7 @@
 //   unblock      "pin"?: "PIN1"                      karta.desk.unblocking/1    a letter with a new transport PIN
 //   application  "aid", "offer"                      karta.desk.application/1   hexadecimal
 //   inspect                                          karta.desk.card/1
+//   show                                             karta.desk.shown/1         an active card is here: for shown()
 //   replace      "why", "profile"?, "card"?          karta.desk.replacement/1   with "card" no card is needed
 // and what comes back in the end has the schema beside it. docs/desk.md has all of it.
 #pragma once
@@ -36,6 +37,7 @@ class Desk final : public identity::DeskPort {
   void open(const identity::DeskCaller& caller, std::string_view request, identity::DeskAnswer answer) override;
   void next(const identity::DeskCaller& caller, std::string_view session, identity::DeskReplies replies,
             identity::DeskAnswer answer) override;
+  Result<std::string> shown(const identity::DeskCaller& caller, std::string_view session) override;
 
   /// Sessions under way.
   std::size_t sessions() const;

@@ -134,4 +134,10 @@ std::optional<DeskSession::SteadyClock::time_point> DeskSession::ended() const {
   return ended_;
 }
 
+std::optional<std::string> DeskSession::result() const {
+  const std::lock_guard lock(mutex_);
+  if (!outcome_ || !*outcome_) return std::nullopt;
+  return **outcome_;
+}
+
 }  // namespace karta::issuing

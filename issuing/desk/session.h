@@ -20,6 +20,7 @@ struct DeskLimits {
   std::chrono::milliseconds reply_time{30'000};    ///< for the counter to bring the answers of a step
   std::chrono::milliseconds total_time{300'000};   ///< for a deed in all
   std::chrono::milliseconds linger_time{300'000};  ///< an ended session still tells its outcome
+  std::chrono::milliseconds shown_time{60'000};    ///< a card that was shown counts as shown just now
   std::chrono::milliseconds hold_time{5'000};      ///< for another session to let go of the same card
   std::size_t commands = 2'000;                    ///< in one session
   std::size_t lingering = 32;                      ///< ended sessions of one caller that do
@@ -50,6 +51,8 @@ class DeskSession final : public ApduCarrier {
   const std::string& id() const { return id_; }
   /// When the deed ended; empty while it runs.
   std::optional<SteadyClock::time_point> ended() const;
+  /// What the deed came to; empty while it runs, and where it failed.
+  std::optional<std::string> result() const;
 
   /// The deed's side.
   Result<std::vector<Bytes>> exchange(std::vector<Bytes> commands) override;

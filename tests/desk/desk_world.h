@@ -132,6 +132,8 @@ class DeskLine final : public identity::Authority {
   Result<identity::TerminalCertificates> enrol(const SecretBytes&, const identity::CertificateOrder&) override {
     return none();
   }
+  Result<identity::MadeAccount> make_account(const identity::AccountOrder&) override { return none(); }
+  Result<bool> remove_account(const identity::AccountRemoval&) override { return none(); }
   Result<identity::TerminalCertificates> renew(const identity::CertificateOrder&) override { return none(); }
   Result<identity::TerminalStanding> standing() override { return none(); }
   Result<identity::JournalTaken> upload_journal(std::string_view) override { return none(); }
