@@ -169,7 +169,8 @@ export class Page {
 
   async type(text) {
     for (const one of text) {
-      const event = { key: one, windowsVirtualKeyCode: one.toUpperCase().charCodeAt(0) };
+      // A full stop's code is that of the key Delete: signs have none here.
+      const event = { key: one, windowsVirtualKeyCode: /[a-z0-9]/i.test(one) ? one.toUpperCase().charCodeAt(0) : 0 };
       await this.send('Input.dispatchKeyEvent', { ...event, type: 'keyDown', text: one });
       await this.send('Input.dispatchKeyEvent', { ...event, type: 'keyUp' });
     }
@@ -187,26 +188,41 @@ export class Page {
   /// The element with this id gets the keyboard: a page's autofocus comes a frame after its words do.
   focuses(id) { return until(`the keyboard at "${id}"`, async () => (await this.focused()) === id); }
 
-  /// Clicks what the selector finds, once the page has its style sheets: without them it stands elsewhere.
-  async click(selector) {
-    const box = await until(selector, () => this.run(`(() => {
+  /// Clicks what the selector finds, once it stands still, until the page has heard the click: style sheets may come, a
+  /// picture may have been taken of a larger window, an element may be drawn anew between button down and button up.
+  click(selector) {
+    const box = `new Promise((done) => {
       const found = document.querySelector(${JSON.stringify(selector)});
-      if (!found || found.disabled || document.readyState !== 'complete') return null;
+      if (!found || found.disabled || document.readyState !== 'complete') return done(null);
       found.scrollIntoView({ block: 'center' });
-      const { x, y, width, height } = found.getBoundingClientRect();
-      return width > 0 ? { x: x + width / 2, y: y + height / 2 } : null;
-    })()`));
-    // Both at once: an element that is drawn anew between the two gets no click.
-    await Promise.all(['mousePressed', 'mouseReleased'].map((type) => this.send('Input.dispatchMouseEvent', { type, ...box, button: 'left', clickCount: 1 })));
+      const place = () => { const { x, y, width, height } = found.getBoundingClientRect(); return { x: x + width / 2, y: y + height / 2, width, height }; };
+      const before = place();
+      setTimeout(() => {
+        const now = place();
+        const still = found.isConnected && now.width > 0 && Object.keys(now).every((one) => now[one] === before[one]);
+        if (!still || !document.elementFromPoint(now.x, now.y)) return done(null);
+        window.clickHeard = false;
+        document.addEventListener('click', () => { window.clickHeard = true; }, { once: true, capture: true });
+        done({ x: now.x, y: now.y });
+      }, 20);
+    })`;
+    return until(`a click at ${selector}`, async () => {
+      const at = await this.run(box);
+      if (!at) return false;
+      await Promise.all(['mousePressed', 'mouseReleased'].map((type) => this.send('Input.dispatchMouseEvent', { type, ...at, button: 'left', clickCount: 1 })));
+      // Another document knows of no click that was not heard, nor does one that is on its way.
+      return this.run('window.clickHeard !== false').catch((error) => overtaken.test(error.message));
+    });
   }
 
-  /// Types over what is in the field. A page that is drawn anew meanwhile is typed into once more.
+  /// Types over what is in the field, which may write it in small letters. A page that is drawn anew meanwhile is typed
+  /// into once more.
   fill(selector, text) {
     const field = `document.querySelector(${JSON.stringify(selector)})`;
     return until(`"${text}" in ${selector}`, async () => {
       if (!await this.run(`(() => { const field = ${field}; field?.focus(); field?.select(); return field !== null; })()`)) return false;
       await this.type(text);
-      return (await this.run(`${field}?.value`)) === text;
+      return (await this.run(`${field}?.value`))?.toLowerCase() === text.toLowerCase();
     });
   }
 
@@ -222,11 +238,14 @@ export class Page {
       { name: 'prefers-reduced-motion', value: 'reduce' }] });
   }
 
-  /// A picture of the whole page.
+  /// A picture of the whole page. Afterwards the window is as large as it was before.
   async picture(file) {
+    const size = () => this.run('`${innerWidth} ${innerHeight}`');
+    const before = await size();
     const { cssContentSize } = await this.send('Page.getLayoutMetrics');
     const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true,
       clip: { x: 0, y: 0, width: cssContentSize.width, height: cssContentSize.height, scale: 1 } });
     writeFileSync(file, Buffer.from(data, 'base64'));
+    await until('the window to be as it was', async () => (await size()) === before);
   }
 }
