@@ -11,6 +11,13 @@ class PreparedStatement {
   virtual ~PreparedStatement() = default;
   /// Forgets rows and earlier values, then binds $1 ... in order. May run the statement already.
   virtual Status bind(Parameters parameters) = 0;
+  /// Binds and runs to the end, now or as Database::execute_later() says.
+  virtual Status execute_later(Parameters parameters) {
+    TRY(bind(parameters));
+    while (TRY(step())) {
+    }
+    return {};
+  }
   virtual Result<bool> step() = 0;
   /// Rows changed by the statement that has just run to its end.
   virtual std::int64_t changes() const = 0;

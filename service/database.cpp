@@ -45,6 +45,7 @@ Result<std::int64_t> Statement::execute(Parameters parameters) {
   }
   return statement_->changes();
 }
+Status Statement::execute_later(Parameters parameters) { return statement_->execute_later(parameters); }
 Status Statement::query(Parameters parameters) { return statement_->bind(parameters); }
 Result<bool> Statement::next() { return statement_->step(); }
 
@@ -108,6 +109,10 @@ Result<Statement> Database::prepare(std::string_view sql) {
 Result<std::int64_t> Database::execute(std::string_view sql, Parameters parameters) {
   Statement statement = TRY(prepare(sql));
   return statement.execute(parameters);
+}
+Status Database::execute_later(std::string_view sql, Parameters parameters) {
+  Statement statement = TRY(prepare(sql));
+  return statement.execute_later(parameters);
 }
 Status Database::execute_script(std::string_view sql) { return connection_->execute_script(sql); }
 

@@ -12,6 +12,7 @@
 // - After a statement has failed in a transaction PostgreSQL refuses every other one until it is rolled back: report
 //   the error, do not go on (INSERT ... ON CONFLICT DO NOTHING asks without failing).
 // - Text is ordered by code point and must not hold U+0000 (malformed).
+// - Each statement costs PostgreSQL a round trip; what needs no answer goes out together (execute_later()).
 // - A PostgreSQL connection may be lost. What was not committed is rolled back; the next transaction connects again.
 #pragma once
 
@@ -68,6 +69,8 @@ class Statement {
 
   /// Binds $1 ... and runs to the end. Returns the number of rows changed.
   Result<std::int64_t> execute(Parameters parameters = {});
+  /// Likewise, when Database::execute_later() says.
+  Status execute_later(Parameters parameters = {});
   /// Binds $1 ...; rows come by next().
   Status query(Parameters parameters = {});
   /// Moves to the next row; false after the last.
@@ -158,6 +161,12 @@ class Database {
   Result<Statement> prepare(std::string_view sql);
   /// Prepare and run once. Returns the number of rows changed.
   Result<std::int64_t> execute(std::string_view sql, Parameters parameters = {});
+  /// Runs a statement whose outcome, but for an error, nobody needs before the commit. Within a writing transaction on
+  /// PostgreSQL it waits, its values copied, and goes out in order with the next statement that is asked for or with
+  /// the commit, so that a transaction of such ones costs one round trip. Its error is then theirs (or that of the
+  /// execute_later() with which many become too many), a bad value's is its own; transact() runs the work again as
+  /// ever. After a rollback it has not been sent. On SQLite, and outside a writing transaction, it runs at once.
+  Status execute_later(std::string_view sql, Parameters parameters = {});
   /// Several statements separated by semicolons, without parameters (migrations).
   Status execute_script(std::string_view sql);
 

@@ -289,6 +289,159 @@ TEST_F(DatabaseTest, WorkRunsAgainWhileItIsBusyAndGivesUpInTheEnd) {
   EXPECT_EQ(runs, kTransactionTries);
 }
 
+TEST_F(DatabaseTest, WhatIsRunLaterIsDoneInOrderAndSeenByWhatFollows) {
+  Database database = create();
+  Database other = std::move(*Database::open(url()));
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  std::int64_t seen = 0, changed = 0;
+  ASSERT_TRUE(database.transact([&]() -> Status {
+    TRY(database.execute_later("INSERT INTO t VALUES (1)"));
+    TRY(database.execute_later("UPDATE t SET a = a * 10"));
+    TRY(database.execute_later("INSERT INTO t VALUES (2)"));
+    Statement sum = TRY(database.prepare("SELECT sum(a) FROM t"));
+    TRY(sum.query());
+    TRY(sum.next());
+    seen = sum.integer(0);
+    TRY(database.execute_later("INSERT INTO t VALUES (3)"));
+    changed = TRY(database.execute("UPDATE t SET a = a + 1"));
+    TRY(database.execute_later("INSERT INTO t VALUES (4)"));
+    TRY(database.execute_script("UPDATE t SET a = a + 100; INSERT INTO t VALUES (5)"));
+    return database.execute_later("INSERT INTO t VALUES (6)");
+  }));
+  EXPECT_EQ(seen, 10 + 2);
+  EXPECT_EQ(changed, 3);
+  std::vector<std::int64_t> all;
+  auto rows = other.prepare("SELECT a FROM t ORDER BY a");
+  ASSERT_TRUE(rows && rows->query());
+  while (*rows->next()) all.push_back(rows->integer(0));
+  EXPECT_THAT(all, testing::ElementsAre(5, 6, 103, 104, 104, 111));
+}
+
+TEST_F(DatabaseTest, ValuesOfWhatIsRunLaterAreItsOwn) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (n BIGINT, i BIGINT, t TEXT, b BYTEA)"));
+  ASSERT_TRUE(database.transact([&]() -> Status {
+    Statement insert = TRY(database.prepare("INSERT INTO t VALUES ($1, $2, $3, $4)"));
+    for (int i = 0; i < 3; ++i) {
+      std::string text(static_cast<std::size_t>(i * 1000), static_cast<char>('a' + i));
+      Bytes octets(static_cast<std::size_t>(2 - i), static_cast<std::uint8_t>(i));
+      TRY(insert.execute_later({i, i, text, octets}));
+      text.assign(text.size(), '?');
+      octets.assign(octets.size(), 0xFF);
+    }
+    TRY(insert.execute_later({3, nullptr, nullptr, nullptr}));
+    TRY(database.execute_later("INSERT INTO t VALUES ($1, $2, $3, $4)", {4, 7, nullptr, ByteView()}));
+    return {};
+  }));
+  auto rows = database.prepare("SELECT i, t, b FROM t ORDER BY n");
+  ASSERT_TRUE(rows && rows->query());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(*rows->next());
+    EXPECT_EQ(rows->integer(0), i);
+    EXPECT_FALSE(rows->is_null(1));
+    EXPECT_EQ(rows->text(1), std::string(static_cast<std::size_t>(i * 1000), static_cast<char>('a' + i)));
+    EXPECT_FALSE(rows->is_null(2));
+    EXPECT_EQ(to_bytes(rows->octets(2)), Bytes(static_cast<std::size_t>(2 - i), static_cast<std::uint8_t>(i)));
+  }
+  ASSERT_TRUE(*rows->next());
+  EXPECT_TRUE(rows->is_null(0) && rows->is_null(1) && rows->is_null(2));
+  ASSERT_TRUE(*rows->next());
+  EXPECT_EQ(rows->integer(0), 7);
+  EXPECT_TRUE(rows->is_null(1));
+  EXPECT_FALSE(rows->is_null(2));
+  EXPECT_FALSE(*rows->next());
+}
+
+TEST_F(DatabaseTest, AnErrorOfWhatIsRunLaterEndsTheTransaction) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT PRIMARY KEY)"));
+  ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
+  for (const bool asked : {false, true}) {
+    const Status done = database.transact([&]() -> Status {
+      TRY(database.execute_later("INSERT INTO t VALUES (2)"));
+      TRY(database.execute_later("INSERT INTO t VALUES ($1)", {1}));
+      TRY(database.execute_later("INSERT INTO t SELECT a + 10 FROM t"));
+      if (asked) TRY(database.execute("UPDATE t SET a = a + 100"));
+      return {};
+    });
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, ErrorKind::already_exists) << done.error().message;
+    EXPECT_FALSE(database.in_transaction());
+    EXPECT_EQ(count(database), 1);
+  }
+  // What was skipped and what failed can be run again.
+  ASSERT_TRUE(database.transact([&]() -> Status {
+    TRY(database.execute_later("INSERT INTO t VALUES ($1)", {3}));
+    TRY(database.execute_later("INSERT INTO t SELECT a + 10 FROM t"));
+    return {};
+  }));
+  EXPECT_EQ(count(database), 4);
+}
+
+TEST_F(DatabaseTest, WhatIsRunLaterGoesWithItsTransaction) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  {
+    auto transaction = database.begin();
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE(database.execute_later("INSERT INTO t VALUES (1)"));
+  }
+  const Status done = database.transact([&]() -> Status {
+    TRY(database.execute("INSERT INTO t VALUES (1)"));
+    TRY(database.execute_later("INSERT INTO t VALUES (1)"));
+    return fail(ErrorKind::malformed, "no");
+  });
+  EXPECT_EQ(done.error().kind, ErrorKind::malformed);
+  ASSERT_TRUE(database.transact([&] { return database.execute_later("INSERT INTO t VALUES (5)"); }));
+  auto rows = database.prepare("SELECT sum(a) FROM t");
+  ASSERT_TRUE(rows->query() && *rows->next());
+  EXPECT_EQ(rows->integer(0), 5);
+}
+
+TEST_F(DatabaseTest, OutsideAWritingTransactionLaterIsAtOnce) {
+  Database database = create();
+  Database other = std::move(*Database::open(url()));
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT PRIMARY KEY)"));
+  ASSERT_TRUE(database.execute_later("INSERT INTO t VALUES (1)"));
+  EXPECT_EQ(count(other), 1);
+  EXPECT_EQ(database.execute_later("INSERT INTO t VALUES (1)").error().kind, ErrorKind::already_exists);
+  if (database.store() == Store::postgresql) {
+    auto reading = database.begin_read();
+    ASSERT_TRUE(reading);
+    EXPECT_EQ(database.execute_later("INSERT INTO t VALUES (2)").error().kind, ErrorKind::not_permitted);
+  }
+}
+
+TEST_F(DatabaseTest, MoreMayBeRunLaterThanWaits) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT, b TEXT)"));
+  const std::string large(50'000, 'x');
+  ASSERT_TRUE(database.transact([&]() -> Status {
+    for (int i = 0; i < 1000; ++i) TRY(database.execute_later("INSERT INTO t VALUES ($1, 'x')", {i}));
+    for (int i = 1000; i < 1020; ++i) TRY(database.execute_later("INSERT INTO t VALUES ($1, $2)", {i, large}));
+    return {};
+  }));
+  auto rows = database.prepare("SELECT count(*), sum(a), sum(length(b)) FROM t");
+  ASSERT_TRUE(rows->query() && *rows->next());
+  EXPECT_EQ(rows->integer(0), 1020);
+  EXPECT_EQ(rows->integer(1), 1019 * 1020 / 2);
+  EXPECT_EQ(rows->integer(2), 1000 + 20 * 50'000);
+}
+
+TEST_F(DatabaseTest, WhatIsRunLaterOutlivesItsPlaceAmongThePrepared) {
+  Database database = create();
+  ASSERT_TRUE(database.execute("CREATE TABLE t (a BIGINT)"));
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(database.transact([&]() -> Status {
+      TRY(database.execute_later("INSERT INTO t VALUES ($1)", {1}));
+      for (int i = 0; i < 300; ++i) TRY(database.prepare("SELECT a FROM t WHERE a = " + std::to_string(i)));
+      TRY(database.execute_later("INSERT INTO t VALUES ($1)", {2}));
+      return {};
+    }));
+    EXPECT_EQ(count(database), 2 * (round + 1));
+  }
+}
+
 TEST_F(SqliteFileTest, AHeldLockIsBusyAfterTheTimeout) {
   Database holder = create();
   auto held = holder.begin();

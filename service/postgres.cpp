@@ -1,8 +1,8 @@
 // PostgreSQL behind service/database.h: the only file that speaks libpq.
 //
-// A connection is in pipeline mode: what belongs together (BEGIN, the preparing of a statement, its first run) goes out
-// in one packet and comes back in one. Nothing blocks in libpq but the making of a connection; every wait for the
-// server has a deadline.
+// A connection is in pipeline mode: what belongs together (BEGIN, runs that nobody waits for, the preparing of a
+// statement and its run, or COMMIT) goes out in one packet and comes back in one. Nothing blocks in libpq but the
+// making of a connection; every wait for the server has a deadline.
 #include <poll.h>
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 
 #include "service/connection.h"
 #include "service/postgres_library.h"
+#include "service/postgres_plan.h"
 #include "service/statement_cache.h"
 
 namespace karta::service::detail {
@@ -176,12 +177,13 @@ class PostgresStatement final : public PreparedStatement {
  public:
   PostgresStatement(PostgresConnection& connection, std::string sql)
       : sql_(std::move(sql)), connection_(&connection), parameters_(count_parameters(sql_)), reads_(is_reading(sql_)) {}
-  ~PostgresStatement() override;
+  ~PostgresStatement() override { reset(); }
 
   const std::string& sql() const { return sql_; }
   void reset();
 
   Status bind(Parameters parameters) override;
+  Status execute_later(Parameters parameters) override;
   Result<bool> step() override;
   std::int64_t changes() const override { return changes_; }
   int columns() const override { return row_ ? pq().nfields(row_.get()) : 0; }
@@ -194,17 +196,18 @@ class PostgresStatement final : public PreparedStatement {
 
  private:
   friend class PostgresConnection;
+  Status take(Parameters parameters);
+
   const std::string sql_;
   PostgresConnection* connection_;
   const std::size_t parameters_;
   const bool reads_;
-  std::string name_;              ///< on the server
-  std::uint64_t generation_ = 0;  ///< of the connection it was prepared on; 0: on none
-  std::vector<Oid> types_;        ///< of the parameters, as declared when it was prepared; 0: left to the server
+  std::shared_ptr<Plan> plan_;  ///< for the types of the newest values
   // Values as they go out; those of text and octets are the caller's.
   std::vector<std::array<char, 8>> integers_;
   std::vector<const char*> values_;
   std::vector<int> lengths_;
+  std::vector<Oid> types_;
   // Rows that have come and not been asked for.
   std::deque<PgResult> ahead_;
   bool unread_ = false;         ///< the connection may bring more
@@ -214,10 +217,29 @@ class PostgresStatement final : public PreparedStatement {
   std::int64_t changes_ = 0;
 };
 
+/// What a connection says besides the statements it is given.
+enum Word : std::size_t {
+  begin_serializable,
+  begin_snapshot,
+  begin_read,
+  no_time_limit,
+  commit_work,
+  roll_back,
+  kWords
+};
+constexpr std::array<const char*, kWords> kWordSql = {"BEGIN ISOLATION LEVEL SERIALIZABLE",
+                                                      "BEGIN ISOLATION LEVEL REPEATABLE READ",
+                                                      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                                                      "SET LOCAL statement_timeout = 0",
+                                                      "COMMIT",
+                                                      "ROLLBACK"};
+
 class PostgresConnection final : public Connection {
  public:
   PostgresConnection(std::string url, const DatabaseOptions& options)
-      : url_(std::move(url)), options_(options), reachability_(Reachability::of(url_)) {}
+      : url_(std::move(url)), options_(options), reachability_(Reachability::of(url_)) {
+    for (const char* sql : kWordSql) words_.push_back(std::make_unique<Plan>(names_, sql, std::vector<Oid>{}));
+  }
   ~PostgresConnection() override { cache_.clear(); }
 
   Status connect();
@@ -245,14 +267,19 @@ class PostgresConnection final : public Connection {
   /// Asking the server for a version costs what asking it for the thing itself does.
   Result<std::int64_t> data_version() override { return ++version_; }
 
-  Status run(PostgresStatement& statement);
+  /// Sends what waits, and with it `statement`; null: what waits only.
+  Status run(PostgresStatement* statement);
+  /// Whether a run may wait for the next one that is asked for.
+  bool may_wait() const { return in_transaction_ && write_; }
+  /// Keeps a run with the values `statement` has taken for then.
+  Status let_wait(const PostgresStatement& statement);
+  std::shared_ptr<Plan> make_plan(const std::string& sql, const std::vector<Oid>& types) {
+    return std::make_shared<Plan>(names_, sql, types);
+  }
   /// The next result of `statement`, which has unread rows: true if there is one.
   Result<bool> read_on(PostgresStatement& statement);
   /// Nobody will ask for the rest of its rows.
   void drop_rows(PostgresStatement& statement);
-  void forget(const PostgresStatement& statement) {
-    if (statement.generation_ == generation_ && connection_) unused_names_.push_back(statement.name_);
-  }
 
  private:
   enum class Loss : std::uint8_t { none, closed, silent };
@@ -263,7 +290,6 @@ class PostgresConnection final : public Connection {
   void drop(Loss how) {
     loss_ = how;
     active_ = nullptr;
-    unused_names_.clear();
     connection_.reset();
     if (in_transaction_ && !begin_pending_) failure_ = Failure::lost;
   }
@@ -278,25 +304,27 @@ class PostgresConnection final : public Connection {
   std::optional<PgResult> next_result(milliseconds most);
   /// Reads up to the end of what was sent.
   bool read_to_sync(milliseconds most);
-  bool send(const char* command) {
-    return pq().send_query_params(connection_.get(), command, 0, nullptr, nullptr, nullptr, nullptr, 1) == 1;
-  }
-  /// Sends one command and reads its end. Nothing but COMMIT and ROLLBACK goes this way.
-  Result<PgResult> command(const char* text, milliseconds most);
+  /// Puts a run into the packet, and before it the plan's preparing where the server does not know it.
+  bool send(Plan& plan, const char* const* values, const int* lengths, const char* deed);
+  bool send(Word word, const char* deed) { return send(*words_[word], nullptr, nullptr, deed); }
+  /// Puts into the packet what goes before a run that is asked for: BEGIN and what waits.
+  bool send_before();
+  /// Reads the answers to what was put into the packet, `last` of the runs excepted. An error, after which the server
+  /// does nothing more of the packet, is kept in `failed`. False: the connection was dropped.
+  bool read_before(std::size_t last, std::optional<Error>& failed);
   Error error_of(const PGresult* result, const char* deed);
-  /// The answer to a command that has no rows; an error is kept in `failed`.
+  /// The answer to a command that has no rows; an error is kept in `failed`. False: the connection was dropped.
   bool read_plain(std::optional<Error>& failed, const char* deed);
   /// Everything a run brings up to its first row or its end.
-  Result<bool> send_and_look(PostgresStatement& statement);
+  Status send_and_look(PostgresStatement* statement);
   /// Takes the rows that are still to come out of the connection's way.
   void put_aside_rows();
 
   std::string url_;
   DatabaseOptions options_;
   std::unique_ptr<PGconn, FinishConnection> connection_;
-  std::uint64_t generation_ = 0;  ///< counts the connections made
-  std::uint64_t names_ = 0;
-  std::vector<std::string> unused_names_;  ///< of statements the server may forget
+  ServerNames names_;
+  std::vector<std::unique_ptr<Plan>> words_;  ///< by Word
   Reachability& reachability_;
   bool farewell_ = false;  ///< the server said that it ends the connection, while nothing was asked
   Loss loss_ = Loss::none;
@@ -305,17 +333,19 @@ class PostgresConnection final : public Connection {
   bool begin_pending_ = false;  ///< BEGIN goes out with the transaction's first statement
   std::optional<Isolation> write_;
   Failure failure_ = Failure::plain;
+  WaitingRuns waiting_;  ///< of the writing transaction
+  struct Expected {
+    Plan* prepares;  ///< null: it runs
+    const char* deed;
+  };
+  std::vector<Expected> expected_;       ///< the answers to the packet, in order
+  std::vector<int> binary_;              ///< ones: the format of every value
   PostgresStatement* active_ = nullptr;  ///< whose rows are on their way
   std::int64_t version_ = 0;
   StatementCache<PostgresStatement> cache_;
 };
 
 // Statements
-
-PostgresStatement::~PostgresStatement() {
-  reset();
-  if (generation_ != 0) connection_->forget(*this);
-}
 
 void PostgresStatement::reset() {
   if (unread_) connection_->drop_rows(*this);
@@ -326,14 +356,15 @@ void PostgresStatement::reset() {
   changes_ = 0;
 }
 
-Status PostgresStatement::bind(Parameters parameters) {
+/// Binds values; those of text and octets are still the caller's.
+Status PostgresStatement::take(Parameters parameters) {
   reset();
   // The SQL must name exactly the values it is given: a slip here would store a datum in the wrong column.
   KARTA_CHECK(parameters_ == parameters.size());
   integers_.resize(parameters_);
   values_.assign(parameters_, nullptr);
   lengths_.assign(parameters_, 0);
-  std::vector<Oid> types(parameters_, 0);
+  types_.assign(parameters_, 0);
   std::size_t i = 0;
   for (const Parameter& parameter : parameters) {
     if (const auto* value = std::get_if<std::int64_t>(&parameter.value())) {
@@ -342,31 +373,40 @@ Status PostgresStatement::bind(Parameters parameters) {
       }
       values_[i] = integers_[i].data();
       lengths_[i] = 8;
-      types[i] = kInt8;
+      types_[i] = kInt8;
     } else if (const auto* text = std::get_if<std::string_view>(&parameter.value())) {
       if (text->find('\0') != std::string_view::npos) {
         return fail(ErrorKind::malformed, "database: a text holds the character U+0000");
       }
       values_[i] = text->data() ? text->data() : "";
       lengths_[i] = static_cast<int>(text->size());
-      types[i] = kText;
+      types_[i] = kText;
     } else if (const auto* octets = std::get_if<ByteView>(&parameter.value())) {
       values_[i] = octets->data() ? reinterpret_cast<const char*>(octets->data()) : "";
       lengths_[i] = static_cast<int>(octets->size());
-      types[i] = kBytea;
+      types_[i] = kBytea;
     }
     ++i;
   }
-  // NULL is of any type. A type that was declared before and is another one now makes another statement.
-  bool same = types_.size() == types.size();
-  for (std::size_t k = 0; same && k < types.size(); ++k)
-    same = types[k] == 0 || types_[k] == 0 || types[k] == types_[k];
-  if (!same) {
-    if (generation_ != 0) connection_->forget(*this);
-    generation_ = 0;
-    types_ = std::move(types);
+  // NULL is of any type. A type that was declared before and is another one now makes another plan.
+  bool same = plan_ != nullptr;
+  for (std::size_t k = 0; same && k < parameters_; ++k) {
+    const Oid declared = plan_->types[k];
+    same = types_[k] == 0 || declared == 0 || types_[k] == declared;
   }
-  return connection_->run(*this);
+  if (!same) plan_ = connection_->make_plan(sql_, types_);
+  return {};
+}
+
+Status PostgresStatement::bind(Parameters parameters) {
+  TRY(take(parameters));
+  return connection_->run(this);
+}
+
+Status PostgresStatement::execute_later(Parameters parameters) {
+  if (!connection_->may_wait()) return PreparedStatement::execute_later(parameters);
+  TRY(take(parameters));
+  return connection_->let_wait(*this);
 }
 
 Result<bool> PostgresStatement::step() {
@@ -424,9 +464,9 @@ Status PostgresConnection::connect() {
                                   nullptr};
   const char* const values[] = {"karta", "5", "2", "3", "10000", timeout.c_str(), url_.c_str(), "UTF8", nullptr};
   connection_.reset(pq().connect(keywords, values, 1));
-  ++generation_;
+  ++names_.generation;
+  names_.unused.clear();
   active_ = nullptr;
-  unused_names_.clear();
   const auto refuse = [&](Error error) -> Status {
     connection_.reset();
     reachability_.met(error, SteadyClock::now() - began);
@@ -575,77 +615,87 @@ bool PostgresConnection::read_plain(std::optional<Error>& failed, const char* de
     if (!result) return false;
     if (!*result) return true;
     if (pq().result_status(result->get()) == PGRES_FATAL_ERROR && !failed) {
-      failed = error_of(result->get(), deed);
+      Error error = error_of(result->get(), deed);
       if (!connection_) return false;
+      failed = std::move(error);
     }
   }
 }
 
-Result<bool> PostgresConnection::send_and_look(PostgresStatement& statement) {
+bool PostgresConnection::send(Plan& plan, const char* const* values, const int* lengths, const char* deed) {
   PGconn* const to = connection_.get();
+  const int count = static_cast<int>(plan.types.size());
+  if (!plan.known()) {
+    plan.name = "k" + std::to_string(++names_.given);
+    if (pq().send_prepare(to, plan.name.c_str(), plan.sql.c_str(), count, plan.types.data()) != 1) return false;
+    plan.generation = names_.generation;  // to those that follow it in the packet; read_before() knows better
+    expected_.push_back({&plan, "prepare a statement"});
+  }
+  expected_.push_back({nullptr, deed});
+  if (binary_.size() < plan.types.size()) binary_.resize(plan.types.size(), 1);
+  return pq().send_query_prepared(to, plan.name.c_str(), count, values, lengths, binary_.data(), 1) == 1;
+}
+
+bool PostgresConnection::send_before() {
+  expected_.clear();
   bool sent = true;
-  int before = 0;  // commands whose answers come first
   if (begin_pending_) {
-    if (!write_) {
-      sent = sent && send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-      ++before;
-      if (options_.long_reads) {
-        sent = sent && send("SET LOCAL statement_timeout = 0");
-        ++before;
-      }
-    } else {
-      sent = sent && send(*write_ == Isolation::serializable ? "BEGIN ISOLATION LEVEL SERIALIZABLE"
-                                                             : "BEGIN ISOLATION LEVEL REPEATABLE READ");
-      ++before;
-    }
+    const Word word = !write_ ? begin_read : *write_ == Isolation::serializable ? begin_serializable : begin_snapshot;
+    sent = send(word, "begin a transaction");
+    if (!write_ && options_.long_reads) sent = sent && send(no_time_limit, "begin a transaction");
   }
-  for (const std::string& name : unused_names_) {
-    sent = sent && send(("DEALLOCATE " + name).c_str());
-    ++before;
+  for (const std::string& name : std::exchange(names_.unused, {})) {
+    sent = sent && pq().send_query_params(connection_.get(), ("DEALLOCATE " + name).c_str(), 0, nullptr, nullptr,
+                                          nullptr, nullptr, 1) == 1;
+    expected_.push_back({nullptr, "forget a statement"});
   }
-  unused_names_.clear();
-  const bool prepares = statement.generation_ != generation_;
-  const int count = static_cast<int>(statement.parameters_);
-  if (prepares) {
-    statement.name_ = "k" + std::to_string(++names_);
-    sent = sent &&
-           pq().send_prepare(to, statement.name_.c_str(), statement.sql_.c_str(), count, statement.types_.data()) == 1;
+  return sent && waiting_.all_of([this](Plan& plan, const char* const* values, const int* lengths) {
+    return send(plan, values, lengths, "run a statement");
+  });
+}
+
+bool PostgresConnection::read_before(std::size_t last, std::optional<Error>& failed) {
+  for (std::size_t i = 0; i + last < expected_.size(); ++i) {
+    const Expected& one = expected_[i];
+    if (!read_plain(failed, one.deed)) return false;
+    if (failed && one.prepares) one.prepares->generation = 0;
+    if (!failed && !one.prepares) begin_pending_ = false;  // the first to run, if it was to begin
   }
-  const std::vector<int> binary(statement.parameters_, 1);
-  sent = sent &&
-         pq().send_query_prepared(to, statement.name_.c_str(), count, statement.values_.data(),
-                                  statement.lengths_.data(), binary.data(), 1) == 1 &&
-         pq().pipeline_sync(to) == 1;
-  std::optional<Error> failed;
+  return true;
+}
+
+Status PostgresConnection::send_and_look(PostgresStatement* asked) {
+  const bool sent = send_before() &&
+                    (!asked || send(*asked->plan_, asked->values_.data(), asked->lengths_.data(), "run a statement")) &&
+                    pq().pipeline_sync(connection_.get()) == 1;
   if (!sent) {
     drop(Loss::closed);
     return connection_lost();
   }
-  for (int i = 0; i < before; ++i) {
-    if (!read_plain(failed, "begin a transaction")) return connection_lost();
-    if (begin_pending_ && !failed) begin_pending_ = false;
+  std::optional<Error> failed;
+  if (!read_before(asked ? 1 : 0, failed)) return connection_lost();
+  if (!asked || failed) {
+    if (!read_to_sync(patience())) return connection_lost();
+    if (failed) return fail(std::move(*failed));
+    return {};
   }
-  if (prepares) {
-    if (!read_plain(failed, "prepare a statement")) return connection_lost();
-    if (!failed) statement.generation_ = generation_;
-  }
+  PostgresStatement& statement = *asked;
   // Row by row, so that a list as long as a nation is never in memory. What a writing transaction looks up is short,
   // and other statements come between.
   const bool long_list = statement.reads_ && !(in_transaction_ && write_);
-  if (long_list && !failed) pq().set_single_row_mode(to);
+  if (long_list) pq().set_single_row_mode(connection_.get());
   std::optional<PgResult> first = next_result();
   if (!first) return connection_lost();
-  if (failed || !*first) {
+  if (!*first) {
     if (!read_to_sync(patience())) return connection_lost();
-    if (!failed) return fail(ErrorKind::internal, "database: a statement was not answered");
-    return fail(std::move(*failed));
+    return fail(ErrorKind::internal, "database: a statement was not answered");
   }
   switch (pq().result_status(first->get())) {
     case PGRES_SINGLE_TUPLE:
       statement.ahead_.push_back(std::move(*first));
       statement.unread_ = true;
       active_ = &statement;
-      return true;
+      return {};
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK: {
       const std::string_view changed = pq().cmd_tuples(first->get());
@@ -663,9 +713,9 @@ Result<bool> PostgresConnection::send_and_look(PostgresStatement& statement) {
         }
         if (status == PGRES_PIPELINE_SYNC) break;
       }
-      pq().get_result(to);
+      pq().get_result(connection_.get());
       if (failed) return fail(std::move(*failed));
-      return true;
+      return {};
     }
     default: {
       Error error = error_of(first->get(), "run a statement");
@@ -675,28 +725,37 @@ Result<bool> PostgresConnection::send_and_look(PostgresStatement& statement) {
   }
 }
 
-Status PostgresConnection::run(PostgresStatement& statement) {
+Status PostgresConnection::run(PostgresStatement* statement) {
   put_aside_rows();
   if (in_transaction_ && !begin_pending_ && !connection_) return connection_lost();
-  const bool alone = !in_transaction_;
   for (int attempt = 1;; ++attempt) {
-    const bool opens = alone || begin_pending_;
-    if (opens) TRY(ensure_connected());
-    loss_ = Loss::none;
     const bool began = in_transaction_ && !begin_pending_;
-    Result<bool> done = send_and_look(statement);
-    if (done) return {};
-    if (connection_) return fail(std::move(done).error());
-    statement.reset();
-    // A server that was restarted since: nothing was committed yet, or nothing to commit.
-    if (!began && (in_transaction_ || statement.reads_) && loss_ == Loss::closed && attempt == 1) {
+    // Nothing was committed yet, or nothing is to be: it can be sent a second time.
+    const bool repeatable = !began && (in_transaction_ || statement->reads_);
+    // A look whether the server has gone meanwhile is worth its system call only before what is not.
+    if (!connection_ || !(began || repeatable)) {
+      if (Status connected = ensure_connected(); !connected) {
+        waiting_.clear();
+        begin_pending_ = false;  // in a transaction, nothing of it any more
+        return connected;
+      }
+    }
+    loss_ = Loss::none;
+    Status done = send_and_look(statement);
+    if (done || connection_) {
+      waiting_.clear();
+      return done;
+    }
+    if (statement) statement->reset();
+    if (repeatable && loss_ == Loss::closed && attempt == 1) {  // a server that was restarted since
       if (in_transaction_) begin_pending_ = true, failure_ = Failure::plain;
       continue;
     }
+    waiting_.clear();
     if (in_transaction_) {
       begin_pending_ = false;
       failure_ = Failure::lost;
-    } else if (!statement.reads_) {
+    } else if (!statement->reads_) {
       return outcome_unknown();
     }
     if (loss_ == Loss::silent) {
@@ -705,6 +764,13 @@ Status PostgresConnection::run(PostgresStatement& statement) {
     }
     return connection_lost();
   }
+}
+
+Status PostgresConnection::let_wait(const PostgresStatement& statement) {
+  if (!begin_pending_ && !connection_) return connection_lost();
+  waiting_.add(statement.plan_, statement.values_, statement.lengths_);
+  if (!waiting_.full()) return {};
+  return run(nullptr);
 }
 
 Result<bool> PostgresConnection::read_on(PostgresStatement& statement) {
@@ -746,18 +812,9 @@ void PostgresConnection::drop_rows(PostgresStatement& statement) {
   }
 }
 
-Result<PgResult> PostgresConnection::command(const char* text, milliseconds most) {
-  if (!send(text) || pq().pipeline_sync(connection_.get()) != 1) {
-    drop(Loss::closed);
-    return connection_lost();
-  }
-  std::optional<PgResult> result = next_result(most);
-  if (!result || !read_to_sync(most)) return connection_lost();
-  return std::move(*result);
-}
-
 Status PostgresConnection::execute_script(std::string_view sql) {
   put_aside_rows();
+  if (!waiting_.empty()) TRY(run(nullptr));
   if (in_transaction_ && !begin_pending_ && !connection_) return connection_lost();
   if (!in_transaction_ || begin_pending_) TRY(ensure_connected());
   // Several statements in one text go by the simple protocol, which pipelines do not have.
@@ -788,7 +845,8 @@ Status PostgresConnection::execute_script(std::string_view sql) {
 Status PostgresConnection::begin(std::optional<Isolation> write) {
   KARTA_CHECK(!in_transaction_);
   put_aside_rows();
-  TRY(ensure_connected());
+  // Whether it still stands shows when BEGIN goes out.
+  if (!connection_) TRY(ensure_connected());
   in_transaction_ = begin_pending_ = true;
   write_ = write;
   failure_ = Failure::plain;
@@ -798,31 +856,65 @@ Status PostgresConnection::begin(std::optional<Isolation> write) {
 Status PostgresConnection::commit() {
   KARTA_CHECK(in_transaction_);
   put_aside_rows();
-  if (begin_pending_) {  // nothing was asked, nothing is to be told
+  if (begin_pending_ && waiting_.empty()) {  // nothing was asked, nothing is to be told
     in_transaction_ = begin_pending_ = false;
     return {};
   }
+  // What goes out with COMMIT cannot be sent again: the last moment to notice that the server has gone meanwhile.
+  if (begin_pending_) {
+    if (Status connected = ensure_connected(); !connected) {
+      rollback();
+      return connected;
+    }
+  }
+  const auto end = [this] {
+    waiting_.clear();
+    in_transaction_ = begin_pending_ = false;
+  };
   if (!connection_) {
-    in_transaction_ = false;
+    end();
     return connection_lost();
   }
-  Result<PgResult> answer = command("COMMIT", patience());
-  in_transaction_ = false;
-  if (!answer) {
-    if (!write_) return fail(std::move(answer).error());
+  // A statement had failed and nobody passed its error on: nothing but COMMIT is answered, and that says so.
+  const bool refused = pq().transaction_status(connection_.get()) == PQTRANS_INERROR;
+  if (refused) expected_.clear();
+  if (!(refused || send_before()) || !send(commit_work, "commit")) {
+    drop(Loss::closed);
+    end();
+    failure_ = Failure::lost;
+    return connection_lost();
+  }
+  const auto unknown = [&]() -> Status {
+    end();
+    if (!write_) return connection_lost();
     failure_ = Failure::final;
     return outcome_unknown();
+  };
+  if (pq().pipeline_sync(connection_.get()) != 1) {
+    drop(Loss::closed);
+    return unknown();
+  }
+  std::optional<Error> failed;
+  const bool read = read_before(1, failed);
+  if (failed) {  // of what waited: the server has skipped the rest, COMMIT included
+    if (read) (void)read_to_sync(patience());
+    rollback();
+    return fail(std::move(*failed));
+  }
+  std::optional<PgResult> answer = read ? next_result() : std::nullopt;
+  if (!answer || !*answer || !read_to_sync(patience())) {
+    if (connection_) drop(Loss::closed);
+    return unknown();
   }
   if (pq().result_status(answer->get()) != PGRES_COMMAND_OK) {
-    in_transaction_ = true;  // for error_of()
     Error error = error_of(answer->get(), "commit");
-    in_transaction_ = false;
-    if (connection_) return fail(std::move(error));
-    failure_ = Failure::final;
-    return outcome_unknown();
+    if (!connection_) return unknown();
+    end();
+    return fail(std::move(error));
   }
+  end();
   if (std::string_view(pq().cmd_status(answer->get())) == "COMMIT") return {};
-  // A statement had failed and nobody passed its error on: PostgreSQL commits nothing of it.
+  // PostgreSQL commits nothing of it.
   if (failure_ == Failure::collided || failure_ == Failure::duplicate) {
     return fail(ErrorKind::busy, "database: another transaction was in the way", "try again");
   }
@@ -832,11 +924,19 @@ Status PostgresConnection::commit() {
 void PostgresConnection::rollback() {
   if (!in_transaction_) return;
   put_aside_rows();
-  const bool began = !begin_pending_ && connection_;
-  begin_pending_ = false;
-  // What is not answered in time is ended with the connection.
-  if (began && !command("ROLLBACK", kRollbackTime)) connection_.reset();
-  in_transaction_ = false;
+  waiting_.clear();
+  const Failure failure = failure_;  // what becomes of the connection here is not why
+  if (!begin_pending_ && connection_) {
+    expected_.clear();
+    // What is not answered in time is ended with the connection.
+    if (!send(roll_back, "roll back") || pq().pipeline_sync(connection_.get()) != 1) {
+      drop(Loss::closed);
+    } else {
+      (void)read_to_sync(kRollbackTime);
+    }
+  }
+  in_transaction_ = begin_pending_ = false;
+  failure_ = failure;
 }
 
 Status PostgresConnection::check_integrity() {

@@ -28,6 +28,7 @@ Result<PostgresLibrary> load() {
   find("PQconnectdbParams", out.connect);
   find("PQfinish", out.finish);
   find("PQstatus", out.status);
+  find("PQtransactionStatus", out.transaction_status);
   find("PQerrorMessage", out.error_message);
   find("PQsocket", out.socket);
   find("PQsetnonblocking", out.set_nonblocking);

@@ -16,6 +16,7 @@ struct PostgresLibrary {
   decltype(&::PQconnectdbParams) connect = nullptr;
   decltype(&::PQfinish) finish = nullptr;
   decltype(&::PQstatus) status = nullptr;
+  decltype(&::PQtransactionStatus) transaction_status = nullptr;
   decltype(&::PQerrorMessage) error_message = nullptr;
   decltype(&::PQsocket) socket = nullptr;
   decltype(&::PQsetnonblocking) set_nonblocking = nullptr;

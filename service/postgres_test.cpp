@@ -244,6 +244,186 @@ TEST_F(PostgresTest, GoingOnAfterAFailedStatementCommitsNothing) {
   EXPECT_EQ(count(), 0);
 }
 
+TEST_F(PostgresTest, WhatIsRunLaterHasNotBeenSentUntilItIsTimeOrTooMuch) {
+  Database database = open();
+  Database other = open();
+  const std::int64_t pid = pid_of(database);
+  const auto begun = [&] {
+    return ask(other, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'idle in transaction'", {pid});
+  };
+  {
+    auto transaction = database.begin();
+    ASSERT_TRUE(transaction);
+    for (int i = 0; i < 63; ++i) ASSERT_TRUE(database.execute_later("INSERT INTO t VALUES ($1)", {i}));
+    EXPECT_EQ(begun(), 0);
+    ASSERT_TRUE(database.execute_later("INSERT INTO t VALUES (63)"));
+    EXPECT_EQ(begun(), 1);
+    ASSERT_TRUE(transaction->commit());
+    EXPECT_EQ(count(), 64);
+  }
+  {
+    auto transaction = database.begin();
+    ASSERT_TRUE(database.execute_later("SELECT length($1::text)", {std::string(40'000, 'x')}));
+    EXPECT_EQ(begun(), 0);
+    ASSERT_TRUE(database.execute_later("SELECT length($1::text)", {std::string(40'000, 'y')}));
+    EXPECT_EQ(begun(), 1);
+    EXPECT_FALSE(database.execute_later("SELECT 1 / (length($1::text) - 70000)", {std::string(70'000, 'z')}))
+        << "too much to wait: its error is its own";
+  }
+  EXPECT_EQ(begun(), 0);
+}
+
+TEST_F(PostgresTest, WhatIsRolledBackWithoutHavingBeenSentIsNot) {
+  Database database = open();
+  ASSERT_TRUE(database.execute("CREATE SEQUENCE s"));  // whose numbers no rollback gives back
+  const auto given = [&] { return ask(database, "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM s"); };
+  for (const bool sent : {false, true}) {
+    auto transaction = database.begin();
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
+    ASSERT_TRUE(database.execute_later("SELECT nextval('s')"));
+    if (sent) {
+      EXPECT_EQ(given(), 1) << "in order";
+    }
+  }
+  EXPECT_EQ(given(), 1);
+}
+
+TEST_F(PostgresTest, ACollisionOfWhatIsRunLaterRunsAgain) {
+  Database database = open();
+  Database other = open();
+  ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
+  for (const bool asked : {false, true}) {
+    const std::int64_t before = ask(database, "SELECT a FROM t");
+    int runs = 0;
+    const Status done = database.transact(
+        [&]() -> Status {
+          ++runs;
+          EXPECT_EQ(ask(database, "SELECT count(*) FROM t"), 1) << "from here on it has its snapshot";
+          if (runs == 1) TRY(other.execute("UPDATE t SET a = a + 1"));
+          TRY(database.execute_later("UPDATE t SET a = a + 10"));
+          if (asked) TRY(database.execute("UPDATE t SET a = a + 100"));
+          return {};
+        },
+        Isolation::snapshot);
+    EXPECT_TRUE(done) << done.error().message;
+    EXPECT_EQ(runs, 2);
+    EXPECT_EQ(ask(database, "SELECT a FROM t"), before + 11 + (asked ? 100 : 0));
+  }
+}
+
+TEST_F(PostgresTest, AKeyTakenMeanwhileThatIsWrittenLaterIsSeenTheSecondTime) {
+  Database database = open();
+  Database other = open();
+  int runs = 0;
+  const Status done = database.transact(
+      [&]() -> Status {
+        ++runs;
+        if (ask(database, "SELECT count(*) FROM t") > 0) return fail(ErrorKind::already_exists, "taken");
+        TRY(other.execute("INSERT INTO t VALUES (7)"));
+        return database.execute_later("INSERT INTO t VALUES (7)");
+      },
+      Isolation::snapshot);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message, "taken");
+  EXPECT_EQ(runs, 2);
+}
+
+TEST_F(PostgresTest, ALockThatWhatIsRunLaterWaitsForIsWaitedForOnce) {
+  Database holder = open();
+  ASSERT_TRUE(holder.execute("INSERT INTO t VALUES (1)"));
+  auto held = holder.begin();
+  ASSERT_TRUE(held && holder.execute("UPDATE t SET a = 2"));
+  Database database = open({.busy_timeout = std::chrono::milliseconds(20)});
+  int runs = 0;
+  const Status done = database.transact([&]() -> Status {
+    ++runs;
+    return database.execute_later("UPDATE t SET a = 3");
+  });
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::busy);
+  EXPECT_EQ(runs, 1);
+}
+
+TEST_F(PostgresTest, WhatWaitsGoesOutOnANewConnectionWhereNothingHadGoneOutOnTheOld) {
+  Database database = open();
+  for (const bool asked : {false, true}) {
+    const std::int64_t pid = pid_of(database);
+    int runs = 0;
+    const Status done = database.transact([&]() -> Status {
+      ++runs;
+      TRY(database.execute_later("INSERT INTO t VALUES ($1)", {asked ? 1 : 2}));
+      end(pid);
+      if (asked) {
+        EXPECT_EQ(ask(database, "SELECT count(*) FROM t"), 2);
+      }
+      return {};
+    });
+    EXPECT_TRUE(done) << done.error().message;
+    EXPECT_EQ(runs, 1);
+    EXPECT_NE(pid_of(database), pid);
+  }
+  EXPECT_EQ(count(), 2);
+}
+
+TEST_F(PostgresTest, WhatWaitsIsLostWithTheTransactionAndRunsAgainWithIt) {
+  Database database = open();
+  int runs = 0;
+  ASSERT_TRUE(database.transact([&]() -> Status {
+    ++runs;
+    TRY(database.execute("INSERT INTO t VALUES ($1)", {runs}));
+    TRY(database.execute_later("INSERT INTO t VALUES ($1)", {10 + runs}));
+    if (runs == 1) end(pid_of(database));
+    TRY(database.execute_later("INSERT INTO t VALUES ($1)", {20 + runs}));
+    TRY(database.execute("INSERT INTO t VALUES ($1)", {30 + runs}));
+    return {};
+  }));
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 2 + 12 + 22 + 32);
+}
+
+TEST_F(PostgresTest, OfWhatWentOutWithACommitWithoutAnswerNothingIsKnown) {
+  Database database = open();
+  ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
+  Database holder = open();
+  auto held = holder.begin();
+  ASSERT_TRUE(held && holder.execute("UPDATE t SET a = 2"));
+  const std::int64_t pid = pid_of(database);
+  std::thread ender([&] {
+    await("SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'", pid);
+    end(pid);
+  });
+  int runs = 0;
+  const Status done = database.transact([&]() -> Status {
+    ++runs;
+    TRY(database.execute_later("INSERT INTO t VALUES (5)"));
+    return database.execute_later("UPDATE t SET a = a + 10 WHERE a < 5");
+  });
+  ender.join();
+  ASSERT_FALSE(done);
+  EXPECT_TRUE(is_outcome_unknown(done.error())) << done.error().message;
+  EXPECT_EQ(runs, 1);
+  EXPECT_FALSE(database.in_transaction());
+  ASSERT_TRUE(held->commit());
+  EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 2) << "this one did not take place";
+}
+
+TEST_F(PostgresTest, WhatIsRunLaterAfterAFailedStatementIsNotCommitted) {
+  Database database = open();
+  const Status done = database.transact([&]() -> Status {
+    TRY(database.execute("INSERT INTO t VALUES (1)"));
+    Statement either = TRY(database.prepare("SELECT coalesce($1, $2)"));
+    TRY(either.execute({1, 2}));
+    EXPECT_FALSE(database.execute("INSERT INTO missing VALUES (1)"));
+    TRY(either.execute_later({"a", "b"}));  // the server is to forget the one before, when it can
+    return database.execute_later("INSERT INTO t VALUES (2)");
+  });
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message, HasSubstr("went on"));
+  EXPECT_EQ(ask(database, "SELECT count(*) FROM t"), 0);
+  EXPECT_EQ(ask(database, "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT coalesce%'"), 0);
+}
+
 TEST_F(PostgresTest, ManyRowsAreReadOneAtATimeAndMayBeLeft) {
   Database database = open();
   auto rows = database.prepare("SELECT generate_series(1, 30000)");
