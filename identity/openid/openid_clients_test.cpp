@@ -394,6 +394,28 @@ TEST_F(SelfSignedTest, ACertificateThatNobodyVerifiedIsNoOtherClientsName) {
   EXPECT_EQ(redeem(true).status, 200);
 }
 
+TEST_F(SelfSignedTest, ItsTokensAreBoundToItsCertificate) {
+  const crypto::Certificate next = make(other_key);
+  register_with({mine, next});
+  const Told given = tokens_with(mine);
+  ASSERT_EQ(given.status, 200) << given.body;
+  const auto user = [&](const crypto::Certificate& shown, bool mtls = true) {
+    return ask({.method = "GET",
+                .path = "/openid/userinfo",
+                .fields = {"Authorization: Bearer " + given["access_token"]},
+                .certificate = shown.der(),
+                .mtls = mtls,
+                .verified = false})
+        .status;
+  };
+  EXPECT_EQ(user(mine), 200);
+  EXPECT_EQ(user(next), 401) << "registered, too, but not what the token is bound to";
+  EXPECT_EQ(user(mine, false), 401);
+  // One that was taken out was lost, perhaps: it shows nothing any more.
+  register_with({next});
+  EXPECT_EQ(user(mine), 401);
+}
+
 TEST_F(SelfSignedTest, ItsDocumentNamesItsCertificates) {
   const std::string set = must(jwks_of_certificates({mine}));
   const Client client = must(parse_client(document(set)));

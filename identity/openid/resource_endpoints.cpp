@@ -75,19 +75,22 @@ OauthResult<OpenidEndpoints::Answer> OpenidEndpoints::user_claims(const HttpRequ
     proof = std::move(**checked);
   }
   if (const std::string why = dead(handle); !why.empty()) return invalid("the access token: " + why);
-  // Whoever has the token without its key has nothing.
-  std::string shown;
-  if (proof) shown = "jkt:" + proof->jkt;
-  if (!proof && handle.binding.starts_with("x5t:") && mtls_ && !request.client_certificate.empty()) {
-    if (const auto good = check_not_revoked(request.client_certificate); !good) {
-      return good.error().status == 401 ? invalid(good.error().description) : identity::refuse(good.error());
-    }
-    shown = "x5t:" + certificate_thumbprint(request.client_certificate);
-  }
-  if (handle.binding != shown) return invalid("the access token is bound to a key that was not shown");
   auto loaded = core_.client(handle.grant.client_id);
   if (!loaded) return identity::refuse(fault(loaded.error()));
   if (!*loaded) return invalid("the client is not known here any more");
+  // Whoever has the token without its key has nothing.
+  std::string shown;
+  if (proof) shown = "jkt:" + proof->jkt;
+  const ByteView certificate = certificate_of(request, (*loaded)->client);
+  if (!proof && handle.binding.starts_with("x5t:") && !certificate.empty()) {
+    auto good = check_not_revoked(certificate);
+    // One that was taken out of the client's registered ones is nobody's key any more.
+    const bool registered = (*loaded)->client.authentication == ClientAuthentication::self_signed_tls_client_auth;
+    if (good && registered) good = check_certificate((*loaded)->client, certificate, now);
+    if (!good) return good.error().status == 401 ? invalid(good.error().description) : identity::refuse(good.error());
+    shown = "x5t:" + certificate_thumbprint(certificate);
+  }
+  if (handle.binding != shown) return invalid("the access token is bound to a key that was not shown");
   const Client& client = (*loaded)->client;
 
   // The access log is written, and the proof used up, before anything is read out; all or nothing.
