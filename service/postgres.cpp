@@ -71,6 +71,7 @@ constexpr auto kStates = std::to_array<StateRow>({
     {"23505", ErrorKind::already_exists, Failure::duplicate},  // unique_violation
     {"42P07", ErrorKind::already_exists, Failure::duplicate},  // duplicate_table: two that migrate at once
     {"42701", ErrorKind::already_exists, Failure::duplicate},  // duplicate_column: likewise
+    {"42710", ErrorKind::already_exists, Failure::duplicate},  // duplicate_object: a table's type, likewise
     {"55P03", ErrorKind::busy, Failure::final},                // lock_not_available, after lock_timeout
     {"57014", ErrorKind::busy, Failure::final},                // query_canceled, after statement_timeout
     {"57P0", ErrorKind::io, Failure::lost},                    // admin_shutdown, crash_shutdown, cannot_connect_now
