@@ -1,5 +1,6 @@
 #include "service/http_message.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -102,7 +103,9 @@ Result<std::string> decode_percent(std::string_view text) {
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      out += text[i];
+      const std::size_t end = std::min(text.find('%', i), text.size());
+      out += text.substr(i, end - i);
+      i = end - 1;
       continue;
     }
     const int high = i + 3 <= text.size() ? hex_value(text[i + 1]) : -1;
