@@ -29,11 +29,10 @@ std::string_view log_in_counter(std::string_view acr) {
 std::string card_state_counter(CardState state) { return "cards-" + std::to_string(static_cast<int>(state)); }
 
 Status count_today(service::Database& database, Time now, std::string_view name, std::int64_t by) {
-  TRY(database.execute(
+  return database.execute_later(
       "INSERT INTO daily_counts (day, name, part, value) VALUES ($1, $2, $3, $4) ON CONFLICT (day, name, part) DO "
       "UPDATE SET value = daily_counts.value + excluded.value",
-      {day_of(now), name, part_of_this_thread(), by}));
-  return {};
+      {day_of(now), name, part_of_this_thread(), by});
 }
 
 Result<std::vector<DayCount>> DailyCounts::read(Registry& registry, std::string_view name, std::int64_t from,

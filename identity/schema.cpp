@@ -440,6 +440,8 @@ CREATE TABLE openid_grants (
   client_id TEXT NOT NULL,
   session_id TEXT NOT NULL,
   card_id BIGINT,
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
   document TEXT NOT NULL,
   offline BIGINT NOT NULL,
   created_at BIGINT NOT NULL,

@@ -48,7 +48,7 @@ class FakeProvider final : public Provider {
   Result<std::unique_ptr<Finishing>> finishing(std::string_view id) override {
     struct InTransaction final : Finishing {
       InTransaction(FakeProvider& given, std::string_view of) : provider(given), id(of) {}
-      Status run(service::Database&, const Authentication& who) override {
+      Status run(service::Database&, const Authentication& who, const SessionCertificate&) override {
         address = provider.finish(id, who, {});
         return {};
       }

@@ -46,7 +46,7 @@ HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionPr
   AfterBegin finish_too;
   if (finishing) {
     finish_too = [&](Database& database, const Session& session) {
-      return finishing->run(database, session.authentication());
+      return finishing->run(database, session.authentication(), {proof.issuer, proof.serial});
     };
   }
   auto opened = sessions_.begin(here.request, proof, use_nonce, finish_too);

@@ -157,18 +157,19 @@ Result<OpenedSession> Sessions::begin(const HttpRequest& request, const SessionP
     if (before) TRY(before(database));
     if (old) {
       // Whatever cookie the session has by now: another log-in of this browser may have come in between.
-      TRY(database.execute(kDropCookie, {raw(old->citizen), old->id}));
-      TRY(database.execute(kDropSession, {raw(old->citizen), old->id}));
+      TRY(database.execute_later(kDropCookie, {raw(old->citizen), old->id}));
+      TRY(database.execute_later(kDropSession, {raw(old->citizen), old->id}));
       if (!goes_on && ending_) TRY(ending_(database, old->id, SessionEnd::over));
     }
-    TRY(database.execute(
+    TRY(database.execute_later(
         "INSERT INTO sessions (citizen_id, session_id, cookie_hash, acr, amr, card_id, issuer, serial, began_at, "
         "auth_at, used_at, ends_at, over_at, address, browser) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
         "$12, $13, $14, $15)",
         {raw(proof.citizen), session.id, hash, proof.acr, amr, card, proof.issuer, proof.serial, seconds(session.began),
          seconds(now), seconds(now), seconds(session.ends), over, session.address, session.browser}));
-    TRY(database.execute("INSERT INTO session_by_cookie (cookie_hash, citizen_id, session_id) VALUES ($1, $2, $3)",
-                         {hash, raw(proof.citizen), session.id}));
+    TRY(database.execute_later(
+        "INSERT INTO session_by_cookie (cookie_hash, citizen_id, session_id) VALUES ($1, $2, $3)",
+        {hash, raw(proof.citizen), session.id}));
     TRY(count_today(database, now, log_in_counter(proof.acr)));
     return after ? after(database, session) : Status{};
   }));

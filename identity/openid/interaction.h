@@ -31,6 +31,13 @@ struct Authentication {
   Time session_ends{};           ///< at the latest; what the portal was given is known at least until then
 };
 
+/// What a session was begun with: a certificate's issuer as the registry has it, and its serial number (INTEGER content
+/// octets); empty: none.
+struct SessionCertificate {
+  std::string issuer;
+  Bytes serial;
+};
+
 /// Why a session ends.
 enum class SessionEnd : std::uint8_t {
   over,        ///< its time, or the citizen's wish: tokens for use off line stay
@@ -97,9 +104,10 @@ struct LogoutRequest {
 class Finishing {
  public:
   virtual ~Finishing() = default;
-  /// In a writing transaction, which may run more than once: the last time decides. `authentication` of a session that
-  /// this transaction has written, or relies on by a change to it. A refusal is no error here: outcome() tells it.
-  virtual Status run(service::Database& database, const Authentication& authentication) = 0;
+  /// In a writing transaction, which may run more than once: the last time decides. `authentication` and `certificate`
+  /// of a session that this transaction has written. A refusal is no error here: outcome() tells it.
+  virtual Status run(service::Database& database, const Authentication& authentication,
+                     const SessionCertificate& certificate) = 0;
   /// Once that is committed: what finish() returns.
   virtual Result<std::string> outcome() = 0;
 };

@@ -114,8 +114,8 @@ struct OpenidProvider::Finished {
 
 // One transaction, and all is looked up in it: what was true on the pages before may be so no more.
 Status OpenidProvider::finish_in(Database& database, std::string_view id, const Client& client,
-                                 const Authentication& authentication, std::optional<Time> consent_until,
-                                 std::string_view code, Finished& out) {
+                                 const Authentication& authentication, const SessionCertificate* written,
+                                 std::optional<Time> consent_until, std::string_view code, Finished& out) {
   out = {};
   const auto refuse_with = [&](tl::unexpected<Error> error) -> Status {
     out.refusal = std::move(error.value());
@@ -131,10 +131,13 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   stored->request.scopes = common_words(std::move(stored->request.scopes), client.scopes);
   stored->request.claims = common_words(std::move(stored->request.claims), claims_of(client.scopes));
   const AuthorizationRequest& request = stored->request;
-  auto session = TRY(openid_store::touch_session(database, authentication.citizen, authentication.session_id, now));
-  if (!session) {
-    return refuse_with(fail(ErrorKind::not_permitted, "your log-in here has ended", "log in again"));
+  std::optional<SessionCertificate> certificate;
+  if (written != nullptr) {
+    certificate = *written;
+  } else {
+    certificate = TRY(openid_store::touch_session(database, authentication.citizen, authentication.session_id, now));
   }
+  if (!certificate) return refuse_with(fail(ErrorKind::not_permitted, "your log-in here has ended", "log in again"));
   if (authentication.card) {
     const auto& card = found->card;
     if (!card) return refuse_with(fail(ErrorKind::not_permitted, "the card is not known here"));
@@ -192,8 +195,8 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   // be one.
   grant.ends = std::max(authentication.session_ends, now + core_.config.code_life + core_.config.access_life);
   if (grant.offline) grant.ends = std::max(grant.ends, now + core_.config.refresh_life);
-  grant.issuer = std::move(session->issuer);
-  grant.serial = std::move(session->serial);
+  grant.issuer = std::move(certificate->issuer);
+  grant.serial = std::move(certificate->serial);
   TRY(openid_store::insert_grant(database, grant));
   TRY(openid_store::insert_handle(database, key_of_secret(code), HandleKind::code, grant, "",
                                   now + core_.config.code_life));
@@ -220,7 +223,7 @@ Result<std::string> OpenidProvider::finish(std::string_view id, const Authentica
   const auto client = TRY(client_of(id));
   Finished done;
   TRY(core_.around.writes.write(core_.around.database, [&](Database& database) {
-    return finish_in(database, id, client->client, authentication, consent_until, code, done);
+    return finish_in(database, id, client->client, authentication, nullptr, consent_until, code, done);
   }));
   if (done.refusal) return fail(std::move(*done.refusal));
   return std::move(done.url);
@@ -231,8 +234,8 @@ class OpenidProvider::OpenFinishing final : public Finishing {
   OpenFinishing(OpenidProvider& provider, std::string_view id, std::shared_ptr<const LoadedClient> client)
       : provider_(provider), id_(id), client_(std::move(client)), code_(provider.core_.new_handle()) {}
 
-  Status run(Database& database, const Authentication& authentication) override {
-    return provider_.finish_in(database, id_, client_->client, authentication, {}, code_, done_);
+  Status run(Database& database, const Authentication& authentication, const SessionCertificate& certificate) override {
+    return provider_.finish_in(database, id_, client_->client, authentication, &certificate, {}, code_, done_);
   }
   Result<std::string> outcome() override {
     if (done_.refusal) return fail(std::move(*done_.refusal));

@@ -45,9 +45,10 @@ class OpenidProvider final : public Provider {
   class OpenFinishing;
   /// The client of the interaction `id`; not_found, not_permitted as finish().
   Result<std::shared_ptr<const LoadedClient>> client_of(std::string_view id);
+  /// `written`: what the session was begun with that this transaction has just written; null: the session stands.
   Status finish_in(service::Database& database, std::string_view id, const Client& client,
-                   const Authentication& authentication, std::optional<Time> consent_until, std::string_view code,
-                   Finished& out);
+                   const Authentication& authentication, const SessionCertificate* written,
+                   std::optional<Time> consent_until, std::string_view code, Finished& out);
 
   OpenidCore& core_;
   SessionEnds ends_;

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
+#include "crypto/x509/crl.h"
 #include "identity/openid/scopes.h"
-#include "identity/revocations.h"
 #include "identity/timed_key.h"
 
 namespace karta::identity::openid_store {
@@ -26,8 +26,9 @@ Time from_raw(std::int64_t value) { return Time(std::chrono::seconds(value)); }
 constexpr std::chrono::minutes kCodeMemory{10};
 
 constexpr std::string_view kGrantColumns =
-    "g.citizen_id, g.grant_id, g.client_id, g.session_id, g.card_id, g.document, g.offline, g.created_at, g.ends_at";
-constexpr int kGrantWidth = 9;
+    "g.citizen_id, g.grant_id, g.client_id, g.session_id, g.card_id, g.document, g.offline, g.created_at, g.ends_at, "
+    "g.issuer, g.serial";
+constexpr int kGrantWidth = 11;
 
 std::string document_of(const OpenidGrant& grant) {
   Json out{{"s", join_words(grant.scopes)}, {"a", grant.acr},          {"m", join_words(grant.amr)},
@@ -36,10 +37,6 @@ std::string document_of(const OpenidGrant& grant) {
   if (!grant.nonce.empty()) out["n"] = grant.nonce;
   if (!grant.dpop_jkt.empty()) out["jkt"] = grant.dpop_jkt;
   if (!grant.resource.empty()) out["r"] = grant.resource;
-  if (!grant.issuer.empty()) {
-    out["ci"] = grant.issuer;
-    out["cs"] = to_hex(grant.serial);
-  }
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -53,6 +50,8 @@ Result<OpenidGrant> grant_of(const Statement& row, int first) {
   out.offline = row.integer(first + 6) != 0;
   out.created = from_raw(row.integer(first + 7));
   out.ends = from_raw(row.integer(first + 8));
+  out.issuer = row.text(first + 9);
+  out.serial = to_bytes(row.octets(first + 10));
   const Json document = Json::parse(row.text(first + 5), nullptr, false);
   if (!document.is_object()) return fail(ErrorKind::malformed, "a grant of the registry is damaged");
   const auto text = [&](const char* name) {
@@ -68,8 +67,6 @@ Result<OpenidGrant> grant_of(const Statement& row, int first) {
   out.challenge = text("p");
   out.dpop_jkt = text("jkt");
   out.resource = text("r");
-  out.issuer = text("ci");
-  if (!out.issuer.empty()) out.serial = TRY(from_hex(text("cs")));
   if (const auto time = document.find("t"); time != document.end() && time->is_number_integer()) {
     out.auth_time = from_raw(time->get<std::int64_t>());
   }
@@ -146,10 +143,9 @@ Result<Remembered> remember(Database& database, const std::optional<SeenProof>& 
 
 Status insert_request(Database& database, ByteView id_hash, const AuthorizationRequest& request, Time now,
                       Time expires) {
-  TRY(database.execute(
+  return database.execute_later(
       "INSERT INTO openid_requests (id_hash, client_id, document, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-      {id_hash, request.client_id, request.to_json(), raw(now), raw(expires)}));
-  return {};
+      {id_hash, request.client_id, request.to_json(), raw(now), raw(expires)});
 }
 
 Result<AuthorizationRequest> RequestMemory::read(ByteView id_hash, std::string_view document) {
@@ -208,19 +204,17 @@ Result<bool> take_request(Database& database, ByteView id_hash) {
 
 Status insert_grant(Database& database, const OpenidGrant& grant) {
   const std::optional<std::int64_t> card = grant.card ? std::optional(raw(*grant.card)) : std::nullopt;
-  TRY(database.execute(
-      "INSERT INTO openid_grants (citizen_id, grant_id, client_id, session_id, card_id, document, offline, created_at, "
-      "ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-      {raw(grant.citizen), grant.id, grant.client_id, grant.session_id, card, document_of(grant), grant.offline ? 1 : 0,
-       raw(grant.created), raw(grant.ends)}));
-  return {};
+  return database.execute_later(
+      "INSERT INTO openid_grants (citizen_id, grant_id, client_id, session_id, card_id, issuer, serial, document, "
+      "offline, created_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+      {raw(grant.citizen), grant.id, grant.client_id, grant.session_id, card, grant.issuer, grant.serial,
+       document_of(grant), grant.offline ? 1 : 0, raw(grant.created), raw(grant.ends)});
 }
 
 Status extend_grant(Database& database, const OpenidGrant& grant, Time ends) {
   if (ends <= grant.ends) return {};
-  TRY(database.execute("UPDATE openid_grants SET ends_at = $3 WHERE citizen_id = $1 AND grant_id = $2",
-                       {raw(grant.citizen), grant.id, raw(ends)}));
-  return {};
+  return database.execute_later("UPDATE openid_grants SET ends_at = $3 WHERE citizen_id = $1 AND grant_id = $2",
+                                {raw(grant.citizen), grant.id, raw(ends)});
 }
 
 Status end_grant(Database& database, CitizenId citizen, std::int64_t grant_id) {
@@ -230,22 +224,21 @@ Status end_grant(Database& database, CitizenId citizen, std::int64_t grant_id) {
 
 Status insert_handle(Database& database, ByteView hash, HandleKind kind, const OpenidGrant& grant,
                      std::string_view binding, Time expires) {
-  TRY(
-      database.execute("INSERT INTO openid_handles (handle_hash, kind, citizen_id, grant_id, binding, used_at, "
-                       "expires_at) VALUES ($1, $2, $3, $4, $5, 0, $6)",
-                       {hash, static_cast<int>(kind), raw(grant.citizen), grant.id, binding, raw(expires)}));
-  return {};
+  return database.execute_later(
+      "INSERT INTO openid_handles (handle_hash, kind, citizen_id, grant_id, binding, used_at, "
+      "expires_at) VALUES ($1, $2, $3, $4, $5, 0, $6)",
+      {hash, static_cast<int>(kind), raw(grant.citizen), grant.id, binding, raw(expires)});
 }
 
-namespace {
-Result<std::optional<OpenidHandle>> read_handle(Database& database, ByteView hash, HandleKind kind, Time now) {
+Result<std::optional<OpenidHandle>> find_handle(Database& database, ByteView hash, HandleKind kind, Time now) {
   static const std::string kSql =
       "SELECT " + std::string(kGrantColumns) +
-      ", h.binding, h.used_at, h.expires_at, c.state, c.valid_until, c.changed_at, o.claims, o.expires_at FROM "
-      "openid_handles h "
+      ", h.binding, h.used_at, h.expires_at, c.state, c.valid_until, c.changed_at, o.claims, o.expires_at, r.reason "
+      "FROM openid_handles h "
       "JOIN openid_grants g ON g.citizen_id = h.citizen_id AND g.grant_id = h.grant_id "
       "LEFT JOIN cards c ON c.citizen_id = g.citizen_id AND c.card_id = g.card_id "
       "LEFT JOIN openid_consents o ON o.citizen_id = g.citizen_id AND o.client_id = g.client_id "
+      "LEFT JOIN revocations r ON r.issuer = g.issuer AND r.serial = g.serial "
       "WHERE h.handle_hash = $1 AND h.kind = $2 AND g.ends_at > $3";
   Statement row = TRY(database.prepare(kSql));
   TRY(row.query({hash, static_cast<int>(kind), raw(now)}));
@@ -268,15 +261,8 @@ Result<std::optional<OpenidHandle>> read_handle(Database& database, ByteView has
   out->consented = out->grant.claims.empty() ||
                    (consent_stands && covers(standing_claims(row.text(column), from_raw(row.integer(column + 1)), now),
                                              out->grant.claims));
-  return out;
-}
-}  // namespace
-
-Result<std::optional<OpenidHandle>> find_handle(Database& database, ByteView hash, HandleKind kind, Time now) {
-  auto out = TRY(read_handle(database, hash, kind, now));
-  if (!out || out->grant.issuer.empty()) return out;
-  const auto revocation = TRY(find_revocation(database, out->grant.issuer, out->grant.serial));
-  out->revoked = revocation && !revocation->released();
+  const auto reason = row.integer_or_null(column + 2);
+  out->revoked = reason && *reason != static_cast<std::int64_t>(crypto::CrlReason::remove_from_crl);
   return out;
 }
 
@@ -372,11 +358,10 @@ Result<std::vector<OpenidGrant>> grants_of_citizen(Database& database, CitizenId
 // ---- log-outs to be told -------------------------------------------------------------------------------------------
 
 Status insert_notice(Database& database, const LogoutNotice& notice, Time now) {
-  TRY(database.execute(
+  return database.execute_later(
       "INSERT INTO openid_logouts (logout_id, client_id, subject, sid, tries, next_at, expires_at) VALUES ($1, $2, $3, "
       "$4, 0, $5, $6)",
-      {notice.id, notice.client_id, notice.subject, notice.sid, raw(now), raw(notice.expires)}));
-  return {};
+      {notice.id, notice.client_id, notice.subject, notice.sid, raw(now), raw(notice.expires)});
 }
 
 Result<std::vector<LogoutNotice>> take_notices(Database& database, Time now, std::chrono::seconds lease,

@@ -98,11 +98,6 @@ struct CardNow {
   bool over = false;
 };
 
-/// What a session was begun with: a certificate's issuer as the registry has it, and its serial number; empty: none.
-struct SessionCertificate {
-  std::string issuer;
-  Bytes serial;
-};
 /// Changes nothing of the citizen's session but holds its row: whoever ends it meanwhile collides with the caller.
 /// None: it has ended.
 Result<std::optional<SessionCertificate>> touch_session(service::Database& database, CitizenId citizen,

@@ -268,6 +268,8 @@ CREATE TABLE openid_grants (
   client_id TEXT NOT NULL,
   session_id TEXT NOT NULL,
   card_id BIGINT,
+  issuer TEXT NOT NULL,
+  serial BYTEA NOT NULL,
   document TEXT NOT NULL,
   offline BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
@@ -361,7 +363,7 @@ INSERT INTO "schema_migrations" VALUES(4,'one successor a card','c0abf66546d6a73
 INSERT INTO "schema_migrations" VALUES(5,'portraits of citizens','79eb2aac94a40e27',1795349040);
 INSERT INTO "schema_migrations" VALUES(6,'departments and their requests, the legal basis of a look, daily counters','a77241b92ba8253b',1795349040);
 INSERT INTO "schema_migrations" VALUES(7,'sessions, log-in accounts, nonces used, codes, brakes','fff94ee653c2ce45',1795349040);
-INSERT INTO "schema_migrations" VALUES(8,'portals, what they ask for, their codes and tokens, consents','7928fc0faf1733f2',1795349040);
+INSERT INTO "schema_migrations" VALUES(8,'portals, what they ask for, their codes and tokens, consents','8f8943f94e72d751',1795349040);
 INSERT INTO "schema_migrations" VALUES(9,'what operators did and looked at','34b4437ef0a769f5',1795349040);
 CREATE TABLE session_by_cookie (
   cookie_hash BYTEA NOT NULL PRIMARY KEY,

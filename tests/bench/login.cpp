@@ -466,7 +466,7 @@ crypto::CertificateProfile built_in(std::string_view name) {
 int main(int count, char** words) {
   std::string database;
   double seconds = 8;
-  std::size_t visitors = 16, workers = 8, cards = 512;
+  std::size_t visitors = 24, workers = 16, cards = 512;
   std::uint64_t total = 0;
   for (int i = 1; i + 1 < count; i += 2) {
     const std::string_view word = words[i];
