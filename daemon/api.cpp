@@ -103,7 +103,51 @@ HttpResponse json_response(int status, std::string_view body, const std::string&
 
 std::string dump(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+/// `octets`, ASCII, as the inside of a JSON text (RFC 8259 §7).
+SecretBytes escaped(ByteView octets) {
+  const auto needs = [](std::uint8_t c) { return c == '"' || c == '\\' || c < 0x20; };
+  constexpr std::size_t kEscape = 6;  // \u0022
+  const auto several = static_cast<std::size_t>(std::count_if(octets.begin(), octets.end(), needs));
+  SecretBytes out(octets.size() + several * (kEscape - 1));
+  auto to = out.expose_secret_mutable().begin();
+  for (const std::uint8_t c : octets) {
+    if (!needs(c)) {
+      *to++ = c;
+      continue;
+    }
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    for (const char one : {'\\', 'u', '0', '0', kDigits[c >> 4], kDigits[c & 15]})
+      *to++ = static_cast<std::uint8_t>(one);
+  }
+  return out;
+}
+
+/// The body with what is told once at its end, in memory that is wiped.
+HttpResponse secret_response_of(const Reply& reply) {
+  std::string text = dump(reply.body);
+  text.pop_back();
+  Bytes whole;
+  std::vector<SecretBytes> values;
+  std::size_t size = text.size() + 1;
+  for (const auto& [name, value] : reply.told_once) {
+    values.push_back(escaped(value->expose_secret()));
+    size += name.size() + values.back().size() + 6;
+  }
+  whole.reserve(size);  // it grows without leaving copies behind
+  append(whole, as_bytes(text));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    append(whole, as_bytes(",\"" + std::string(reply.told_once[i].first) + "\":\""));
+    append(whole, values[i].expose_secret());
+    append(whole, as_bytes("\""));
+  }
+  append(whole, as_bytes("}"));
+  HttpResponse out = json_response(reply.status, "", reply.location);
+  out.secret_body = std::make_shared<const SecretBytes>(std::move(whole));
+  return out;
+}
+
 HttpResponse response_of(const Reply& reply) {
+  if (!reply.told_once.empty()) return secret_response_of(reply);
   if (reply.status == 204) {
     HttpResponse out;
     out.status = 204;

@@ -12,8 +12,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/secret.h"
 #include "daemon/desk.h"
 #include "daemon/front_door.h"
 #include "daemon/json.h"
@@ -44,6 +46,9 @@ struct Call {
 /// What a call is answered with. Errors become problem documents (RFC 9457).
 struct Reply {
   Json body = {};  ///< an object beginning with "schema"
+  /// Members of the body that are secrets, texts in ASCII: in the first answer alone. A repetition gets `body` as it
+  /// is: nothing of them is kept.
+  std::vector<std::pair<std::string_view, std::shared_ptr<const SecretBytes>>> told_once = {};
   int status = 200;
   std::string location = {};  ///< for 201
   /// In place of `body`: octets of this media type.

@@ -7,7 +7,7 @@ namespace karta::daemon {
 namespace {
 
 constexpr int kMostDepth = 16;
-constexpr std::string_view kNotEssential[] = {"can", "new_pin", "pin", "puk", "reader"};
+constexpr std::string_view kNotEssential[] = {"can", "mail", "new_pin", "pin", "puk", "reader"};
 
 tl::unexpected<Error> bad(std::string_view name, const std::string& what) {
   return fail(ErrorKind::usage, "\"" + std::string(name) + "\" " + what, "docs/openapi/kartad.yaml has every member");

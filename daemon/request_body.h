@@ -41,8 +41,8 @@ class RequestBody {
   std::set<std::string, std::less<>> asked_;
 };
 
-/// `object` without the members that are secrets or say where rather than what ("can", "pin", "reader"), keys sorted:
-/// what tells whether two requests ask for the same.
+/// `object` without the members that are secrets, nobody else's business, or say where rather than what ("can", "pin",
+/// "mail", "reader"), keys sorted: what tells whether two requests ask for the same.
 std::string essence_of(const Json& object);
 
 }  // namespace karta::daemon

@@ -5,6 +5,7 @@
 #include "card/domain_keys.h"
 #include "card/esign.h"
 #include "card/file.h"
+#include "daemon/counter/account_deed.h"
 #include "daemon/counter/courier.h"
 #include "daemon/request_body.h"
 #include "identity/journal/journal.h"
@@ -27,6 +28,8 @@ constexpr Route kRoutes[] = {
     {.method = HttpMethod::post, .path = "/v1/renewals", .verb = "renew", .at_card = true, .once = true},
     {.method = HttpMethod::post, .path = "/v1/applications", .verb = "application", .at_card = true, .once = true},
     {.method = HttpMethod::post, .path = "/v1/replacements", .verb = "replace", .at_card = true, .once = true},
+    {.method = HttpMethod::post, .path = "/v1/accounts", .verb = "account", .at_card = true, .once = true},
+    {.method = HttpMethod::post, .path = "/v1/account-removals", .verb = "account", .at_card = true, .once = true},
     {.method = HttpMethod::post, .path = "/v1/agreements", .verb = "application", .at_card = true},
 };
 
@@ -34,12 +37,19 @@ struct CounterConfig {
   int within_days = 60;
 };
 
+/// What is asked of the authority once the card has proved itself in `session`; adds to the answer.
+using Afterwards = std::function<Status(identity::Authority& authority, const std::string& session, Reply& reply)>;
+
 /// A deed the authority does, as its desk is asked for it, and the schema of our own answer.
 struct Deed {
   std::string_view name;
   std::string_view schema;
   Json request;
+  std::string_view at_desk = name;  ///< the desk's name for it
+  Afterwards afterwards = {};       ///< empty: all is done with the card
 };
+
+constexpr std::string_view kShow = "show";  // the desk's deed that only has the card prove itself
 
 std::string ascii(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
 
@@ -85,10 +95,11 @@ class Counter final : public Mode {
       if (with != "letter") return fail(ErrorKind::usage, "\"with\" must be puk, pad or letter");
       deed = {"unblock", "karta.kartad.unblocking/1", {{"pin", which}}};
     } else {
-      deed = TRY(read_deed(*call.route, body));
+      deed = TRY(call.route->verb == "account" ? read_account(*call.route, body, person, reason)
+                                               : read_deed(*call.route, body));
     }
     TRY(body.finish());
-    deed.request["deed"] = deed.name;
+    deed.request["deed"] = deed.at_desk;
     deed.request["operator"] = person;
     if (reason != "-") deed.request["reason"] = reason;
     return at_the_desk(call, desk, std::move(deed));
@@ -96,6 +107,8 @@ class Counter final : public Mode {
 
  private:
   Result<Deed> read_deed(const Route& route, RequestBody& body) const;
+  static Result<Deed> read_account(const Route& route, RequestBody& body, const std::string& person,
+                                   const std::string& reason);
   Result<Reply> at_the_desk(const Call& call, ReaderDesk& desk, Deed deed);
   Result<Reply> unblock_here(const Call& call, RequestBody& body, ReaderDesk& desk, const std::string& with,
                              const std::string& which);
@@ -124,6 +137,34 @@ Result<Deed> Counter::read_deed(const Route& route, RequestBody& body) const {
   Json request{{"why", why}};
   if (!profile.empty()) request["profile"] = profile;
   return Deed{"replace", "karta.kartad.replacement/1", std::move(request)};
+}
+
+// The card only says who is here; the account is a matter of the authority's.
+Result<Deed> Counter::read_account(const Route& route, RequestBody& body, const std::string& person,
+                                   const std::string& reason) {
+  if (route.path == "/v1/account-removals") {
+    auto removal = TRY(read_account_removal(body));
+    removal.person = person;
+    if (reason != "-") removal.reason = reason;
+    return Deed{"account-removal", "karta.kartad.account-removal/1", Json::object(), kShow,
+                [removal](identity::Authority& authority, const std::string& session, Reply& reply) -> Status {
+                  auto asked = removal;
+                  asked.session = session;
+                  const bool removed = TRY(authority.remove_account(asked));
+                  reply.body["already"] = !removed;
+                  return {};
+                }};
+  }
+  auto order = TRY(read_account_order(body));
+  order.person = person;
+  if (reason != "-") order.reason = reason;
+  return Deed{"account", "karta.kartad.account/1", Json::object(), kShow,
+              [order](identity::Authority& authority, const std::string& session, Reply& reply) -> Status {
+                auto asked = order;
+                asked.session = session;
+                const identity::MadeAccount made = TRY(authority.make_account(asked));
+                return tell(made, reply);
+              }};
 }
 
 Status Counter::note(const Call& call, const ReaderDesk& desk, std::string_view phase, const Json& more) {
@@ -158,28 +199,33 @@ Result<Reply> Counter::at_the_desk(const Call& call, ReaderDesk& desk, Deed deed
     desk.progress(call.route->verb, "step " + std::to_string(step));
   };
   CourierCount carried;
-  const auto result = carry(*authority, use->connection(), ascii(deed.request), options, carried);
+  Reply reply;
+  const Status done = [&]() -> Status {
+    const std::string result = TRY(carry(*authority, use->connection(), ascii(deed.request), options, carried));
+    reply.body = Json::parse(result, nullptr, false);
+    if (!reply.body.is_object()) return fail(ErrorKind::malformed, "the authority's result cannot be read");
+    if (!deed.afterwards) return {};
+    return ask(options, [&] { return deed.afterwards(*authority, carried.session, reply); });
+  }();
   Json ended{{"deed", deed.name},
              {"session", carried.session},
              {"commands", carried.commands},
-             {"outcome", result ? "done" : row_of(result.error().kind).name}};
-  Json document = result ? Json::parse(*result, nullptr, false) : Json();
-  if (result && !document.is_object()) return fail(ErrorKind::malformed, "the authority's result cannot be read");
-  if (document.contains("status_index")) ended["status_index"] = document["status_index"];
+             {"outcome", done ? "done" : row_of(done.error().kind).name}};
+  if (reply.body.contains("status_index")) ended["status_index"] = reply.body["status_index"];
   // The deed is done, or not, whatever becomes of this record.
   if (const Status written = note(call, desk, "ended", ended); !written) {
     service::log_error("the end of a counter's deed is not in the journal", written.error());
   }
-  count(deed.name, result ? "done" : "failed");
-  if (!result) return fail(with_next_step(result.error()));
-  document["schema"] = deed.schema;
-  document["reader"] = desk.reader();
-  document["timeline"] = use->timeline().to_json();
+  count(deed.name, done ? "done" : "failed");
+  if (!done) return fail(with_next_step(done.error()));
+  reply.body["schema"] = deed.schema;
+  reply.body["reader"] = desk.reader();
+  reply.body["timeline"] = use->timeline().to_json();
   services_.events.publish("counter", {{"reader", desk.reader()},
                                        {"deed", deed.name},
                                        {"commands", carried.commands},
-                                       {"timeline", document["timeline"]}});
-  return Reply{.body = std::move(document)};
+                                       {"timeline", reply.body["timeline"]}});
+  return reply;
 }
 
 // The holder knows the PUK: that is between holder and card, no authority is asked.

@@ -33,18 +33,6 @@ Result<Bytes> transmit_whole(card::CardConnection& connection, ByteView command)
   return answer;
 }
 
-/// No answer came, or the authority asks for patience: the same request may be made again.
-bool worth_repeating(ErrorKind kind) { return kind == ErrorKind::io || kind == ErrorKind::busy; }
-
-Result<identity::DeskStep> ask(const CourierOptions& options,
-                               const std::function<Result<identity::DeskStep>()>& request) {
-  for (unsigned attempt = 1;; ++attempt) {
-    auto step = request();
-    if (step || !worth_repeating(step.error().kind) || attempt >= options.attempts) return step;
-    if (options.pause && !options.pause(attempt)) return step;
-  }
-}
-
 }  // namespace
 
 Result<std::string> carry(identity::Authority& authority, card::CardConnection& connection, std::string_view request,

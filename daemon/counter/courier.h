@@ -27,6 +27,19 @@ struct CourierCount {
   std::size_t commands = 0;
 };
 
+/// No answer came, or the authority asks for patience: the same request may be made again.
+inline bool worth_repeating(ErrorKind kind) { return kind == ErrorKind::io || kind == ErrorKind::busy; }
+
+/// `request`, a call of the authority, until there is an answer or enough was tried.
+template <class Call>
+auto ask(const CourierOptions& options, const Call& request) -> decltype(request()) {
+  for (unsigned attempt = 1;; ++attempt) {
+    auto answer = request();
+    if (answer || !worth_repeating(answer.error().kind) || attempt >= options.attempts) return answer;
+    if (options.pause && !options.pause(attempt)) return answer;
+  }
+}
+
 /// Runs the deed of `request` (issuing/desk/desk.h says what stands in it) on the card behind `connection`, within the
 /// caller's transaction. Returns the result, a JSON object.
 /// Fails as the authority does (`io`: no answer; `not_permitted`, ...) and as the card does (`card_removed`, ...). A

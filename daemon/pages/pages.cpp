@@ -20,6 +20,7 @@ constexpr VerbRow kVerbs[] = {
     {"", "status"},         {"", "events"},       {"clinic", "visit"},        {"pharmacy", "entitlements"},
     {"pharmacy", "redeem"}, {"transit", "gates"}, {"transit", "inspect"},     {"counter", "activate"},
     {"counter", "unblock"}, {"counter", "renew"}, {"counter", "application"}, {"counter", "replace"},
+    {"counter", "account"},
 };
 
 struct PageTable {

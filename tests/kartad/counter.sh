@@ -1,5 +1,5 @@
 # A counter as it stands in a town: karta-identity with its desk, kartad without any issuer's key, a card in a reader.
-# Activate, unblock, renew, load an application, replace; a card pulled and a server killed in the middle; and who may not.
+# Activate, unblock, renew, load an application, an account for one-time codes, replace; a card pulled and a server killed in the middle; and who may not.
 # shellcheck shell=bash disable=SC1091,SC2154
 source "$(dirname "${BASH_SOURCE[0]}")/../identity/server_lib.sh"
 : "${KARTAD:?names the kartad program}"
@@ -22,6 +22,7 @@ run karta card ship "$serial" --why "posted"
 umask 077
 printf '%s\n' "$passphrase" >passphrase
 printf '%s\n' "the counter's own" >counter.secret
+openssl rand -hex 32 >login.secret
 
 state_of() { # what the registry says
   run karta card status "$serial" --json
@@ -45,6 +46,8 @@ passphrase_file = "passphrase"
 centre = "centre"
 passphrase_file = "passphrase"
 desk = $1
+[authority.accounts]
+secret_file = "login.secret"
 [authority.tls]
 key = "centre/keys/issuing.key.pem"
 certificate = "centre/ca/issuing.crt.pem"
@@ -172,6 +175,30 @@ done_well
 member .receipt >"$work/lib.receipt"
 run karta domain accept "$work/lib" --passphrase-fd 3 3<<<"department secret"
 
+step "an account for one-time codes: the secret is told once"
+account='{"login":"Sample.Citizen","way":"app","agreed":true,"operator":"clerk 3","reason":"application 17"}'
+ask POST /v1/accounts o-1 "$account"
+done_well
+secret=$(member .otpauth | sed -n 's/^otpauth:\/\/totp\/karta:sample\.citizen?secret=\([A-Z2-7]\{32\}\)&.*/\1/p')
+[ ${#secret} -eq 32 ] || no "the app is told no secret"
+member .qr | grep -q '^<svg ' || no "there is no picture of it"
+ask POST /v1/accounts o-1 "$account"
+done_well
+[ "$(member '.login + " " + (.otpauth // "none")')" = "sample.citizen none" ] || no "it is told twice"
+ends 0 karta account show "001-001-999 65" --secret-file login.secret
+says "sample.citizen  app"
+ask POST /v1/accounts o-2 '{"login":"sample.citizen","way":"mail","mail":"sample@mail.example","agreed":true}'
+[ "$status $(member .type)" = "503 urn:karta:error:configuration" ] || { cat answer; no "nobody sends codes here: $status"; }
+ask POST /v1/accounts o-3 '{"login":"sample.citizen","way":"app"}'
+[ "$status" = 400 ] || no "an account nobody asked for: $status"
+! grep -arqF "$secret" daemon.log server.log state centre/registry.sqlite* || no "the secret was kept or logged"
+ask POST /v1/account-removals o-4 '{"agreed":true}'
+done_well
+[ "$(member .already)" = false ] || no "there was an account"
+ask POST /v1/account-removals o-5 '{"agreed":true}'
+[ "$(member .already)" = true ] || no "there is none any more"
+ends 66 karta account show "001-001-999 65" --secret-file login.secret
+
 step "a card whose power fails in the middle is finished with the same request"
 for command in 4 9 15 22; do
   tell cut-power 1 command=$command write=1
@@ -214,7 +241,7 @@ ask POST /v1/renewals n-1 '{}'
 step "the journal has it all, and its chain is whole"
 run karta journal verify state/journal.sqlite
 karta journal show state/journal.sqlite --json >records
-for deed in activate renew unblock application replace; do
+for deed in activate renew unblock application account account-removal replace; do
   [ "$(jq -r "select(.kind == \"counter\" and .body.deed == \"$deed\" and .body.phase == \"ended\") | .body.outcome" records | sort -u | paste -sd' ')" != "" ] \
     || no "the journal knows of no $deed"
 done

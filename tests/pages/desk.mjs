@@ -390,6 +390,76 @@ const stories = {
     await shot('counter-unblocked');
     assert.equal(await page.run(`JSON.stringify({ ...sessionStorage, ...localStorage }).includes('9081726354')`), false);
 
+    // An account for one-time codes, by the keyboard: nothing without the holder's word, and the secret once.
+    await page.click('#deed-account');
+    await page.sees('The holder chooses it');
+    await page.tabTo('login');
+    await page.type('my name');
+    await page.press('Enter');
+    await page.sees('3 to 64 Latin letters, digits, dots');
+    await page.focuses('login');
+    await page.fill('#login', 'Sample.Citizen');
+    await page.press('Enter');
+    await page.sees('Nothing is done without the holder’s word');
+    await page.focuses('agreed');
+    await checkAccess(page, 'en');
+    await checkContrast(page);
+    await page.press(' ');
+    await page.answer('/v1/accounts', 409, { type: 'urn:karta:error:already-exists', title: 'already exists', status: 409, detail: 'another citizen has this login name' });
+    await page.click('#do');
+    await page.sees('Somebody else has this login name');
+    await page.focuses('login');
+    const otpauth = 'otpauth://totp/id.example:other.citizen?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example';
+    const made = { schema: 'karta.kartad.account/1', serial: 'KRT00000042', status_index: 4711, profile: 'citizen', state: 'active',
+      valid_until: '2031-11-21T00:00:00Z', login: 'other.citizen', way: 'app' };
+    const qr = readFileSync(new URL('account-qr.svg', import.meta.url), 'utf8');
+    await page.answer('/v1/accounts', 200, { ...made, otpauth, qr });
+    await page.fill('#login', 'other.citizen');
+    await page.press('Enter');
+    await page.sees('The account is made');
+    await page.focuses('outcome');
+    assert.ok(!(await page.text('.receipt')).includes('Certificates'), 'no row without a value');
+    await until('the picture', () => page.run('(() => { const one = document.getElementById("qr"); return one?.complete && one.naturalWidth > 0; })()'));
+    await checkAccess(page, 'en');
+    await checkContrast(page);
+    await shot('counter-account');
+    assert.equal(await page.run(`JSON.stringify({ ...sessionStorage, ...localStorage }).includes('GEZDGNBV')`), false);
+    await page.click('.secret summary');
+    await page.sees('GEZD\u00a0GNBV', '#key');
+    await page.tabTo('scanned');
+    await page.press('Enter');
+    await page.sees('The holder logs in with the login name');
+    assert.equal(await page.has('#qr'), false, 'the secret is off the screen');
+    assert.equal(await page.run('document.documentElement.outerHTML.includes("GEZD")'), false);
+    await page.focuses('outcome');
+    // An answer that was lost: asked again it tells no secret any more.
+    await page.answer('/v1/accounts', 200, made);
+    await page.fill('#login', 'other.citizen');
+    await page.click('#agreed');
+    await page.click('#do');
+    await page.sees('make the account anew');
+    // By mail; and no longer.
+    await page.run(`(() => { const way = document.getElementById('way'); way.value = 'mail'; way.dispatchEvent(new Event('change')); })()`);
+    await page.fill('#login', 'other.citizen');
+    await page.fill('#mail', 'nowhere');
+    await page.click('#agreed');
+    await page.click('#do');
+    await page.sees('A mail address is like');
+    await page.answer('/v1/accounts', 503, { type: 'urn:karta:error:configuration', title: 'configuration', status: 503, detail: 'no codes are sent here' });
+    await page.fill('#mail', 'sample@mail.example');
+    await page.press('Enter');
+    await page.sees('Such accounts are not made here');
+    await page.run(`(() => { const way = document.getElementById('way'); way.value = 'remove'; way.dispatchEvent(new Event('change')); })()`);
+    await page.answer('/v1/account-removals', 200, { ...made, schema: 'karta.kartad.account-removal/1', login: undefined, way: undefined, already: false });
+    await page.click('#do');
+    await page.sees('The account is removed');
+    await page.click('#language');
+    await page.sees('Учётная запись удалена');
+    await page.sees('Владелец присутствует');
+    await checkContrast(page);
+    await shot('counter-account-removed');
+    await page.click('#language');
+
     // What the desk must know in time, the worst first.
     const status = await page.run(`fetch('/v1/status', { headers: { 'Karta-Desk': localStorage.getItem('karta-desk-key') } })
       .then((answer) => answer.json())`);

@@ -1,9 +1,9 @@
-// counter: what the centre does to a card that lies here.
-import { el, field, fill, say, shout } from './dom.mjs';
+// counter: what the centre does to a card that lies here, and for its holder.
+import { el, field, fill, icon, say, shout } from './dom.mjs';
 import { isUnclear, openDeed, post, settleDeed, unsettledDeed } from './api.mjs';
 import { desk, refreshReaders, start } from './shell.mjs';
 import { emptyPanel, problemPanel, readerPanel, readerState, receiptPanel, spoken, verdict, when, workPanel } from './parts.mjs';
-import { day, known, t } from './words.mjs';
+import { day, grouped, known, t } from './words.mjs';
 
 const deeds = [
   { name: 'activate', path: '/v1/activations' },
@@ -11,16 +11,22 @@ const deeds = [
   { name: 'renew', path: '/v1/renewals' },
   { name: 'application', path: '/v1/applications' },
   { name: 'replace', path: '/v1/replacements' },
+  { name: 'account', path: '/v1/accounts' },
 ];
+/// Chosen within "account".
+const removal = { name: 'removal', path: '/v1/account-removals' };
 
 const ways = ['letter', 'puk', 'pad'];
-const reasons = ['damaged', 'expiring', 'name_changed', 'lost', 'stolen'];
+const reasons = ['damaged', 'expiring', 'name-changed', 'lost', 'stolen'];
+const accountWays = ['app', 'mail', 'remove'];
+const shownFor = 10 * 60 * 1000;
 
 start((main) => {
   const form = el('form', { class: 'panel ask', novalidate: true, autocomplete: 'off' });
   const result = el('div', { class: 'result' });
   main.replaceChildren(el('div', { class: 'columns' }, form, result));
   const state = { deed: deeds[0], reader: null, operator: '', reason: '', with: 'letter', pin: 'PIN1', puk: '', pukError: '', fresh: '', freshError: '', why: reasons[0], all: false, aid: '', aidError: '', offer: null, offerError: '',
+    way: accountWays[0], login: '', loginError: '', mail: '', mailError: '', agreed: false, agreedError: '', secret: null,
     steps: [], problem: null, done: null, open: unsettledDeed('counter') };
   // The page was loaded again while it was not known how far the centre had come.
   if (state.open) {
@@ -35,6 +41,35 @@ start((main) => {
   } } }, options.map((one) => el('option', { value: one, selected: one === state[name] }, t(`${name}.${one}`)))) });
   const secret = (name, most) => el('input', { type: 'password', inputmode: 'numeric', autocomplete: 'off', maxlength: most, value: state[name],
     on: { input: (event) => { state[name] = event.target.value; } } });
+
+  const typed = (name, most, more = {}) => el('input', { type: 'text', maxlength: most, autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', value: state[name],
+    ...more, on: { input: (event) => { state[name] = event.target.value; } } });
+
+  /// An account for one-time codes: which, and that the citizen wants it.
+  function accountFields() {
+    const agreed = el('input', { type: 'checkbox', id: 'agreed', checked: state.agreed, 'aria-invalid': state.agreedError && 'true', 'aria-describedby': state.agreedError && 'agreed-error',
+      on: { change: (event) => { state.agreed = event.target.checked; } } });
+    return [
+      choice('way', 'way', accountWays, () => drawForm()),
+      state.way !== 'remove' && field({ id: 'login', label: t('login-name'), hint: t('login-name.hint'), error: state.loginError, input: typed('login', 64) }),
+      state.way === 'mail' && field({ id: 'mail', label: t('mail'), hint: t('mail.hint'), error: state.mailError, input: typed('mail', 254, { inputmode: 'email' }) }),
+      el('div', { class: 'field' }, el('label', { class: 'choice', for: 'agreed' }, agreed, el('span', { class: 'choice-main' }, t('agreed'))),
+        state.agreedError && el('p', { id: 'agreed-error', class: 'field-error' }, icon('warning', 16), state.agreedError))];
+  }
+
+  /// What the citizen's app is to learn, shown once: scanned, or typed by hand.
+  function secretPanel() {
+    const { url, key } = state.secret;
+    return el('section', { class: 'panel secret', 'aria-labelledby': 'secret' }, el('h2', { id: 'secret' }, t('secret')), el('p', {}, t('secret.how')),
+      el('img', { id: 'qr', src: url, alt: t('secret.alt'), width: 240, height: 240 }),
+      el('details', {}, el('summary', {}, t('secret.by-hand')), el('p', {}, t('secret.key')), el('p', {}, el('code', { id: 'key' }, grouped(key)))),
+      el('p', { class: 'actions' }, el('button', { id: 'scanned', type: 'button', class: 'main', on: { click: () => {
+        forget();
+        draw();
+        say(t('secret.gone'));
+        document.getElementById('outcome')?.focus();
+      } } }, t('secret.done'))));
+  }
 
   function drawForm() {
     fill(form,
@@ -55,6 +90,7 @@ start((main) => {
       state.deed.name === 'replace' && choice('why', 'why', reasons),
       state.deed.name === 'renew' && field({ id: 'which', label: t('renew.which'), input: el('select', { on: { change: (event) => { state.all = event.target.value === 'all'; } } },
         ['ending', 'all'].map((one) => el('option', { value: one, selected: (one === 'all') === state.all }, t(`renew.${one}`)))) }),
+      state.deed.name === 'account' && accountFields(),
       state.deed.name === 'application' && [
         field({ id: 'aid', label: t('aid'), hint: t('aid.hint'), error: state.aidError, input: el('input', { type: 'text', maxlength: 48, spellcheck: 'false',
           class: 'mono', value: state.aid, on: { input: (event) => { state.aid = event.target.value; } } }) }),
@@ -69,25 +105,37 @@ start((main) => {
         !state.open && (state.problem || state.done) && el('button', { id: 'clear', type: 'button', class: 'quiet', on: { click: clear } }, t('clear'))));
   }
 
+  /// A better sentence than the kind's own, for accounts.
+  function better({ kind }) {
+    if (state.deed.name !== 'account' || state.open) return undefined;
+    return { 'already-exists': 'login-taken', configuration: 'account-way' }[kind];
+  }
+
+  /// Of an app's account whose secret was told in an answer that is gone, that another one is made.
+  const nextOf = (done) => (done.deed === 'account' && done.way === 'app' && !done.told ? 'deed.account.again'
+    : done.deed === 'account' ? `deed.account.next.${done.way}` : `deed.${done.deed}.next`);
+
   function drawResult() {
     if (desk.work) return fill(result, workPanel(t('deed.working'), state.steps));
     if (state.problem) {
       const open = state.open !== null;
-      return fill(result, problemPanel(state.problem, { unclear: open && 'deed.unclear', again: () => form.requestSubmit(), leave: open && leave }));
+      return fill(result, problemPanel(state.problem, { unclear: open && 'deed.unclear', instead: better(state.problem), again: () => form.requestSubmit(), leave: open && leave }));
     }
     if (!state.done) return fill(result, emptyPanel('counter'));
     const { done } = state;
     return fill(result,
-      verdict('good', t(`deed.${done.deed}.done`), t(`deed.${done.deed}.next`), done.already && [el('p', {}, t('deed.already'))]),
+      verdict('good', t(`deed.${done.deed}.done`), t(nextOf(done)), done.already && [el('p', {}, t(done.deed === 'removal' ? 'deed.removal.already' : 'deed.already'))]),
+      state.secret && secretPanel(),
       receiptPanel({ title: t('deed.receipt'), rows: [
         [t('deed.what'), t(`deed.${done.deed}`)], [t('card-serial'), done.serial ?? done.old?.serial], [t('ordered'), done.ordered && `${done.ordered.card}`],
+        [t('login-name'), done.login], [t('codes'), done.way && t(`codes.${done.way}`)],
         [t('profile'), done.profile],
         [t('state'), done.state && (known(`state.${done.state}`) ? t(`state.${done.state}`) : done.state)],
         [t('status-index'), done.status_index], [t('valid-until'), done.valid_until && day(done.valid_until)],
         [t('pin.which'), done.pin && (known(`pin.${done.pin}`) ? t(`pin.${done.pin}`) : done.pin)],
         [t('operator'), done.order.operator], [t('reason'), done.order.reason], [t('receipt.time'), when(done.at)],
-        [t('certificates'), done.certificates?.length > 0 && el('ul', { class: 'plain' }, done.certificates.map((one) => el('li', {},
-          `${one.key}: ${t(`outcome.${one.outcome}`)}, ${t('until.short', { date: day(one.not_after) })}`))), 'wide'],
+        [t('certificates'), done.certificates?.length > 0 ? el('ul', { class: 'plain' }, done.certificates.map((one) => el('li', {},
+          `${one.key}: ${t(`outcome.${one.outcome}`)}, ${t('until.short', { date: day(one.not_after) })}`))) : null, 'wide'],
         [t('department-receipt'), done.receipt && el('code', {}, done.receipt), 'wide']] }));
   }
 
@@ -115,6 +163,19 @@ start((main) => {
     }
     if (state.deed.name === 'replace') body.why = state.why;
     if (state.deed.name === 'renew' && state.all) body.all = true;
+    if (state.deed.name === 'account') {
+      state.loginError = state.way === 'remove' || /^[A-Za-z0-9._@-]{3,64}$/.test(state.login) ? '' : t('login-name.wrong');
+      state.mailError = state.way !== 'mail' || /^[!-~]+@[!-~]+$/.test(state.mail) ? '' : t('mail.wrong');
+      state.agreedError = state.agreed ? '' : t('agreed.wrong');
+      const wrong = [['login', state.loginError], ['mail', state.mailError], ['agreed', state.agreedError]].find(([, error]) => error);
+      if (wrong) {
+        drawForm();
+        document.getElementById(wrong[0]).focus();
+        shout(wrong[1]);
+        return;
+      }
+      Object.assign(body, { agreed: true }, state.way !== 'remove' && { login: state.login, way: state.way }, state.way === 'mail' && { mail: state.mail });
+    }
     if (state.deed.name === 'application') {
       state.aidError = /^([0-9a-fA-F]{2}){5,16}$/.test(state.aid.replace(/[ :]/g, '')) ? '' : t('aid.wrong');
       state.offerError = state.offer ? '' : t('needed');
@@ -127,25 +188,27 @@ start((main) => {
       body.aid = state.aid.replace(/[ :]/g, '');
       body.offer = [...new Uint8Array(await state.offer.arrayBuffer())].map((octet) => octet.toString(16).padStart(2, '0')).join('');
     }
-    state.open = openDeed('counter', { deed: state.deed.name, body }, !body.puk);
+    state.open = openDeed('counter', { deed: state.deed.name === 'account' && state.way === 'remove' ? removal.name : state.deed.name, body }, !body.puk);
     await run();
   }
 
   async function run() {
     const { open } = state;
     const { body } = open.order;
-    const deed = deeds.find((one) => one.name === open.order.deed);
+    const deed = [...deeds, removal].find((one) => one.name === open.order.deed);
     const { name } = readerState(state.reader);
+    forget();
     Object.assign(state, { problem: null, done: null, steps: [] });
     desk.work = { name };
     draw();
     say(t('deed.working'));
     try {
-      const answer = await post(deed.path, { ...(name && { reader: name }), ...body }, { once: open.key });
+      const { otpauth, qr, ...answer } = await post(deed.path, { ...(name && { reader: name }), ...body }, { once: open.key });
       settleDeed(open);
-      state.done = { ...answer, deed: deed.name, order: body, at: answer.time ?? new Date().toISOString() };
-      Object.assign(state, { open: null, puk: '', fresh: '' });
-      say(`${t(`deed.${deed.name}.done`)}. ${t(`deed.${deed.name}.next`)}`);
+      state.done = { ...answer, deed: deed.name, order: body, told: otpauth !== undefined, at: answer.time ?? new Date().toISOString() };
+      Object.assign(state, { open: null, puk: '', fresh: '', login: '', loginError: '', mail: '', mailError: '', agreed: false, agreedError: '' });
+      if (otpauth) keep(otpauth, qr);
+      say(`${t(`deed.${deed.name}.done`)}. ${t(nextOf(state.done))}`);
     } catch (problem) {
       state.problem = problem;
       if (isUnclear(problem)) open.unclear = true;
@@ -153,12 +216,27 @@ start((main) => {
         settleDeed(open);
         state.open = null;
       }
-      shout(spoken(problem));
+      const instead = better(problem);
+      if (instead === 'login-taken') state.loginError = t('login-taken');
+      shout(instead ? `${t(instead)}. ${t(`${instead}.next`)}` : spoken(problem));
     }
     desk.work = null;
     refreshReaders();
     draw();
-    document.getElementById('outcome')?.focus();
+    // A name that is taken is typed again at once.
+    (state.loginError ? document.getElementById('login') : document.getElementById('outcome'))?.focus();
+  }
+
+  /// The secret is in this page alone, until it is scanned or its time is over.
+  function keep(otpauth, qr) {
+    state.secret = { key: new URL(otpauth).searchParams.get('secret'), url: URL.createObjectURL(new Blob([qr], { type: 'image/svg+xml' })),
+      timer: setTimeout(() => { forget(); draw(); }, shownFor) };
+  }
+  function forget() {
+    if (!state.secret) return;
+    clearTimeout(state.secret.timer);
+    URL.revokeObjectURL(state.secret.url);
+    state.secret = null;
   }
 
   /// A deed begun stays where it is, and goes on when it is asked for again.
@@ -172,7 +250,9 @@ start((main) => {
     // What may have been done is not cleared away before it is known.
     if (desk.work || state.open) return;
     const shown = state.problem || state.done;
-    Object.assign(state, { problem: null, done: null, puk: '', pukError: '', fresh: '', freshError: '', reason: '', aid: '', aidError: '', offer: null, offerError: '' });
+    forget();
+    Object.assign(state, { problem: null, done: null, puk: '', pukError: '', fresh: '', freshError: '', reason: '', aid: '', aidError: '', offer: null, offerError: '',
+      login: '', loginError: '', mail: '', mailError: '', agreed: false, agreedError: '' });
     draw();
     if (shown) say(t('cleared'));
     document.getElementById(`deed-${state.deed.name}`).focus();

@@ -17,7 +17,8 @@ constexpr daemon::ModeRow kCounterModes[] = {{"counter", daemon::read_counter}};
 /// The way to the desk; `on_open` is asked before a session begins there.
 class CounterLine final : public daemon::testing::FakeAuthority {
  public:
-  CounterLine(identity::DeskPort& desk, const std::function<Status()>& on_open) : line_(desk), on_open_(on_open) {}
+  CounterLine(identity::DeskPort& desk, const std::function<Status()>& on_open)
+      : desk_(desk), line_(desk), on_open_(on_open) {}
   Result<identity::DeskStep> open_desk(std::string_view request) override {
     if (on_open_) TRY(on_open_());
     return line_.open_desk(request);
@@ -25,8 +26,25 @@ class CounterLine final : public daemon::testing::FakeAuthority {
   Result<identity::DeskStep> next_desk(std::string_view session, const identity::DeskReplies& replies) override {
     return line_.next_desk(session, replies);
   }
+  /// As the authority does it, without a registry of accounts: whose card was shown here.
+  Result<identity::MadeAccount> make_account(const identity::AccountOrder& order) override {
+    TRY(desk_.shown(kCounter, order.session));
+    if (order.login == kTaken) return fail(ErrorKind::already_exists, "another citizen has this login name");
+    identity::MadeAccount made{order.login, order.way, {}};
+    if (order.way == "app") made.otpauth = SecretBytes::copy_of(kOtpauth);
+    return made;
+  }
+  Result<bool> remove_account(const identity::AccountRemoval& removal) override {
+    TRY(desk_.shown(kCounter, removal.session));
+    return true;
+  }
+
+  static constexpr std::string_view kTaken = "somebody.else";
+  static constexpr std::string_view kOtpauth =
+      "otpauth://totp/id.example:sample?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example";
 
  private:
+  identity::DeskPort& desk_;
   DeskLine line_;
   const std::function<Status()>& on_open_;
 };
@@ -87,6 +105,8 @@ class OpenApiCounterTest : public DeskTest, protected Exchange {
     if (id == "renew") return {{"all", true}};
     if (id == "loadApplication") return {{"aid", to_hex(kLibrary)}, {"offer", offer}};
     if (id == "replace") return {{"why", "damaged"}};
+    if (id == "makeAccount") return {{"login", "sample"}, {"way", "app"}, {"agreed", true}};
+    if (id == "removeAccount") return {{"agreed", true}};
     return Json::object();
   }
   Reply perform(const std::string& id) {
@@ -181,11 +201,81 @@ TEST_F(OpenApiCounterTest, EveryPathStatusAndMemberIsTrue) {
   make_offer(Json::parse(reply.body));
   reply = perform("loadApplication");
   EXPECT_EQ(reply.status, 200) << reply.body;
+  reply = perform("makeAccount");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(Json::parse(reply.body)["otpauth"], CounterLine::kOtpauth);
+  reply = perform("removeAccount");
+  EXPECT_EQ(reply.status, 200) << reply.body;
   reply = perform("replace");
   EXPECT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(world->record().state, identity::CardState::active) << "until its successor is activated";
 
   EXPECT_THAT(api.unseen(), IsEmpty()) << "documented, and never true";
+}
+
+// What a citizen's app learns is in one answer, and nowhere else on this machine.
+TEST_F(OpenApiCounterTest, AnAccountsSecretIsToldOnceAndKeptNowhere) {
+  ASSERT_OK(
+      world->centre->registry().change_card_state(world->record().id, identity::CardState::active, {"test", "x"}));
+  insert();
+  const Json app{{"login", "sample"}, {"way", "app"}, {"agreed", true}, {"operator", "clerk 3"}, {"reason", "a visit"}};
+  const Reply first = post("/v1/accounts", app, "one");
+  ASSERT_EQ(first.status, 200) << first.body;
+  const Json told = Json::parse(first.body);
+  EXPECT_EQ(told["otpauth"], CounterLine::kOtpauth);
+  EXPECT_TRUE(told["qr"].get<std::string>().ends_with("</svg>\n"));
+  EXPECT_EQ(told["state"], "active");
+  const Reply again = post("/v1/accounts", app, "one");
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.field("idempotent-replayed"), "true");
+  Json rest = told;
+  rest.erase("otpauth");
+  rest.erase("qr");
+  EXPECT_EQ(Json::parse(again.body), rest);
+  const Reply mail =
+      post("/v1/accounts", {{"login", "by.mail"}, {"way", "mail"}, {"mail", "sample@mail.example"}, {"agreed", true}},
+           "two");
+  ASSERT_EQ(mail.status, 200) << mail.body;
+  EXPECT_FALSE(Json::parse(mail.body).contains("otpauth"));
+
+  // Refused by the authority, or before anything is asked of the card.
+  Json taken = app;
+  taken["login"] = CounterLine::kTaken;
+  EXPECT_EQ(post("/v1/accounts", taken, "three").status, 409);
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, Json>>{{"agreed", false},
+                                                                                       {"agreed", nullptr},
+                                                                                       {"way", "letter"},
+                                                                                       {"login", ""},
+                                                                                       {"login", 7},
+                                                                                       {"mail", "with@an.app"},
+                                                                                       {"card", "another"}}) {
+    Json wrong = app;
+    wrong[name] = value;
+    EXPECT_EQ(post("/v1/accounts", wrong, "wrong-" + std::string(name)).status, 400) << wrong;
+  }
+  EXPECT_EQ(post("/v1/accounts", {{"login", "x.y"}, {"way", "mail"}, {"agreed", true}}, "no-mail").status, 400);
+  EXPECT_EQ(post("/v1/account-removals", Json::object(), "silent").status, 400) << "nobody asked for it";
+
+  // The journal knows that it was done, not what was told.
+  unsigned ends = 0;
+  const auto records = kartad.running().journal().pages(0, 1000);
+  ASSERT_OK(records);
+  for (const identity::JournalRecord& record : *records) {
+    for (const std::string_view word : {"otpauth", "GEZDGNBV", "mail.example", "svg"}) {
+      EXPECT_EQ(record.body.find(word), std::string::npos) << record.body;
+    }
+    ends += record.kind == "counter" && Json::parse(record.body)["deed"] == "account" ? 1 : 0;
+  }
+  EXPECT_EQ(ends, 3u);
+  kartad.stop();
+  for (const auto& file : fs::recursive_directory_iterator(kartad.folder / "state")) {
+    if (!file.is_regular_file()) continue;
+    const auto octets = read_file(file.path(), 1 << 24);
+    ASSERT_OK(octets);
+    for (const std::string_view word : {"GEZDGNBV", "sample@mail.example", "<svg"}) {
+      EXPECT_EQ(as_text(*octets).find(word), std::string_view::npos) << file.path();
+    }
+  }
 }
 
 // A counter that waits before it asks the authority once more is not waited for by who stops it.
