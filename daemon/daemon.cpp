@@ -332,6 +332,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const fs::path& file, Environment 
   TRY(daemon.open_doors(*works, daemon.server->addresses()));
   daemon.append("start", {{"version", KARTA_VERSION}});
   daemon.start_works(*works);
+  daemon.show_gauges(*works);
   TRY(daemon.server->replace_handlers(daemon.handlers()));
   daemon.keeper = std::thread([&daemon] { daemon.keep(); });
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));

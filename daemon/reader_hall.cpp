@@ -191,12 +191,20 @@ ReaderHall::ReaderHall(std::unique_ptr<ReaderSource> source, const Services& ser
 ReaderHall::~ReaderHall() { stop(); }
 
 void ReaderHall::start(std::set<std::string> seen) {
+  constexpr std::chrono::seconds kFirstLook{2};
   seen_ = std::move(seen);
   thread_ = std::thread([this] { watch(); });
+  // Who asks next is not told that there is no reader: after a reload least of all.
+  std::unique_lock lock(mutex_);
+  woken_.wait_for(lock, kFirstLook, [this] { return looked_; });
 }
 
 std::set<std::string> ReaderHall::stop() {
   if (stopping_.exchange(true)) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    woken_.notify_all();
+  }
   source_->stop();
   if (thread_.joinable()) thread_.join();
   std::map<std::string, std::shared_ptr<DeskThread>> desks;
@@ -222,9 +230,15 @@ void ReaderHall::give_up() {
 
 void ReaderHall::watch() {
   constexpr std::chrono::milliseconds kSlice{1000};
-  while (!stopping_) {
-    const auto events = source_->next(kSlice);
+  const auto looked = [this] {
+    const std::lock_guard lock(mutex_);
+    looked_ = true;
+    woken_.notify_all();
+  };
+  for (std::chrono::milliseconds wait{0}; !stopping_; wait = kSlice) {
+    const auto events = source_->next(wait);
     if (!events) {
+      looked();
       service::log_error("the readers cannot be watched", events.error());
       pcscd_ = false;
       std::unique_lock lock(mutex_);
@@ -232,6 +246,7 @@ void ReaderHall::watch() {
       continue;
     }
     for (const card::ReaderEvent& event : *events) take(event);
+    looked();
     reap(false);
   }
 }

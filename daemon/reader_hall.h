@@ -44,8 +44,8 @@ class ReaderHall {
   ReaderHall(const ReaderHall&) = delete;
   ReaderHall& operator=(const ReaderHall&) = delete;
 
-  /// `seen`: readers whose card the modes have been told of already, before a reload: a card that lies there does not
-  /// come anew.
+  /// Returns when the readers that are there are known, or cannot be looked at in time. `seen`: readers whose card the
+  /// modes have been told of already, before a reload: a card that lies there does not come anew.
   void start(std::set<std::string> seen = {});
   /// Calls that wait are refused, the one at work at each reader ends first. Returns the readers with a card in them
   /// that the modes have been told of.
@@ -73,8 +73,9 @@ class ReaderHall {
   std::vector<Mode*> modes_;
   std::atomic<bool> pcscd_{false}, stopping_{false};
   std::set<std::string> seen_;  // of the watching thread
-  mutable std::mutex mutex_;    // of the two below
+  mutable std::mutex mutex_;    // of the three below
   std::condition_variable woken_;
+  bool looked_ = false;
   std::map<std::string, std::shared_ptr<DeskThread>> desks_;
   std::vector<std::shared_ptr<DeskThread>> leaving_;
   std::thread thread_;

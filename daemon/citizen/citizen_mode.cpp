@@ -210,8 +210,9 @@ class Citizen final : public Mode, public FrontDoor {
       const std::lock_guard lock(login->mutex);
       if (login->ended) return over_page(login->language);
     }
-    if (book_.expired(*login)) return end(*login, "error", "timed_out");
+    // A script cannot go the way back, which is there once.
     if (events) return listen(request);
+    if (book_.expired(*login)) return end(*login, "error", "timed_out");
     if (request.method == HttpMethod::post) return post(request, login, hall);
     {
       const auto query = identity::FormData::of_query(request);

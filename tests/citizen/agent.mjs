@@ -301,6 +301,9 @@ const stories = {
       await tell('age 400');
       age += 400;
       const before = back.length;
+      // The page's script, listening again after a while without a network, does not use up the way back.
+      assert.equal(await page.run(`new Promise((done) => { const one = new EventSource(location.pathname + '/events?after=0');
+        one.onopen = () => { one.close(); done('heard'); }; one.onerror = () => { one.close(); done('refused'); }; })`), 'heard');
       await page.fill('#can', can);
       await page.fill('#pin', pin);
       await page.press('Enter');

@@ -2,7 +2,8 @@
 // provider's pages are the story's own, at http://localhost:PORT; here are the keys it signs with.
 //
 // On standard output, a line of JSON: {address, now, provider, other_host, foreign}, each of the last three with a key
-// (PKCS #8, base64) and a chain (x5c). Then a command a line on standard input, each answered with a line of JSON:
+// (PKCS #8, base64) and a chain (x5c). Then a command a line on standard input, each answered with a line of JSON once
+// the daemon knows of what happened:
 //   insert READER CARD | field READER CARD | remove READER | mute READER | hold READER | release READER
 //   plug READER | unplug READER | pcscd stop | pcscd start
 //   pull          the card is taken out before its next signature
@@ -122,6 +123,7 @@ class Stage {
     } else {
       return {{"error", "no such command"}};
     }
+    if (!readers_.await_taken()) return {{"error", "the daemon takes no notice of its readers"}};
     return Json::object();
   }
 

@@ -80,7 +80,7 @@ class OutcomesTest : public ::testing::Test {
   void insert() {
     kartad.forget_events();
     kartad.readers.insert(std::string(TestDaemon::kReader), spoiler.as_card());
-    ASSERT_TRUE(kartad.saw("card-in"));
+    ASSERT_TRUE(kartad.readers.await_taken());
   }
   std::uint64_t left() {
     const auto answer = kartad.post("/v1/entitlements", {{"can", kCan}});
@@ -190,7 +190,7 @@ TEST(SlowCard, IsGivenUpWhenTheVerbsTimeIsOver) {
                           never.wait_for(lock, std::chrono::milliseconds(400));
                           return answer;
                         }));
-  ASSERT_TRUE(kartad.saw("card-in"));
+  ASSERT_TRUE(kartad.readers.await_taken());
   const auto answer = kartad.post("/v1/visits", {{"purpose", "treatment"}, {"can", kCan}});
   EXPECT_EQ(answer.type(), "urn:karta:error:card-unresponsive") << answer.text;
   EXPECT_NE(answer.body["detail"].get<std::string>().find("too slow"), std::string::npos);

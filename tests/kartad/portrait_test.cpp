@@ -29,7 +29,7 @@ class PortraitTest : public ::testing::Test {
                             asked_ = asked_ || asks_for_portrait(command);
                             return wire ? wire(command, std::move(answer)) : answer;
                           }));
-    ASSERT_TRUE(kartad.saw("card-in"));
+    ASSERT_TRUE(kartad.readers.await_taken());
   }
   Json visit(const std::string& purpose = "treatment") {
     const auto answer = kartad.post("/v1/visits", {{"purpose", purpose}, {"can", kCan}});
@@ -154,7 +154,7 @@ TEST_F(PortraitTest, ACardTakenAwayTooEarlyLeavesTheVisitAsItWas) {
   // The next card works.
   kartad.forget_events();
   kartad.readers.remove(std::string(TestDaemon::kReader));
-  ASSERT_TRUE(kartad.saw("card-out"));
+  ASSERT_TRUE(kartad.readers.await_taken());
   insert(card);
   EXPECT_EQ(kartad.get(path_of(visit())).status, 200);
 }

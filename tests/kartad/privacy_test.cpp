@@ -22,7 +22,7 @@ TEST(Privacy, PlantedValuesAreSearchedInTrafficAndFiles) {
                           traffic.push_back(answer);
                           return answer;
                         }));
-  ASSERT_TRUE(kartad.saw("card-in"));
+  ASSERT_TRUE(kartad.readers.await_taken());
   const auto visit = kartad.post("/v1/visits", {{"purpose", "treatment"}, {"can", kCan}});
   ASSERT_EQ(visit.status, 201) << visit.text;
   const auto portrait = kartad.get("/v1/visits/" + visit.body["id"].get<std::string>() + "/portrait");

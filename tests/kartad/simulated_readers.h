@@ -85,10 +85,19 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
     }
   }
 
+  /// Waits until the daemon, which asks for more, has taken in all that has happened so far. False: it does not.
+  bool await_taken(std::chrono::seconds patience = std::chrono::seconds(60)) {
+    std::unique_lock lock(mutex_);
+    return taken_up_.wait_for(lock, patience, [this, all = pushed_] { return taken_ >= all; });
+  }
+
   card::ReaderList& readers() override { return *this; }
   Result<std::vector<card::ReaderEvent>> next(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(mutex_);
+    taken_ = handed_out_;
+    taken_up_.notify_all();
     wake_.wait_for(lock, timeout, [this] { return stopped_ || !events_.empty(); });
+    handed_out_ = pushed_;
     return std::exchange(events_, {});
   }
   void stop() override {
@@ -101,6 +110,7 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
     const std::lock_guard lock(mutex_);
     stopped_ = false;
     events_.clear();
+    taken_ = handed_out_ = pushed_;
     for (auto& [name, slot] : slots_) {
       push(card::ReaderEvent::Kind::reader_added, name);
       if (slot->card) push(card::ReaderEvent::Kind::card_inserted, name, slot->card->atr());
@@ -194,13 +204,15 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
 
   void push(card::ReaderEvent::Kind kind, const std::string& name, Bytes atr = {}) {
     events_.push_back({kind, name, std::move(atr)});
+    pushed_ += 1;
     wake_.notify_all();
   }
 
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, taken_up_;
   std::map<std::string, std::shared_ptr<Slot>> slots_;
   std::vector<card::ReaderEvent> events_;
+  std::uint64_t pushed_ = 0, handed_out_ = 0, taken_ = 0;  // events, from the beginning
   bool running_ = true, stopped_ = false;
 };
 

@@ -1,7 +1,8 @@
 // desk_daemon: a kartad with pages and every mode over simulated readers and cards, for stories told in a browser.
 //
 // On standard output, a line: {"link_file": ..., "address": ...}. Then it takes a command a line on standard input and
-// answers each with a line of JSON, {} where there is nothing to say. PLACE is desk or gate:
+// answers each with a line of JSON, {} where there is nothing to say; by then the daemon knows of it. PLACE is desk or
+// gate:
 //   insert PLACE | remove PLACE | mute PLACE | hold PLACE | release PLACE | plug PLACE | unplug PLACE
 //   pull          the next answer to COMMIT does not arrive: the card is out of the reader, having written
 //   slow MS       each answer of the desk's card takes so long
@@ -155,6 +156,7 @@ class Stage {
     } else {
       return {{"error", "no such command: " + line}};
     }
+    if (!readers.await_taken()) return {{"error", "the daemon takes no notice of its readers"}};
     return Json::object();
   }
 
