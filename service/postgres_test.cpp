@@ -176,13 +176,13 @@ TEST_F(PostgresTest, ALockOfAnotherIsWaitedForOnceAndNoLonger) {
 }
 
 TEST_F(PostgresTest, AStatementThatTakesTooLongIsEndedButNotAReading) {
-  Database database = open({.statement_timeout = std::chrono::milliseconds(100)});
+  Database database = open({.statement_timeout = std::chrono::seconds(1)});
   const auto slow = database.execute("SELECT pg_sleep(60)");
   ASSERT_FALSE(slow);
   EXPECT_EQ(slow.error().kind, ErrorKind::busy);
   auto reading = database.begin_read();
   ASSERT_TRUE(reading);
-  EXPECT_TRUE(database.execute("SELECT pg_sleep(0.2)"));
+  EXPECT_TRUE(database.execute("SELECT pg_sleep(1.2)"));
 }
 
 TEST_F(PostgresTest, TwoThatWaitForEachOtherBothSucceedInTheEnd) {
@@ -584,7 +584,7 @@ TEST_F(PostgresReached, OneConnectionAsksASilentServerForAllAndAllGoOnWhenItIsTh
 TEST_F(PostgresTest, WhereNoReadingIsLongItIsEndedToo) {
   DatabaseOptions options = kServingDatabase;
   EXPECT_LE(options.statement_timeout, std::chrono::seconds(5));
-  options.statement_timeout = std::chrono::milliseconds(100);
+  options.statement_timeout = std::chrono::seconds(1);
   Database database = open(options);
   const auto reading = database.begin_read();
   ASSERT_TRUE(reading);
