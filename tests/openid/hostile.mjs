@@ -13,7 +13,7 @@ import { answerOf, Portal } from './lib/portal.mjs';
 import { answerRequest } from './lib/soft_agent.mjs';
 import { issuer, portalKey, until, World } from './lib/world.mjs';
 
-const address = '127.0.0.10', crowd = '127.0.0.66';
+const address = '127.0.0.10', certificatesAddress = '127.0.0.11', crowd = '127.0.0.66';
 const limits = { requestSeconds: 2, perAddress: 40, all: 200, headerOctets: 16_384, bodyOctets: 65_536, answerSeconds: 3 };
 const redirect = 'https://portal.example/callback';
 let world, portal;
@@ -41,10 +41,10 @@ async function logIn(number) {
 }
 
 /// A connection of the crowd. `ended` resolves with what it was told when it is over.
-function intruder({ handshake = true, from = crowd } = {}) {
+function intruder({ handshake = true, from = crowd, at = address } = {}) {
   const socket = handshake
-    ? connectTls({ host: address, port: 443, localAddress: from, servername: 'id.example' })
-    : net.connect({ host: address, port: 443, localAddress: from });
+    ? connectTls({ host: at, port: 443, localAddress: from, servername: 'id.example' })
+    : net.connect({ host: at, port: 443, localAddress: from });
   let told = '';
   socket.setEncoding('latin1');
   socket.on('data', (text) => { told += text; });
@@ -57,6 +57,23 @@ const everyone = (count, make) => Promise.all(Array.from({ length: count }, (_, 
 /// Resolves with true if the promise does within so many seconds.
 const within = (seconds, promise) => Promise.race([promise.then(() => true), new Promise((resolve) => { setTimeout(resolve, seconds * 1000, false); })]);
 const counter = async (name) => Number((await send(`${issuer}/metrics`)).text.match(new RegExp(`^${name}(?:{[^}]*})? ([0-9.e+]+)$`, 'm'))?.[1] ?? 0);
+
+// The first: the counts begin at nothing.
+test('what comes in by either door is counted', async () => {
+  const broken = () => counter('karta_http_requests_bad_total'), each = 7;
+  let all = 0;
+  for (const at of [address, certificatesAddress]) {
+    assert.equal(await broken(), all);
+    await everyone(each, async () => {
+      const one = intruder({ at });
+      await one.ready;
+      one.socket.write('no HTTP\r\n\r\n');
+      await one.ended;
+    });
+    all += each;
+    await until(`what was broken at ${at}`, async () => (await broken()) === all);
+  }
+});
 
 test('those who send a request octet by octet are sent away', async () => {
   const slow = await everyone(limits.perAddress - 5, async () => {
