@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "identity/openid/scopes.h"
 
@@ -19,9 +20,14 @@ std::vector<ClaimWords> words_of_claims(const std::vector<std::string>& claims, 
   for (const std::string& name : claims) {
     if (full_name && std::ranges::find(kPartsOfName, name) != kPartsOfName.end()) continue;
     const ClaimRow* const row = find_claim(name);
-    out.push_back({name, row == nullptr                  ? std::string_view(name)
+    ClaimWords one{name, row == nullptr                  ? std::string_view(name)
                          : language == Language::russian ? row->russian
-                                                         : row->english});
+                                                         : row->english};
+    std::ranges::copy_if(claims, std::back_inserter(one.claims), [&](const std::string& other) {
+      const bool part = name == kFullName && std::ranges::find(kPartsOfName, other) != kPartsOfName.end();
+      return other == name || part;
+    });
+    out.push_back(std::move(one));
   }
   return out;
 }

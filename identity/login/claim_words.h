@@ -12,6 +12,7 @@ namespace karta::identity {
 struct ClaimWords {
   std::string_view claim;  ///< aliases the argument
   std::string_view words;
+  std::vector<std::string> claims = {};  ///< all of the argument that these words stand for: `claim` and its parts
 };
 
 /// One for each of `claims`, in their order; without the parts of the full name where that is among them, as they tell

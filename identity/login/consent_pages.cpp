@@ -20,6 +20,58 @@ struct ConsentSpan {
 constexpr ConsentSpan kConsentSpans[] = {
     {"day", std::chrono::hours(24)}, {"month", std::chrono::hours(24 * 30)}, {"year", std::chrono::hours(24 * 365)}};
 
+bool any_of_claims(const ClaimWords& words, const std::vector<std::string>& list) {
+  return std::ranges::any_of(words.claims,
+                             [&](const std::string& one) { return std::ranges::find(list, one) != list.end(); });
+}
+
+/// The field of the form that is there where the citizen lets the portal have it.
+std::string field_of(const ClaimWords& words) { return "claim." + std::string(words.claim); }
+
+/// What is asked for, a line each. A line that is not essential (OpenID Connect Core §5.5.1) has a box to leave it out:
+/// empty where the citizen did so before.
+void write_claims(Html& html, const Interaction& interaction, const ConsentState& consent, Language language) {
+  const std::vector<ClaimWords> lines = words_of_claims(interaction.claims, language);
+  html.open("fieldset").element("legend", words::kWhatData.in(language));
+  if (lines.empty()) html.paragraph(words::kNothingButYou.in(language));
+  bool may_choose = false;
+  for (const ClaimWords& one : lines) {
+    const bool essential = any_of_claims(one, interaction.essential);
+    const bool before = any_of_claims(one, consent.declined);
+    const std::string id = "claim-" + std::string(one.claim), field = field_of(one);
+    may_choose = may_choose || !essential;
+    html.open("label", {{"class", "choice"}, {"for", id}});
+    // One that cannot be left out keeps its mark, and says why; it is not sent, and not needed.
+    html.leaf("input", {{"type", "checkbox"},
+                        {"id", id},
+                        essential ? Attribute("name", false) : Attribute("name", field),
+                        {"value", "yes"},
+                        {"checked", essential || !before},
+                        {"disabled", essential}});
+    html.open("span").text(one.words);
+    const auto mark = [&](NoticeKind kind, const Words& what) {
+      html.text(" ");
+      badge(html, kind, what.in(language));
+    };
+    if (essential) mark(NoticeKind::info, words::kRequired);
+    if (any_of_claims(one, consent.missing) && consent.until) mark(NoticeKind::info, words::kNew);
+    if (!essential && before) mark(NoticeKind::warning, words::kLeftOutBefore);
+    html.close(2);
+  }
+  if (may_choose) html.element("p", words::kLeaveOut.in(language), {{"class", "hint"}});
+  html.close();
+}
+
+/// What the form leaves out.
+std::vector<std::string> left_out(const Interaction& interaction, const FormData& form) {
+  std::vector<std::string> out;
+  for (const ClaimWords& one : words_of_claims(interaction.claims, Language::english)) {
+    if (any_of_claims(one, interaction.essential) || form.has(field_of(one))) continue;
+    out.insert(out.end(), one.claims.begin(), one.claims.end());
+  }
+  return out;
+}
+
 }  // namespace
 
 std::optional<Session> LoginPages::consenting(Visit& here, const Found& found, std::string_view proof,
@@ -46,7 +98,8 @@ HttpResponse LoginPages::ask_consent(Visit here) {
   const auto session = consenting(here, found, query->value("proof"), otherwise);
   if (!session) return otherwise;
   const Interaction& interaction = *found.interaction;
-  const auto consent = provider_.consent(session->citizen, interaction.client, interaction.claims);
+  const auto consent =
+      provider_.consent(session->citizen, interaction.client, interaction.claims, interaction.essential);
   if (!consent) return unavailable(here, consent.error());
 
   const Language language = here.language;
@@ -60,21 +113,10 @@ HttpResponse LoginPages::ask_consent(Visit here) {
     fact(html, words::kWhatFor.in(language), purpose);
     html.close();
   }
-  html.element("h2", words::kWhatData.in(language)).open("ul");
-  for (const ClaimWords& one : words_of_claims(interaction.claims, language)) {
-    html.open("li").text(one.words);
-    const bool is_new = std::ranges::find(consent->missing, one.claim) != consent->missing.end();
-    if (is_new && consent->until) {
-      html.text(" ");
-      badge(html, NoticeKind::info, words::kNew.in(language));
-    }
-    html.close();
-  }
-  if (interaction.claims.empty()) html.element("li", words::kNothingButYou.in(language));
-  html.close();
   open_form(html, "/consent", session->csrf);
   hidden_field(html, "ticket", query->value("ticket"));
   hidden_field(html, "proof", query->value("proof"));
+  write_claims(html, interaction, *consent, language);
   html.open("fieldset").element("legend", words::kHowLong.in(language));
   const ConsentSpan* chosen = &kConsentSpans[0];
   for (const ConsentSpan& one : kConsentSpans) {
@@ -112,7 +154,9 @@ HttpResponse LoginPages::take_consent(Visit here, const FormData& form) {
   }
   const auto* const span = std::ranges::find(kConsentSpans, form.value("span"), &ConsentSpan::name);
   const std::chrono::seconds life = span == std::end(kConsentSpans) ? kConsentSpans[0].span : span->span;
-  return finish(here, *found.interaction, *session, around_.clock.now() + std::min(life, options_.consent_life));
+  return finish(
+      here, *found.interaction, *session,
+      ConsentAnswer(around_.clock.now() + std::min(life, options_.consent_life), left_out(*found.interaction, form)));
 }
 
 }  // namespace karta::identity

@@ -140,7 +140,7 @@ class LoginPages final : public LoginRoutes {
   /// The citizen is known well enough: consent, or on to the portal.
   HttpResponse admit(const Visit& here, const Interaction& interaction, const Session& session);
   HttpResponse finish(const Visit& here, const Interaction& interaction, const Session& session,
-                      std::optional<Time> consent_until);
+                      const std::optional<ConsentAnswer>& answer);
   /// To what Provider::finish() said.
   HttpResponse led_back(const Visit& here, const Result<std::string>& address);
   HttpResponse refuse(const Visit& here, std::string_view interaction, AuthorizationError error);

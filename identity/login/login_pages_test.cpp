@@ -186,6 +186,46 @@ TEST_F(LoginPagesTest, ACardLeadsToConsentAndThenToThePortal) {
   EXPECT_EQ(world.provider.consented.at("one"), world.clock.now() + std::chrono::days(30));
 }
 
+TEST_F(LoginPagesTest, WhatIsNotEssentialMayBeLeftOut) {
+  const auto consent_page = [&](const std::string& id) {
+    Interaction& asked = world.ask(id);
+    asked.claims = {"name", "family_name", "given_name", "gender", "birthdate"};
+    asked.essential = {"birthdate"};
+    const bool known = browser.cookies.contains("__Host-karta-session");
+    return text_of(browser.get(location_of(known ? browser.begin(asked) : by_card(browser, id, world.card))));
+  };
+  const auto answer = [&](const std::string& page, std::map<std::string, std::string> form) {
+    for (const char* const one : {"csrf", "ticket", "proof"}) form[one] = hidden_value(page, one);
+    form["decision"] = "allow";
+    form["span"] = "month";
+    return browser.post("/consent", form);
+  };
+  const std::string page = consent_page("one");
+  const auto box = [](const std::string& of, const std::string& claim) {
+    const auto at = of.find("id=\"claim-" + claim + "\"");
+    return at == std::string::npos ? std::string() : of.substr(at, of.find('>', at) - at);
+  };
+  EXPECT_THAT(box(page, "name"), HasSubstr(" checked"));
+  EXPECT_THAT(box(page, "name"), HasSubstr("name=\"claim.name\""));
+  EXPECT_THAT(box(page, "family_name"), IsEmpty()) << "it is part of the name";
+  EXPECT_THAT(box(page, "birthdate"), HasSubstr(" disabled"));
+  EXPECT_THAT(page, HasSubstr("required"));
+  EXPECT_THAT(page, Not(HasSubstr("left out last time")));
+  // A box without its mark is not sent; one that cannot be left out never is.
+  EXPECT_EQ(answer(page, {{"claim.gender", "yes"}}).status, 303);
+  EXPECT_THAT(world.provider.declined.at("one"), ElementsAre("name", "family_name", "given_name"));
+  world.provider.declined_before = {"name", "family_name", "given_name"};
+  const std::string again = consent_page("two");
+  EXPECT_THAT(box(again, "name"), Not(HasSubstr(" checked"))) << "as he left it";
+  EXPECT_THAT(again, HasSubstr("left out last time"));
+  EXPECT_EQ(answer(again, {{"claim.name", "yes"}, {"claim.gender", "yes"}}).status, 303);
+  EXPECT_THAT(world.provider.declined.at("two"), IsEmpty());
+  browser.language = "ru";
+  const std::string russian = consent_page("three");
+  EXPECT_THAT(russian, HasSubstr("обязательно"));
+  EXPECT_THAT(russian, HasSubstr("в прошлый раз без этого"));
+}
+
 TEST_F(LoginPagesTest, ConsentThatStandsIsNotAskedForAgain) {
   world.provider.consent_given = true;
   world.ask("one");

@@ -27,6 +27,8 @@ class FakeProvider final : public Provider {
   std::map<std::string, Interaction> waiting;
   std::map<std::string, Authentication> finished;
   std::map<std::string, Time> consented;  ///< until when, by interaction
+  std::map<std::string, std::vector<std::string>> declined;  ///< what was left out, by interaction
+  std::vector<std::string> declined_before;
   std::vector<std::string> ended_sessions, revoked;
   std::vector<CitizenId> ended_all;
   std::vector<Grant> grants;
@@ -38,11 +40,15 @@ class FakeProvider final : public Provider {
     if (found == waiting.end()) return std::optional<Interaction>();
     return std::optional<Interaction>(found->second);
   }
-  Result<std::string> finish(std::string_view id, const Authentication& who, std::optional<Time> until) override {
+  Result<std::string> finish(std::string_view id, const Authentication& who,
+                             const std::optional<ConsentAnswer>& answer) override {
     const std::string key(id);
     if (waiting.erase(key) == 0) return fail(ErrorKind::not_found, "no such interaction");
     finished[key] = who;
-    if (until) consented[key] = *until;
+    if (answer) {
+      consented.insert_or_assign(key, answer->until);
+      declined[key] = answer->declined;
+    }
     return "https://portal.example/callback?code=of-" + key;
   }
   Result<std::unique_ptr<Finishing>> finishing(std::string_view id) override {
@@ -63,9 +69,11 @@ class FakeProvider final : public Provider {
     if (waiting.erase(std::string(id)) == 0) return fail(ErrorKind::not_found, "no such interaction");
     return "https://portal.example/callback?error=" + std::string(error_name(error));
   }
-  Result<ConsentState> consent(CitizenId, const Client&, const std::vector<std::string>& claims) override {
+  Result<ConsentState> consent(CitizenId, const Client&, const std::vector<std::string>& claims,
+                               const std::vector<std::string>&) override {
     ConsentState out;
     out.given = consent_given;
+    out.declined = declined_before;
     if (!consent_given) out.missing = claims;
     return out;
   }

@@ -36,7 +36,8 @@ HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionPr
   // Where consent stands, the portal's code is written with the session: a commit less, and both or neither.
   std::unique_ptr<Finishing> finishing;
   if (found.interaction && !found.interaction->prompt_consent) {
-    const auto consent = provider_.consent(proof.citizen, found.interaction->client, found.interaction->claims);
+    const auto consent = provider_.consent(proof.citizen, found.interaction->client, found.interaction->claims,
+                                           found.interaction->essential);
     if (!consent) return unavailable(here, consent.error());
     if (consent->given) {
       auto made = provider_.finishing(found.interaction->id);
@@ -67,7 +68,8 @@ HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionPr
 }
 
 HttpResponse LoginPages::admit(const Visit& here, const Interaction& interaction, const Session& session) {
-  const auto consent = provider_.consent(session.citizen, interaction.client, interaction.claims);
+  const auto consent =
+      provider_.consent(session.citizen, interaction.client, interaction.claims, interaction.essential);
   if (!consent) return unavailable(here, consent.error());
   if (consent->given && !interaction.prompt_consent) return finish(here, interaction, session, {});
   if (interaction.prompt_none) return refuse(here, interaction.id, AuthorizationError::consent_required);
@@ -79,8 +81,8 @@ HttpResponse LoginPages::admit(const Visit& here, const Interaction& interaction
 }
 
 HttpResponse LoginPages::finish(const Visit& here, const Interaction& interaction, const Session& session,
-                                std::optional<Time> consent_until) {
-  return led_back(here, provider_.finish(interaction.id, session.authentication(), consent_until));
+                                const std::optional<ConsentAnswer>& answer) {
+  return led_back(here, provider_.finish(interaction.id, session.authentication(), answer));
 }
 
 HttpResponse LoginPages::led_back(const Visit& here, const Result<std::string>& address) {

@@ -98,6 +98,11 @@ inline constexpr Words kUsedAlready{"This answer of the card has been used alrea
 inline constexpr Words kConsent{"May this portal learn this?", "Разрешить порталу узнать это?"};
 inline constexpr Words kConsentAsks{"asks for your data", "запрашивает ваши данные"};
 inline constexpr Words kNew{"new", "впервые"};
+inline constexpr Words kRequired{"required", "обязательно"};
+inline constexpr Words kLeftOutBefore{"left out last time", "в прошлый раз без этого"};
+inline constexpr Words kLeaveOut{
+    "Take the mark away from what the portal is not to learn. You can log in all the same.",
+    "Снимите отметку с того, чего порталу знать не нужно. Войти это не помешает."};
 inline constexpr Words kHowLong{"For how long may it ask again without a question to you?",
                                 "Как долго портал может получать это, не спрашивая вас?"};
 inline constexpr Words kConsentNote{"You can take this back at any time on your own page.",

@@ -87,7 +87,12 @@ OauthStatus read_claims(const Client& client, std::string_view text, std::vector
     // Personal data are given at the UserInfo endpoint, wherever they are asked for. What the client may not ask for is
     // left out, as a claim nobody has is.
     for (const std::string& name : members->names()) {
-      if (name != "offline_access" && contains(allowed, name) && !contains(single, name)) single.push_back(name);
+      if (name == "offline_access" || !contains(allowed, name)) continue;
+      if (!contains(single, name)) single.push_back(name);
+      // §5.5.1: what does not say so is voluntary; §5.4: what comes with a scope, too.
+      const auto wish = members->object(name);
+      const bool essential = wish && wish->boolean("essential").value_or(false);
+      if (essential && !contains(out.essential, name)) out.essential.push_back(name);
     }
     if (const auto acr = members->object("acr")) {
       std::vector<std::string> values = acr->texts("values").value_or(std::vector<std::string>());
@@ -213,6 +218,7 @@ std::string AuthorizationRequest::to_json() const {
   text("hint", login_hint);
   text("sub", subject);
   text("resource", resource);
+  if (!essential.empty()) out["e"] = essential;
   if (max_age) out["age"] = *max_age;
   if (prompt_none) out["none"] = true;
   if (prompt_login) out["login"] = true;
@@ -240,6 +246,7 @@ Result<AuthorizationRequest> AuthorizationRequest::from_json(std::string_view js
   text("p", out.challenge);
   words("s", out.scopes);
   words("d", out.claims);
+  words("e", out.essential);
   text("a", out.acr);
   text("state", out.state);
   text("nonce", out.nonce);

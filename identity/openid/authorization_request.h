@@ -24,6 +24,7 @@ struct AuthorizationRequest {
   std::string dpop_jkt;   ///< the code is for this key only; empty: any
   std::vector<std::string> scopes;
   std::vector<std::string> claims;      ///< personal data asked for
+  std::vector<std::string> essential;   ///< those of them the portal cannot do without (OpenID Connect Core §5.5.1)
   std::string acr = "low";              ///< the least level that will do
   std::optional<std::int64_t> max_age;  ///< seconds
   bool prompt_none = false, prompt_login = false, prompt_consent = false;

@@ -50,9 +50,10 @@ std::optional<int> acr_level(std::string_view acr);
 struct Interaction {
   std::string id;  ///< unguessable; for this browser's eyes only. Bind it to the browser with a cookie.
   Client client;
-  std::vector<std::string> scopes;  ///< asked for and allowed, "openid" among them
-  std::vector<std::string> claims;  ///< personal data asked for: names of openid/scopes.h, in its order
-  std::string acr;                  ///< the least level that will do
+  std::vector<std::string> scopes;     ///< asked for and allowed, "openid" among them
+  std::vector<std::string> claims;     ///< personal data asked for: names of openid/scopes.h, in its order
+  std::vector<std::string> essential;  ///< those of them the portal cannot do without; the citizen may leave out others
+  std::string acr;                     ///< the least level that will do
   std::optional<std::chrono::seconds> max_age;
   bool prompt_none = false;     ///< no page may be shown: finish() at once or refuse()
   bool prompt_login = false;    ///< a live session is not enough
@@ -75,9 +76,18 @@ enum class AuthorizationError : std::uint8_t {
 std::string_view name_of(AuthorizationError error);
 
 struct ConsentState {
-  bool given = false;                ///< covers all that is asked for
-  std::vector<std::string> missing;  ///< claims nobody has consented to
-  std::optional<Time> until;         ///< of the consent there is
+  bool given = false;                 ///< nothing is left to ask
+  std::vector<std::string> missing;   ///< claims the citizen has said nothing of, or no to what is essential now
+  std::vector<std::string> declined;  ///< voluntary ones he has left out before
+  std::optional<Time> until;          ///< of the consent there is
+};
+
+/// What the citizen answers to the question for consent: yes, until then, to all that is asked for but `declined`.
+struct ConsentAnswer {
+  ConsentAnswer(Time given_until, std::vector<std::string> left_out = {})
+      : until(given_until), declined(std::move(left_out)) {}
+  Time until;
+  std::vector<std::string> declined;  ///< holds as long: he is not asked for it again
 };
 
 /// A portal the citizen has consented to, for his own page.
@@ -123,17 +133,18 @@ class Provider {
   /// Makes a code and returns the URL to send the browser to with 303. One use: already finished is not_found. All is
   /// looked up again in the one transaction: not_permitted (with words for the citizen's page) if the session has
   /// ended, the card is not active, the consent does not cover what is asked, or the client is gone. Where the level or
-  /// the age of the authentication does not do, the URL carries that error to the portal. `consent_until`: the citizen
-  /// has consented, here and now, to all the interaction asks for until then; it is remembered in the same transaction.
+  /// the age of the authentication does not do, the URL carries that error to the portal. `answer`: the citizen has
+  /// consented here and now; it is remembered in the same transaction. not_permitted if it leaves out what is
+  /// essential. The portal gets what was consented to, and no more.
   virtual Result<std::string> finish(std::string_view id, const Authentication& authentication,
-                                     std::optional<Time> consent_until = {}) = 0;
+                                     const std::optional<ConsentAnswer>& answer = {}) = 0;
   /// The same in parts; what is used by run() later must not go before. Errors: not_found, not_permitted as there.
   virtual Result<std::unique_ptr<Finishing>> finishing(std::string_view id) = 0;
   /// The URL that tells the portal why there is no code. One use, as finish().
   virtual Result<std::string> refuse(std::string_view id, AuthorizationError error) = 0;
 
-  virtual Result<ConsentState> consent(CitizenId citizen, const Client& client,
-                                       const std::vector<std::string>& claims) = 0;
+  virtual Result<ConsentState> consent(CitizenId citizen, const Client& client, const std::vector<std::string>& claims,
+                                       const std::vector<std::string>& essential = {}) = 0;
   virtual Status remember_consent(CitizenId citizen, const Client& client, const std::vector<std::string>& claims,
                                   Time until) = 0;
 

@@ -76,6 +76,90 @@ TEST_F(OpenidTest, NothingWithoutConsentAndNothingAfterItWasTakenBack) {
   EXPECT_FALSE(provider.consent(citizen, portal, claims)->given);
 }
 
+// OpenID Connect Core §5.5.1, §5.4: what is not called essential is voluntary.
+class LeftOutTest : public OpenidTest {
+ protected:
+  const std::vector<std::string> names = {"name", "family_name", "given_name", "middle_name"};
+
+  Time until() const { return clock.now() + std::chrono::days(30); }
+  /// An interaction for these scopes; `essential`: claims.
+  void ask_for(const std::string& scope, const std::vector<std::string>& essential = {}) {
+    Json userinfo = Json::object();
+    for (const std::string& one : essential) userinfo[one] = {{"essential", true}};
+    authorize(push({{"scope", scope}, {"claims", Json{{"userinfo", userinfo}}.dump()}}));
+  }
+  Result<std::string> finish(const std::optional<ConsentAnswer>& answer = {}) {
+    return room->provider().finish(login.interaction->id, authentication(), answer);
+  }
+  Told tokens(const std::optional<ConsentAnswer>& answer = {}) {
+    return token(query_value(must(finish(answer)), "code"));
+  }
+  Json learnt(const Told& given) { return Json::parse(userinfo(given["access_token"], dpop_key).body); }
+  ConsentState state(const std::vector<std::string>& essential = {}) {
+    return must(room->provider().consent(citizen, login.interaction->client, login.interaction->claims, essential));
+  }
+};
+
+TEST_F(LeftOutTest, ThePortalLearnsWhatWasConsentedToAndTheCitizenIsNotAskedAgain) {
+  ask_for("openid profile birthdate", {"birthdate", "snils"});
+  EXPECT_EQ(login.interaction->essential, std::vector<std::string>{"birthdate"}) << "of what it may ask for";
+  const auto refused = finish(ConsentAnswer(until(), {"birthdate"}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::not_permitted) << "essential";
+  EXPECT_EQ(state().missing, login.interaction->claims) << "nothing was remembered";
+  const Told given = tokens(ConsentAnswer(until(), names));
+  const Json first = learnt(given);
+  EXPECT_TRUE(first.contains("birthdate"));
+  EXPECT_TRUE(first.contains("gender")) << "of the same scope, but not left out";
+  for (const std::string& one : names) EXPECT_FALSE(first.contains(one)) << one;
+  const auto grants = must(room->provider().grants_of(citizen));
+  ASSERT_EQ(grants.size(), 1u);
+  EXPECT_THAT(grants[0].claims, testing::Not(testing::Contains("name")));
+  EXPECT_THAT(grants[0].claims, testing::Contains("birthdate"));
+
+  ask_for("openid profile birthdate", {"birthdate"});
+  EXPECT_TRUE(state({"birthdate"}).given);
+  EXPECT_EQ(state({"birthdate"}).declined, names);
+  EXPECT_EQ(learnt(tokens()), first) << "without a question";
+  // What was voluntary then is essential now: that he has not been asked.
+  ask_for("openid profile birthdate", {"name"});
+  EXPECT_EQ(state({"name"}).missing, std::vector<std::string>{"name"});
+  EXPECT_FALSE(finish());
+  // A no lasts as long as the yes beside it.
+  clock.advance(std::chrono::days(31));
+  ask_for("openid profile");
+  EXPECT_FALSE(state().given);
+  EXPECT_THAT(state().declined, testing::IsEmpty());
+}
+
+TEST_F(LeftOutTest, ADatumLeftOutLaterEndsWhatItWasGivenWith) {
+  ask_for("openid profile");
+  const Told before = tokens(ConsentAnswer(until()));
+  EXPECT_TRUE(learnt(before).contains("name"));
+  ask_for("openid profile");
+  const Told after = tokens(ConsentAnswer(until(), names));
+  EXPECT_EQ(userinfo(before["access_token"], dpop_key).status, 401);
+  EXPECT_FALSE(learnt(after).contains("name"));
+  // And the other way about: a yes takes the place of a no.
+  ask_for("openid profile");
+  EXPECT_TRUE(learnt(tokens(ConsentAnswer(until()))).contains("name"));
+  EXPECT_THAT(state().declined, testing::IsEmpty());
+}
+
+TEST_F(LeftOutTest, AScopeOfWhichNothingIsLeftIsNotGranted) {
+  ask_for("openid profile birthdate offline_access");
+  const Told some = tokens(ConsentAnswer(until(), {"birthdate", "offline_access"}));
+  EXPECT_EQ(some["scope"], "openid profile");
+  EXPECT_EQ(some["refresh_token"], "") << "it may not come without the citizen";
+  ask_for("openid profile birthdate offline_access");
+  const Told none = tokens(ConsentAnswer(until(), login.interaction->claims));
+  EXPECT_EQ(none["scope"], "openid");
+  EXPECT_EQ(learnt(none).size(), 1u) << "that it is he, and no more";
+  ask_for("openid profile birthdate offline_access");
+  EXPECT_TRUE(state().given) << "he has said no to everything, and is let in";
+  EXPECT_EQ(tokens()["scope"], "openid");
+}
+
 TEST_F(OpenidTest, TokensEndWithTheCertificateOfTheLogIn) {
   authentication();
   must(database->execute("UPDATE sessions SET issuer = 'CN=Test', serial = $1", {as_bytes("1")}));

@@ -33,6 +33,35 @@ bool covers(const std::vector<std::string>& given, std::string_view claim) {
   return std::find(given.begin(), given.end(), claim) != given.end();
 }
 
+std::vector<std::string> without(std::vector<std::string> claims, const std::vector<std::string>& left_out) {
+  std::erase_if(claims, [&](const std::string& one) { return covers(left_out, one); });
+  return claims;
+}
+
+/// What of `claims` the consent there is (or not) says.
+ConsentState state_of(const std::optional<openid_store::StoredConsent>& stored, const std::vector<std::string>& claims,
+                      const std::vector<std::string>& essential, Time now) {
+  ConsentState out;
+  const bool stands = stored && stored->until > now;
+  if (stands) out.until = stored->until;
+  for (const std::string& claim : claims) {
+    if (stands && covers(stored->claims, claim)) continue;
+    const bool left_out = stands && covers(stored->declined, claim) && !covers(essential, claim);
+    (left_out ? out.declined : out.missing).push_back(claim);
+  }
+  out.given = out.missing.empty();
+  return out;
+}
+
+/// Those of `scopes` that stand for something of `granted`, and those that stand for no data at all.
+std::vector<std::string> scopes_with(std::vector<std::string> scopes, const std::vector<std::string>& granted) {
+  std::erase_if(scopes, [&](const std::string& one) {
+    const std::vector<std::string> of_scope = claims_of({one});
+    return !of_scope.empty() && common_words(of_scope, granted).empty();
+  });
+  return scopes;
+}
+
 tl::unexpected<Error> no_interaction() {
   return fail(ErrorKind::not_found, "this log-in is over, or was finished already",
               "go back to the portal and begin again");
@@ -89,6 +118,7 @@ Result<std::optional<Interaction>> OpenidProvider::interaction_of(std::string id
   out->client = client->client;
   out->scopes = common_words(request.scopes, out->client.scopes);
   out->claims = common_words(request.claims, claims_of(out->client.scopes));
+  out->essential = common_words(request.essential, out->claims);
   out->acr = request.acr;
   if (request.max_age) out->max_age = std::chrono::seconds(*request.max_age);
   out->prompt_none = request.prompt_none;
@@ -115,7 +145,7 @@ struct OpenidProvider::Finished {
 // One transaction, and all is looked up in it: what was true on the pages before may be so no more.
 Status OpenidProvider::finish_in(Database& database, std::string_view id, const Client& client,
                                  const Authentication& authentication, const SessionCertificate* written,
-                                 std::optional<Time> consent_until, std::string_view code, Finished& out) {
+                                 const std::optional<ConsentAnswer>& answer, std::string_view code, Finished& out) {
   out = {};
   const auto refuse_with = [&](tl::unexpected<Error> error) -> Status {
     out.refusal = std::move(error.value());
@@ -162,15 +192,19 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   if (request.max_age && authentication.auth_time + std::chrono::seconds(*request.max_age) < stored->created) {
     return tell(AuthorizationError::login_required);
   }
-  if (consent_until && !request.claims.empty()) {
-    TRY(openid_store::put_consent(database, authentication.citizen, client.id, request.claims, now, *consent_until));
+  std::vector<std::string> granted;
+  if (answer && !request.claims.empty()) {
+    granted = without(request.claims, answer->declined);
+    if (!common_words(request.essential, answer->declined).empty()) {
+      return refuse_with(fail(ErrorKind::not_permitted, "the portal cannot do without what was left out"));
+    }
+    TRY(openid_store::put_consent(database, authentication.citizen, client.id, granted,
+                                  common_words(request.claims, answer->declined), now, answer->until));
   } else if (!request.claims.empty()) {
-    const auto& consent = found->consent;
-    const bool stands = consent && consent->until > now &&
-                        std::all_of(request.claims.begin(), request.claims.end(),
-                                    [&](const std::string& claim) { return covers(consent->claims, claim); });
-    if (!stands)
+    const ConsentState state = state_of(found->consent, request.claims, request.essential, now);
+    if (!state.given)
       return refuse_with(fail(ErrorKind::not_permitted, "the citizen has not consented to what the portal asks for"));
+    granted = without(request.claims, state.declined);
   }
   if (!TRY(openid_store::take_request(database, id_hash))) return refuse_with(no_interaction());
   OpenidGrant grant;
@@ -179,9 +213,9 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
   grant.client_id = client.id;
   grant.session_id = authentication.session_id;
   grant.card = authentication.card;
-  grant.offline = covers(request.scopes, "offline_access");
-  grant.scopes = request.scopes;
-  grant.claims = request.claims;
+  grant.scopes = scopes_with(request.scopes, granted);
+  grant.offline = covers(grant.scopes, "offline_access");
+  grant.claims = std::move(granted);
   grant.amr = authentication.amr;
   grant.acr = authentication.acr;
   grant.nonce = request.nonce;
@@ -218,12 +252,12 @@ Result<std::shared_ptr<const LoadedClient>> OpenidProvider::client_of(std::strin
 }
 
 Result<std::string> OpenidProvider::finish(std::string_view id, const Authentication& authentication,
-                                           std::optional<Time> consent_until) {
+                                           const std::optional<ConsentAnswer>& answer) {
   const std::string code = core_.new_handle();
   const auto client = TRY(client_of(id));
   Finished done;
   TRY(core_.around.writes.write(core_.around.database, [&](Database& database) {
-    return finish_in(database, id, client->client, authentication, nullptr, consent_until, code, done);
+    return finish_in(database, id, client->client, authentication, nullptr, answer, code, done);
   }));
   if (done.refusal) return fail(std::move(*done.refusal));
   return std::move(done.url);
@@ -273,22 +307,16 @@ Result<std::string> OpenidProvider::refuse(std::string_view id, AuthorizationErr
 }
 
 Result<ConsentState> OpenidProvider::consent(CitizenId citizen, const Client& client,
-                                             const std::vector<std::string>& claims) {
+                                             const std::vector<std::string>& claims,
+                                             const std::vector<std::string>& essential) {
   const auto stored = TRY(openid_store::find_consent(core_.around.database, citizen, client.id, core_.now()));
-  ConsentState out;
-  const bool stands = stored && stored->until > core_.now();
-  if (stands) out.until = stored->until;
-  for (const std::string& claim : claims) {
-    if (!stands || !covers(stored->claims, claim)) out.missing.push_back(claim);
-  }
-  out.given = out.missing.empty();
-  return out;
+  return state_of(stored, claims, essential, core_.now());
 }
 
 Status OpenidProvider::remember_consent(CitizenId citizen, const Client& client, const std::vector<std::string>& claims,
                                         Time until) {
   return core_.around.writes.write(core_.around.database, [&](Database& database) {
-    return openid_store::put_consent(database, citizen, client.id, claims, core_.now(), until);
+    return openid_store::put_consent(database, citizen, client.id, claims, {}, core_.now(), until);
   });
 }
 

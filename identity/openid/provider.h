@@ -19,11 +19,11 @@ class OpenidProvider final : public Provider {
 
   Result<std::optional<Interaction>> interaction(std::string_view id) override;
   Result<std::string> finish(std::string_view id, const Authentication& authentication,
-                             std::optional<Time> consent_until) override;
+                             const std::optional<ConsentAnswer>& answer) override;
   Result<std::unique_ptr<Finishing>> finishing(std::string_view id) override;
   Result<std::string> refuse(std::string_view id, AuthorizationError error) override;
-  Result<ConsentState> consent(CitizenId citizen, const Client& client,
-                               const std::vector<std::string>& claims) override;
+  Result<ConsentState> consent(CitizenId citizen, const Client& client, const std::vector<std::string>& claims,
+                               const std::vector<std::string>& essential) override;
   Status remember_consent(CitizenId citizen, const Client& client, const std::vector<std::string>& claims,
                           Time until) override;
   Status end_session(service::Database& database, std::string_view session_id, SessionEnd why) override;
@@ -48,7 +48,7 @@ class OpenidProvider final : public Provider {
   /// `written`: what the session was begun with that this transaction has just written; null: the session stands.
   Status finish_in(service::Database& database, std::string_view id, const Client& client,
                    const Authentication& authentication, const SessionCertificate* written,
-                   std::optional<Time> consent_until, std::string_view code, Finished& out);
+                   const std::optional<ConsentAnswer>& answer, std::string_view code, Finished& out);
 
   OpenidCore& core_;
   SessionEnds ends_;

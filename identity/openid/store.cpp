@@ -88,19 +88,35 @@ Result<std::vector<OpenidGrant>> grants_where(Database& database, std::string_vi
 struct ConsentedClaim {
   std::string name;
   Time until{};
+  bool declined = false;
 };
-// A word of the column is "name", which ends with the row, or "name:seconds", which ends before it.
+// A word of the column is "name", which ends with the row, or "name:seconds", which ends before it; "-name" was left
+// out.
 std::vector<ConsentedClaim> consented_claims(std::string_view column, Time row_ends) {
   std::vector<ConsentedClaim> out;
   for (const std::string& word : split_words(column)) {
     const std::size_t colon = word.find(':');
     ConsentedClaim one{word.substr(0, colon), row_ends};
+    if (one.name.starts_with('-')) {
+      one.declined = true;
+      one.name.erase(0, 1);
+    }
     if (colon != std::string::npos) {
       std::int64_t seconds = 0;  // unreadable: over
       std::from_chars(word.data() + colon + 1, word.data() + word.size(), seconds);
       one.until = std::min(row_ends, from_raw(seconds));
     }
     out.push_back(std::move(one));
+  }
+  return out;
+}
+
+StoredConsent stored_consent(std::string_view column, Time given, Time until, Time now) {
+  StoredConsent out;
+  out.given = given;
+  out.until = until;
+  for (ConsentedClaim& one : consented_claims(column, until)) {
+    if (one.until > now) (one.declined ? out.declined : out.claims).push_back(std::move(one.name));
   }
   return out;
 }
@@ -190,8 +206,7 @@ Result<std::optional<RequestToFinish>> find_request_to_finish(Database& database
     out->card = CardNow{static_cast<CardState>(row.integer(3)), !row.is_null(4) && from_raw(row.integer(4)) <= now};
   }
   if (!row.is_null(5)) {
-    const Time until = from_raw(row.integer(7));
-    out->consent = StoredConsent{standing_claims(row.text(5), until, now), from_raw(row.integer(6)), until};
+    out->consent = stored_consent(row.text(5), from_raw(row.integer(6)), from_raw(row.integer(7)), now);
   }
   return out;
 }
@@ -292,7 +307,7 @@ Result<std::optional<SessionCertificate>> touch_session(Database& database, Citi
 std::vector<std::string> standing_claims(std::string_view column, Time row_ends, Time now) {
   std::vector<std::string> out;
   for (ConsentedClaim& one : consented_claims(column, row_ends)) {
-    if (one.until > now) out.push_back(std::move(one.name));
+    if (one.until > now && !one.declined) out.push_back(std::move(one.name));
   }
   return out;
 }
@@ -304,35 +319,37 @@ Result<std::optional<StoredConsent>> find_consent(Database& database, CitizenId 
   TRY(row.query({raw(citizen), client}));
   std::optional<StoredConsent> out;
   if (TRY(row.next())) {
-    const Time until = from_raw(row.integer(2));
-    out = StoredConsent{standing_claims(row.text(0), until, now), from_raw(row.integer(1)), until};
+    out = stored_consent(row.text(0), from_raw(row.integer(1)), from_raw(row.integer(2)), now);
   }
   return out;
 }
 
 Status put_consent(Database& database, CitizenId citizen, std::string_view client,
-                   const std::vector<std::string>& claims, Time now, Time until) {
-  std::map<std::string, Time, std::less<>> ends;
+                   const std::vector<std::string>& claims, const std::vector<std::string>& declined, Time now,
+                   Time until) {
+  std::map<std::string, ConsentedClaim, std::less<>> known;
   {
     Statement row = TRY(
         database.prepare("SELECT claims, expires_at FROM openid_consents WHERE citizen_id = $1 AND client_id = $2"));
     TRY(row.query({raw(citizen), client}));
     if (TRY(row.next())) {
-      for (ConsentedClaim& one : consented_claims(row.text(0), from_raw(row.integer(1)))) {
-        if (one.until > now) ends[std::move(one.name)] = one.until;
+      for (const ConsentedClaim& one : consented_claims(row.text(0), from_raw(row.integer(1)))) {
+        if (one.until > now) known[one.name] = one;
       }
     }
   }
-  for (const std::string& one : claims) ends[one] = until;
+  for (const std::string& one : claims) known[one] = {one, until, false};
+  for (const std::string& one : declined) known[one] = {one, until, true};
   std::vector<std::string> all;
-  for (const auto& [name, end] : ends) {
+  for (const auto& [name, one] : known) {
     all.push_back(name);
-    until = std::max(until, end);
+    until = std::max(until, one.until);
   }
   std::string column;
   for (const std::string& name : claims_of({}, all)) {
-    const Time end = ends[name];
-    column += (column.empty() ? "" : " ") + name + (end == until ? "" : ":" + std::to_string(raw(end)));
+    const ConsentedClaim& one = known[name];
+    column += (column.empty() ? "" : " ") + std::string(one.declined ? "-" : "") + name +
+              (one.until == until ? "" : ":" + std::to_string(raw(one.until)));
   }
   TRY(database.execute(
       "INSERT INTO openid_consents (citizen_id, client_id, claims, given_at, expires_at) VALUES ($1, $2, $3, $4, $5) "

@@ -104,8 +104,9 @@ Result<std::optional<SessionCertificate>> touch_session(service::Database& datab
                                                         std::string_view session_id, Time now);
 
 struct StoredConsent {
-  std::vector<std::string> claims;  ///< that stand now
-  Time given{}, until{};            ///< until: of the one that lasts longest
+  std::vector<std::string> claims;    ///< that stand now
+  std::vector<std::string> declined;  ///< that the citizen left out, and need not be asked for now
+  Time given{}, until{};              ///< until: of the one that lasts longest
 };
 Result<std::optional<StoredConsent>> find_consent(service::Database& database, CitizenId citizen,
                                                   std::string_view client, Time now);
@@ -121,9 +122,11 @@ Result<std::optional<RequestToFinish>> find_request_to_finish(service::Database&
                                                               Time now);
 /// The claims that stand at `now`, of the column `claims` of a row that ends at `row_ends`.
 std::vector<std::string> standing_claims(std::string_view column, Time row_ends, Time now);
-/// Each datum is given for as long as was said when it was last consented to; what stands beside keeps its own end.
+/// Each datum is given, or left out, for as long as was said when it was last asked for; what stands beside keeps its
+/// own end. What was given and is left out now is given no more.
 Status put_consent(service::Database& database, CitizenId citizen, std::string_view client,
-                   const std::vector<std::string>& claims, Time now, Time until);
+                   const std::vector<std::string>& claims, const std::vector<std::string>& declined, Time now,
+                   Time until);
 /// False: there was none. Ends every grant of that client, too.
 Result<bool> revoke_consent(service::Database& database, CitizenId citizen, std::string_view client);
 

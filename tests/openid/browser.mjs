@@ -252,6 +252,48 @@ test('with the card as a TLS certificate of the browser', async () => {
   await context.close();
 });
 
+test('the citizen leaves out what the portal can do without, by keyboard alone, and is not asked again', async () => {
+  const [soft] = world.cards;
+  const pem = `-----BEGIN CERTIFICATE-----\n${soft.certificate.match(/.{1,64}/g).join('\n')}\n-----END CERTIFICATE-----\n`;
+  const holder = () => visitor({
+    locale: 'ru-RU', clientCertificates: [{ origin: mtlsAddress, cert: Buffer.from(pem), key: Buffer.from(soft.key.export({ type: 'pkcs8', format: 'pem' })) }],
+  });
+  const logIn = async (page) => {
+    await page.goto('https://portal.example/');
+    await page.locator('a[href="/login"]').click();
+    await page.locator('#by-certificate').click();
+  };
+  const { context, page, seen } = await holder();
+  await logIn(page);
+  await page.waitForURL(`${issuer}/consent**`);
+  assert.ok(await page.locator('#claim-name').isDisabled(), 'the portal cannot do without the name');
+  assert.ok(await page.locator('#claim-birthdate').isChecked());
+  const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.getAttribute('value') || '');
+  const tabTo = async (what) => {
+    for (let steps = 0; (await focused()) !== what; steps += 1) {
+      assert.ok(steps < 30, `the keyboard does not lead to ${what}`);
+      await page.keyboard.press('Tab');
+    }
+  };
+  await tabTo('claim-birthdate');
+  await page.keyboard.press('Space');
+  assert.ok(!(await page.locator('#claim-birthdate').isChecked()));
+  await keepPicture(page, 'consent-left-out-ru');
+  await tabTo('allow');
+  await page.keyboard.press('Enter');
+  await loggedIn(page);
+  assert.equal(await page.locator('[data-claim="name"]').innerText(), soft.name);
+  assert.equal(await page.locator('[data-claim="birthdate"]').count(), 0);
+  assert.deepEqual(seen.complaints, []);
+  await context.close();
+  // Another day, another browser: no question, and the same answer.
+  const later = await holder();
+  await logIn(later.page);
+  await loggedIn(later.page);
+  assert.equal(await later.page.locator('[data-claim="birthdate"]').count(), 0);
+  await later.context.close();
+});
+
 test('logged out of the portal is logged out of the provider; logged out everywhere, of every portal', async () => {
   const { context, page } = await visitor();
   await toAgent(page);

@@ -43,7 +43,10 @@ export class Login {
       redirect_uri: this.callback,
       // The client may ask for what its scopes cover; this portal wants single claims only.
       scope: 'openid',
-      claims: JSON.stringify({ userinfo: Object.fromEntries(this.settings.claims.map((name) => [name, null])) }),
+      // What is not essential a visitor may leave out.
+      claims: JSON.stringify({
+        userinfo: Object.fromEntries(this.settings.claims.map((name) => [name, this.settings.essential?.includes(name) ? { essential: true } : null])),
+      }),
       state: pending.state,
       nonce: pending.nonce,
       code_challenge: await openid.calculatePKCECodeChallenge(pending.verifier),
