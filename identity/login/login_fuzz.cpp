@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string wire = world->fill(std::string(as_text({data + 1, size - 1})));
   const auto done = service::with_parsed_request(as_bytes(wire), [&](const service::HttpRequest& request) {
     service::HttpRequest asked = request;
-    if (asked.count("X-Certificate") != 0) asked.client_certificate = world->login.card.certificate.der();
+    if (asked.count("X-Certificate") != 0) asked.shown_certificate = world->login.card.certificate.der();
     const service::HttpResponse response = room.answer(asked);
     if (service::reason_phrase(response.status).empty()) std::abort();
     std::string_view fields = response.fields;
