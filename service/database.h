@@ -132,10 +132,15 @@ struct DatabaseOptions {
   std::chrono::milliseconds statement_timeout{60000};
   /// False: no reading transaction takes long, statement_timeout holds for them, too.
   bool long_reads = true;
+  /// SQLite: pages kept in memory, KiB at the most; larger transactions spill into the log. What is kept goes with
+  /// every commit of another connection, so that only who writes much, alone, has use of many.
+  int page_cache_kib = 32 * 1024;
 };
+/// Of a connection beside others that write.
+inline constexpr int kSmallPageCacheKib = 2 * 1024;
 /// For a connection that answers requests: a server that stands still holds up nobody for long, nor does a lock.
-inline constexpr DatabaseOptions kServingDatabase{.statement_timeout = std::chrono::milliseconds(5000),
-                                                  .long_reads = false};
+inline constexpr DatabaseOptions kServingDatabase{
+    .statement_timeout = std::chrono::milliseconds(5000), .long_reads = false, .page_cache_kib = kSmallPageCacheKib};
 
 /// Whether `url` names a PostgreSQL database and not a file: "postgresql://..." or "postgres://...".
 bool is_postgresql(std::string_view url);

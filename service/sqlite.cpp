@@ -14,7 +14,6 @@
 namespace karta::service::detail {
 namespace {
 
-constexpr int kPageCacheKib = 32 * 1024;    // bounds memory; larger transactions spill into the log
 constexpr int kCheckpointPages = 8 * 1024;  // 32 MiB of log before it is folded into the file
 constexpr int kMaxColumnOctets = 16 * 1024 * 1024;
 
@@ -160,7 +159,7 @@ class SqliteConnection final : public Connection {
     const bool writes = options.open != DatabaseOptions::Open::read_only;
     if (writes) TRY(execute_script("PRAGMA journal_mode=WAL"));
     TRY(execute_script("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=FILE; PRAGMA cache_size=-" +
-                       std::to_string(kPageCacheKib) +
+                       std::to_string(options.page_cache_kib) +
                        "; PRAGMA wal_autocheckpoint=" + std::to_string(kCheckpointPages)));
     // The first read tells whether the file is a database at all.
     return execute_script("SELECT count(*) FROM sqlite_master");

@@ -92,7 +92,7 @@ LoginKeeper::~LoginKeeper() = default;
 Result<std::unique_ptr<LoginKeeper>> LoginKeeper::start(const std::string& database,
                                                         std::shared_ptr<service::GroupCommit> writes,
                                                         const Clock& clock) {
-  Database own = TRY(Database::open(database));
+  Database own = TRY(Database::open(database, {.page_cache_kib = service::kSmallPageCacheKib}));
   return std::unique_ptr<LoginKeeper>(
       new LoginKeeper(std::make_unique<Impl>(std::move(own), std::move(writes), clock)));
 }

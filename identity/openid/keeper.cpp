@@ -93,8 +93,8 @@ Result<std::unique_ptr<OpenidKeeper>> OpenidKeeper::start(const OpenidConfig& co
                                                           const std::string& database,
                                                           std::shared_ptr<service::GroupCommit> writes,
                                                           const Clock& clock, service::Metrics& metrics) {
-  service::Database own = TRY(service::Database::open(database));
-  service::Database sending = TRY(service::Database::open(database));
+  service::Database own = TRY(service::Database::open(database, {.page_cache_kib = service::kSmallPageCacheKib}));
+  service::Database sending = TRY(service::Database::open(database, {.page_cache_kib = service::kSmallPageCacheKib}));
   return std::unique_ptr<OpenidKeeper>(new OpenidKeeper(std::make_unique<Impl>(
       config, std::move(keys), std::move(own), std::move(sending), std::move(writes), clock, metrics)));
 }
