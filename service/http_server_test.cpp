@@ -56,11 +56,19 @@ class Echo final : public HttpHandler {
       out.shared_body = std::make_shared<const Bytes>(std::size_t{1} << 20, std::uint8_t{'x'});
       return out;
     }
+    if (request.path == "/secret") {
+      auto body = std::make_shared<const SecretBytes>(SecretBytes::copy_of(std::string_view("told once")));
+      secret = body;
+      out.secret_body = std::move(body);
+      return out;
+    }
     const std::string text = word_ + " " + std::string(request.path) + "?" + std::string(request.query) + " " +
                              std::string(request.field("x-test")) + " " + std::string(as_text(request.body));
     out.body = to_bytes(as_bytes(text));
     return out;
   }
+
+  inline static std::weak_ptr<const SecretBytes> secret;  ///< told last
 
  private:
   std::string word_;
@@ -91,6 +99,18 @@ class HttpServerTest : public testing::Test {
 };
 
 constexpr std::string_view kGet = "GET /a?b HTTP/1.1\r\nHost: x\r\nX-Test: one\r\n\r\n";
+
+// It is wiped when it goes, and goes when it is told: no copy of it stays with the connection.
+TEST_F(HttpServerTest, ASecretBodyIsLetGoOfWithItsAnswer) {
+  const HttpServer server = start();
+  TestSocket socket = connect();
+  ASSERT_TRUE(socket.send("GET /secret HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_THAT(socket.response(),
+              testing::AllOf(HasSubstr("Content-Length: 9\r\n"), testing::EndsWith("\r\n\r\ntold once")));
+  ASSERT_TRUE(socket.send(kGet));
+  EXPECT_THAT(socket.response(), testing::Not(HasSubstr("told once")));
+  EXPECT_TRUE(Echo::secret.expired());
+}
 
 TEST_F(HttpServerTest, KeepsTheConnectionAndAnswersPipelinedRequestsInOrder) {
   const HttpServer server = start();
