@@ -13,9 +13,11 @@ std::chrono::seconds RateLimit::take(std::string_view key, Time now) {
   const Moment moment = now;
   auto found = full_again_.find(std::string(key));
   // Nothing is found by looking more often: times are of whole seconds.
-  if (found == full_again_.end() && full_again_.size() >= most_keys_ && swept_ != now) {
+  if (found == full_again_.end() && full_again_.size() >= std::min(sweep_at_, most_keys_) && swept_ != now) {
     std::erase_if(full_again_, [&](const auto& one) { return one.second <= moment; });
     swept_ = now;
+    // Twice what is owed at most, and each key is looked at a few times only.
+    sweep_at_ = std::max(kLeastSwept, 2 * full_again_.size());
   }
   if (found == full_again_.end() && full_again_.size() < most_keys_) found = full_again_.emplace(key, Moment{}).first;
   Moment& full_again = found == full_again_.end() ? others_ : found->second;

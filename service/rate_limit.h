@@ -38,6 +38,8 @@ class RateLimit {
   const std::size_t most_keys_;
   std::unordered_map<std::string, Moment> full_again_;  ///< when a key has all its turns back
   Moment others_{};                                     ///< of all keys that found no room
+  static constexpr std::size_t kLeastSwept = 256;
+  std::size_t sweep_at_ = kLeastSwept;
   Time swept_{};
 };
 

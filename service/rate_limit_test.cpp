@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace karta::service {
 namespace {
 
@@ -47,6 +49,17 @@ TEST(RateLimitTest, StrangersFillNoMemory) {
   EXPECT_EQ(given(limit, "early", 9, kStart), 1) << "who was there keeps his own";
   EXPECT_EQ(given(limit, "late", 9, kStart + seconds(20)), 2) << "those that have all their turns back make room";
   EXPECT_LT(limit.keys(), 100u);
+}
+
+TEST(RateLimitTest, KeysThatComeOnceAreForgottenOnTheWay) {
+  RateLimit limit({.burst = 30, .interval = seconds(10)});
+  std::size_t most = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    EXPECT_EQ(limit.take("key " + std::to_string(i), kStart + seconds(i / 10)).count(), 0);
+    most = std::max(most, limit.keys());
+  }
+  // A hundred of them have not had their turn back at any time.
+  EXPECT_LE(most, 512u);
 }
 
 TEST(RateLimitTest, AClockThatWasSetBackShutsNobodyOutForGood) {
