@@ -190,9 +190,9 @@ Fields OpenidFixture::credentials(const std::string& client) {
 namespace {
 // The later one of two of a name counts; an empty value takes it away.
 Fields overlaid(Fields base, const Fields& more) {
-  for (const auto& [name, value] : more) {
-    std::erase_if(base, [&](const auto& one) { return one.first == name; });
-    if (!value.empty()) base.emplace_back(name, value);
+  for (const auto& field : more) {  // no structured binding: clang 14 captures none
+    std::erase_if(base, [&](const auto& one) { return one.first == field.first; });
+    if (!field.second.empty()) base.push_back(field);
   }
   return base;
 }
