@@ -76,19 +76,21 @@ class HttpServer::Impl {
     return {};
   }
 
-  Status replace(const HandlerFactory& make_handler) {
-    std::vector<std::unique_ptr<HttpHandler>> fresh;
-    for (std::size_t i = 0; i < workers_.size(); ++i) fresh.push_back(TRY(make_handler(i)));
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      Worker& worker = *workers_[i];
-      std::promise<void> done;
-      net::post(worker.context, [&] {
-        worker.handler.swap(fresh[i]);
-        done.set_value();
-      });
-      done.get_future().wait();
-    }
-    return {};
+  Result<std::function<void()>> prepare(const HandlerFactory& make_handler) {
+    auto fresh = std::make_shared<std::vector<std::unique_ptr<HttpHandler>>>();
+    for (std::size_t i = 0; i < workers_.size(); ++i) fresh->push_back(TRY(make_handler(i)));
+    return [this, fresh] {
+      for (std::size_t i = 0; i < workers_.size(); ++i) {
+        Worker& worker = *workers_[i];
+        std::promise<void> done;
+        net::post(worker.context, [&] {
+          worker.handler.swap((*fresh)[i]);
+          done.set_value();
+        });
+        done.get_future().wait();
+      }
+      fresh->clear();
+    };
   }
 
   void stop() {
@@ -277,7 +279,14 @@ Result<HttpServer> HttpServer::start(HttpServerOptions options, const HandlerFac
 }
 
 const std::vector<std::string>& HttpServer::addresses() const { return impl_->addresses(); }
-Status HttpServer::replace_handlers(const HandlerFactory& make_handler) { return impl_->replace(make_handler); }
+Result<std::function<void()>> HttpServer::prepare_handlers(const HandlerFactory& make_handler) {
+  return impl_->prepare(make_handler);
+}
+Status HttpServer::replace_handlers(const HandlerFactory& make_handler) {
+  const auto take_over = TRY(impl_->prepare(make_handler));
+  take_over();
+  return {};
+}
 void HttpServer::stop() { impl_->stop(); }
 HttpCounts HttpServer::counts() const { return impl_->counts(); }
 

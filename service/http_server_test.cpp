@@ -284,6 +284,22 @@ TEST_F(HttpServerTest, HandlersAreReplacedWhileConnectionsStay) {
   EXPECT_THAT(socket.response(), HasSubstr("second "));
 }
 
+TEST_F(HttpServerTest, PreparedHandlersTakeOverWhenToldAndNotBefore) {
+  HttpServer server = start({}, 2);
+  TestSocket socket = connect();
+  const auto second = server.prepare_handlers(factory("second"));
+  ASSERT_TRUE(second);
+  {
+    const auto never = server.prepare_handlers(factory("third"));
+    ASSERT_TRUE(never);
+  }
+  ASSERT_TRUE(socket.send(kGet));
+  EXPECT_THAT(socket.response(), HasSubstr("first "));
+  (*second)();
+  ASSERT_TRUE(socket.send(kGet));
+  EXPECT_THAT(socket.response(), HasSubstr("second "));
+}
+
 TEST_F(HttpServerTest, AddressesAreChecked) {
   const HttpServer server = start();
   const auto error_of = [&](std::string listen) {

@@ -167,13 +167,14 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
   service::log_info("karta-identity " KARTA_VERSION " listens at " + where);
   supervisor.notify("READY=1\nSTATUS=listening at " + where);
 
-  // If the second door does not take the new handlers, the first has to give them back.
+  // Both doors or neither: handlers refer to what goes with their configuration.
   const auto replace_both = [&](const Services& fresh) -> Status {
-    TRY(server.replace_handlers(handlers_of(fresh, false)));
-    if (!mtls_server) return {};
-    const Status done = mtls_server->replace_handlers(handlers_of(fresh, true));
-    if (!done) TRY(server.replace_handlers(handlers_of(services, false)));
-    return done;
+    const auto first = TRY(server.prepare_handlers(handlers_of(fresh, false)));
+    std::function<void()> second = [] {};
+    if (mtls_server) second = TRY(mtls_server->prepare_handlers(handlers_of(fresh, true)));
+    first();
+    second();
+    return {};
   };
   auto told_watchdog = std::chrono::steady_clock::now();
   for (;;) {
