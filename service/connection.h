@@ -32,7 +32,7 @@ enum class Failure : std::uint8_t {
   plain,      ///< nothing: the kind decides
   collided,   ///< another transaction was in the way: this one would do now
   duplicate,  ///< a unique key was taken, which the transaction could not see, or which really is taken
-  lost,       ///< the connection went before the commit was sent: nothing has taken place
+  lost,       ///< the connection went before the commit was sent or begun: nothing has taken place
   final,      ///< running it again would not help, or could do it twice
 };
 

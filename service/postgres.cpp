@@ -283,7 +283,12 @@ class PostgresConnection final : public Connection {
   void drop_rows(PostgresStatement& statement);
 
  private:
-  enum class Loss : std::uint8_t { none, closed, silent };
+  enum class Loss : std::uint8_t {
+    none,
+    closed,
+    told,  ///< the server itself said that it ends the connection: what it had not answered before is not done
+    silent,
+  };
 
   bool alive();
   Status ensure_connected();
@@ -601,7 +606,8 @@ Error PostgresConnection::error_of(const PGresult* result, const char* deed) {
   const StateRow& row = row_of_state(state.empty() ? std::string_view("08") : std::string_view(state));
   if (in_transaction_ && failure_ == Failure::plain) failure_ = row.failure;
   if (row.failure == Failure::lost) {
-    drop(Loss::closed);
+    // Class 08 may be libpq's word, or that of a pooler which has lost the server: what became of the rest is unknown.
+    drop(row.prefix == "08" ? Loss::closed : Loss::told);
     return connection_lost().value();
   }
   // The primary message names tables and columns; that of a data exception repeats the value.
@@ -748,7 +754,7 @@ Status PostgresConnection::run(PostgresStatement* statement) {
       return done;
     }
     if (statement) statement->reset();
-    if (repeatable && loss_ == Loss::closed && attempt == 1) {  // a server that was restarted since
+    if (repeatable && loss_ != Loss::silent && attempt == 1) {  // a server that was restarted since
       if (in_transaction_) begin_pending_ = true, failure_ = Failure::plain;
       continue;
     }
@@ -879,11 +885,14 @@ Status PostgresConnection::commit() {
   // A statement had failed and nobody passed its error on: nothing but COMMIT is answered, and that says so.
   const bool refused = pq().transaction_status(connection_.get()) == PQTRANS_INERROR;
   if (refused) expected_.clear();
-  if (!(refused || send_before()) || !send(commit_work, "commit")) {
-    drop(Loss::closed);
+  const auto lost = [&]() -> Status {
     end();
     failure_ = Failure::lost;
     return connection_lost();
+  };
+  if (!(refused || send_before()) || !send(commit_work, "commit")) {
+    drop(Loss::closed);
+    return lost();
   }
   const auto unknown = [&]() -> Status {
     end();
@@ -902,6 +911,7 @@ Status PostgresConnection::commit() {
     rollback();
     return fail(std::move(*failed));
   }
+  if (!read && loss_ == Loss::told) return lost();  // instead of doing what comes before COMMIT
   std::optional<PgResult> answer = read ? next_result() : std::nullopt;
   if (!answer || !*answer || !read_to_sync(patience())) {
     if (connection_) drop(Loss::closed);

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <set>
 #include <thread>
 
 #include "service/database_testing.h"
@@ -382,7 +383,7 @@ TEST_F(PostgresTest, WhatWaitsIsLostWithTheTransactionAndRunsAgainWithIt) {
   EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 2 + 12 + 22 + 32);
 }
 
-TEST_F(PostgresTest, OfWhatWentOutWithACommitWithoutAnswerNothingIsKnown) {
+TEST_F(PostgresTest, WhatTheServerEndsBeforeItComesToTheCommitRunsAgain) {
   Database database = open();
   ASSERT_TRUE(database.execute("INSERT INTO t VALUES (1)"));
   Database holder = open();
@@ -392,6 +393,47 @@ TEST_F(PostgresTest, OfWhatWentOutWithACommitWithoutAnswerNothingIsKnown) {
   std::thread ender([&] {
     await("SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'", pid);
     end(pid);
+    EXPECT_TRUE(held->commit());
+  });
+  int runs = 0;
+  const Status done = database.transact([&]() -> Status {
+    ++runs;
+    TRY(database.execute_later("INSERT INTO t VALUES (5)"));
+    return database.execute_later("UPDATE t SET a = a + 10 WHERE a < 5");
+  });
+  ender.join();
+  EXPECT_TRUE(done) << done.error().message;
+  EXPECT_GE(runs, 2);
+  EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 5 + 12);
+}
+
+/// The sockets this process has open.
+std::set<int> sockets() {
+  std::set<int> out;
+  for (const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(one.path(), gone);
+    if (target.starts_with("socket:")) out.insert(std::stoi(one.path().filename()));
+  }
+  return out;
+}
+
+TEST_F(PostgresTest, OfWhatWentOutWithACommitNothingIsKnownWhereTheStreamEnds) {
+  Database holder = open();
+  ASSERT_TRUE(holder.execute("INSERT INTO t VALUES (1)"));
+  auto held = holder.begin();
+  ASSERT_TRUE(held && holder.execute("UPDATE t SET a = 2"));
+  const std::set<int> before = sockets();
+  Database database = open();
+  const std::int64_t pid = pid_of(database);
+  std::vector<int> own;
+  for (const int one : sockets()) {
+    if (!before.contains(one)) own.push_back(one);
+  }
+  ASSERT_EQ(own.size(), 1u);
+  std::thread ender([&] {
+    await("SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'", pid);
+    ::shutdown(own.front(), SHUT_RDWR);
   });
   int runs = 0;
   const Status done = database.transact([&]() -> Status {
@@ -404,8 +446,9 @@ TEST_F(PostgresTest, OfWhatWentOutWithACommitWithoutAnswerNothingIsKnown) {
   EXPECT_TRUE(is_outcome_unknown(done.error())) << done.error().message;
   EXPECT_EQ(runs, 1);
   EXPECT_FALSE(database.in_transaction());
-  ASSERT_TRUE(held->commit());
-  EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 2) << "this one did not take place";
+  { const Transaction given_up = std::move(*held); }
+  await("SELECT count(*) FROM t WHERE a = $1", 11);
+  EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 5 + 11) << "the server had all it needed, and this one took place";
 }
 
 TEST_F(PostgresTest, WhatIsRunLaterAfterAFailedStatementIsNotCommitted) {
