@@ -890,7 +890,7 @@ Status PostgresConnection::commit() {
     failure_ = Failure::lost;
     return connection_lost();
   };
-  if (!(refused || send_before()) || !send(commit_work, "commit")) {
+  if (!refused && !send_before()) {
     drop(Loss::closed);
     return lost();
   }
@@ -900,7 +900,8 @@ Status PostgresConnection::commit() {
     failure_ = Failure::final;
     return outcome_unknown();
   };
-  if (pq().pipeline_sync(connection_.get()) != 1) {
+  // From here on some of COMMIT may be under way, even where sending it fails.
+  if (!send(commit_work, "commit") || pq().pipeline_sync(connection_.get()) != 1) {
     drop(Loss::closed);
     return unknown();
   }

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "service/database_testing.h"
+#include "service/postgres_library.h"
 
 namespace karta::service {
 namespace {
@@ -449,6 +450,59 @@ TEST_F(PostgresTest, OfWhatWentOutWithACommitNothingIsKnownWhereTheStreamEnds) {
   { const Transaction given_up = std::move(*held); }
   await("SELECT count(*) FROM t WHERE a = $1", 11);
   EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 5 + 11) << "the server had all it needed, and this one took place";
+}
+
+/// Stands in for libpq's PQsendQueryPrepared: the `left`th run of `values` values goes out, with all that is before it,
+/// and is said to have failed.
+class SendsThatFail {
+ public:
+  SendsThatFail(int values, int left) {
+    values_ = values;
+    left_ = left;
+    library_ = const_cast<detail::PostgresLibrary*>(*detail::postgres_library());
+    real_ = std::exchange(library_->send_query_prepared, &send);
+  }
+  ~SendsThatFail() { library_->send_query_prepared = real_; }
+  static int left() { return left_; }
+
+ private:
+  static int send(PGconn* connection, const char* name, int count, const char* const* values, const int* lengths,
+                  const int* formats, int result_format) {
+    const int sent = real_(connection, name, count, values, lengths, formats, result_format);
+    if (count != values_ || --left_ != 0) return sent;
+    EXPECT_EQ(library_->pipeline_sync(connection), 1);
+    EXPECT_EQ(library_->flush(connection), 0);
+    return 0;
+  }
+  static inline detail::PostgresLibrary* library_ = nullptr;
+  static inline decltype(detail::PostgresLibrary::send_query_prepared) real_ = nullptr;
+  static inline int values_ = 0, left_ = 0;
+};
+
+TEST_F(PostgresTest, ACommitThatCouldNotBeSentInFullMayHaveTakenPlace) {
+  Database database = open();
+  int runs = 0;
+  const auto write = [&]() -> Status {
+    ++runs;
+    return database.execute_later("INSERT INTO t VALUES ($1)", {5});
+  };
+  {
+    const SendsThatFail commit(0, 2);  // the first is BEGIN
+    const Status done = database.transact(write);
+    EXPECT_EQ(commit.left(), 0);
+    ASSERT_FALSE(done);
+    EXPECT_TRUE(is_outcome_unknown(done.error())) << done.error().message;
+  }
+  EXPECT_EQ(runs, 1);
+  await("SELECT count(*) FROM t WHERE a = $1", 5);  // and it has
+
+  ASSERT_TRUE(database.execute("DELETE FROM t"));
+  runs = 0;
+  const SendsThatFail insert(1, 1);
+  const Status done = database.transact(write);
+  EXPECT_TRUE(done) << "before COMMIT nothing is done: " << done.error().message;
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 5);
 }
 
 TEST_F(PostgresTest, WhatIsRunLaterAfterAFailedStatementIsNotCommitted) {
