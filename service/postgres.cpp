@@ -299,6 +299,11 @@ class PostgresConnection final : public Connection {
     connection_.reset();
     if (in_transaction_ && !begin_pending_) failure_ = Failure::lost;
   }
+  /// After COMMIT or ROLLBACK: where the server has refused that (it has forgotten the prepared one, say) the next
+  /// transaction would go on in this one.
+  void leave_if_in_transaction() {
+    if (connection_ && pq().transaction_status(connection_.get()) != PQTRANS_IDLE) drop(Loss::closed);
+  }
   milliseconds patience() const {
     return in_transaction_ && !write_ && options_.long_reads ? kLongSilence
                                                              : options_.statement_timeout + kBeyondTimeout;
@@ -922,6 +927,7 @@ Status PostgresConnection::commit() {
     Error error = error_of(answer->get(), "commit");
     if (!connection_) return unknown();
     end();
+    leave_if_in_transaction();
     return fail(std::move(error));
   }
   end();
@@ -943,8 +949,8 @@ void PostgresConnection::rollback() {
     // What is not answered in time is ended with the connection.
     if (!send(roll_back, "roll back") || pq().pipeline_sync(connection_.get()) != 1) {
       drop(Loss::closed);
-    } else {
-      (void)read_to_sync(kRollbackTime);
+    } else if (read_to_sync(kRollbackTime)) {
+      leave_if_in_transaction();
     }
   }
   in_transaction_ = begin_pending_ = false;

@@ -505,6 +505,33 @@ TEST_F(PostgresTest, ACommitThatCouldNotBeSentInFullMayHaveTakenPlace) {
   EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 5);
 }
 
+TEST_F(PostgresTest, ARollbackOrCommitThatIsRefusedLeavesNoTransactionBehind) {
+  Database database = open();
+  for (const bool commit : {false, true}) {
+    ASSERT_TRUE(database.transact([&] { return database.execute_later("DELETE FROM t"); }));
+    const std::int64_t pid = pid_of(database);
+    for (const char* sql : {"INSERT INTO t VALUES (1)", "INSERT INTO missing VALUES (1)"}) {
+      const auto transaction = database.begin();
+      (void)database.execute(sql);
+    }
+    EXPECT_EQ(pid_of(database), pid) << "one that was rolled back as it should be stays";
+    {
+      auto transaction = database.begin();
+      ASSERT_TRUE(database.execute("INSERT INTO t VALUES (2)"));
+      ASSERT_TRUE(database.execute("DEALLOCATE ALL"));  // those of this layer, too
+      if (commit) {
+        const Status done = transaction->commit();
+        ASSERT_FALSE(done);
+        EXPECT_FALSE(is_outcome_unknown(done.error()));
+      }
+    }
+    EXPECT_TRUE(database.execute("INSERT INTO t VALUES (3)"));
+    EXPECT_EQ(ask(database, "SELECT sum(a) FROM t"), 3);
+    EXPECT_EQ(count(), 1);
+    EXPECT_NE(pid_of(database), pid);
+  }
+}
+
 TEST_F(PostgresTest, WhatIsRunLaterAfterAFailedStatementIsNotCommitted) {
   Database database = open();
   const Status done = database.transact([&]() -> Status {
