@@ -11,9 +11,18 @@ namespace {
 namespace net = boost::asio;
 using boost::system::error_code;
 
+/// What a client may show, all certificates together. Parsed it takes ten times as much, and the connection keeps it.
+constexpr long kMostShownOctets = 24 * 1024;
+/// Where none is refused for what it is, nobody above has vouched for what stands in them.
+constexpr int kMostShown = 10;
+
 /// X509_verify_cert()'s verdict without its consequence: SSL_get_verify_result() tells it afterwards. That the client
 /// has the key is proved by the handshake's CertificateVerify, whatever the verdict.
 int verify_without_refusing(X509_STORE_CTX* chain, void*) {
+  if (sk_X509_num(X509_STORE_CTX_get0_untrusted(chain)) > kMostShown) {
+    X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+    return 0;
+  }
   // What is left in the queue of errors would pass for the handshake's own.
   ERR_set_mark();
   const bool good = X509_verify_cert(chain) == 1;
@@ -42,6 +51,7 @@ Status ask_for_certificates(SSL_CTX& context, const HttpTls& tls) {
   if (tls.client_certificates == ClientCertificates::any) {
     SSL_CTX_set_cert_verify_callback(&context, verify_without_refusing, nullptr);
   }
+  SSL_CTX_set_max_cert_list(&context, kMostShownOctets);
   // A resumed session would bring a certificate back that nobody looks at again.
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);

@@ -6,6 +6,7 @@
 #include <openssl/param_build.h>
 #include <openssl/ssl.h>
 
+#include <csignal>
 #include <mutex>
 
 #include "service/http_client.h"
@@ -50,8 +51,11 @@ EVP_PKEY* mismatched(const TestCertificate& shown, const TestCertificate& used) 
   return out;
 }
 
-/// True if the server at `where` answers a client that shows `shown` and signs with the key of `used`.
-bool is_served(const std::string& where, int version, const TestCertificate& shown, const TestCertificate& used) {
+/// True if the server at `where` answers a client that shows `shown`, and above it that once more `above` times, and
+/// signs with the key of `used`.
+bool is_served(const std::string& where, int version, const TestCertificate& shown, const TestCertificate& used,
+               int above = 0) {
+  std::signal(SIGPIPE, SIG_IGN);  // the server may be gone while the client still writes
   SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
   SSL_CTX_set_min_proto_version(context, version);
   SSL_CTX_set_max_proto_version(context, version);
@@ -60,6 +64,7 @@ bool is_served(const std::string& where, int version, const TestCertificate& sho
   EVP_PKEY* const key = mismatched(shown, used);
   EXPECT_EQ(SSL_CTX_use_certificate(context, certificate), 1);
   EXPECT_EQ(SSL_CTX_use_PrivateKey(context, key), 1);  // the halves it looks at fit
+  for (int i = 0; i < above; ++i) EXPECT_EQ(SSL_CTX_add1_chain_cert(context, certificate), 1);
   BIO* const connection = BIO_new_ssl_connect(context);
   BIO_set_conn_hostname(connection, where.c_str());
   std::string answer(12, ' ');
@@ -260,6 +265,31 @@ TEST_F(HttpTlsTest, WhereAnyIsTakenTheKeyIsProvedAllTheSame) {
       }
       EXPECT_EQ(is_served(server.addresses().front(), version, good, own ? good : thief), own) << version;
       EXPECT_EQ(shown(), own ? good.der : Bytes{1});
+    }
+  }
+}
+
+// What a client shows stays in memory as long as its connection.
+TEST_F(HttpTlsTest, AClientThatShowsManyCertificatesEndsItsHandshake) {
+  const TestCertificate good = terminals_.certify({.name = "citizen"});
+  // Together less than what OpenSSL takes by itself (100 KiB), and more than 24 KiB.
+  const int many = static_cast<int>(50 * 1024 / good.der.size());
+  for (const ClientCertificates mode :
+       {ClientCertificates::optional, ClientCertificates::required, ClientCertificates::any}) {
+    const HttpServer server = start(mode, terminals_.pem());
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      SCOPED_TRACE("mode " + std::to_string(static_cast<int>(mode)) + ", version " + std::to_string(version));
+      const auto served = [&](int above) { return is_served(server.addresses().front(), version, good, good, above); };
+      const std::uint64_t failed = server.counts().failed_handshakes;
+      EXPECT_TRUE(served(0));
+      EXPECT_TRUE(served(9));
+      EXPECT_EQ(server.counts().failed_handshakes, failed);
+      EXPECT_FALSE(served(many));
+      EXPECT_TRUE(becomes_true([&] { return server.counts().failed_handshakes == failed + 1; }));
+      if (mode != ClientCertificates::any) continue;
+      // Few octets each are many certificates: of those none vouches for, ten are enough.
+      EXPECT_FALSE(served(10));
+      EXPECT_TRUE(becomes_true([&] { return server.counts().failed_handshakes == failed + 2; }));
     }
   }
 }
