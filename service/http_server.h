@@ -113,6 +113,9 @@ class HttpServer {
   const std::vector<std::string>& addresses() const;
   /// New handlers take over between two requests; the old ones go. Nothing changes if the factory fails.
   Status replace_handlers(const HandlerFactory& make_handler);
+  /// The same in two steps, for who replaces those of several servers or of none: what is returned lets them take over,
+  /// once, and cannot fail; called before stop() and before the server goes, or never.
+  Result<std::function<void()>> prepare_handlers(const HandlerFactory& make_handler);
   /// Takes no more connections, answers what has arrived (later responses too), ends streams, closes; returns when
   /// that is done, or limits.stop_time over. Whoever would answer after that finds the client gone.
   void stop();
