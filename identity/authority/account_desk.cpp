@@ -32,6 +32,10 @@ Result<Card> AccountDesk::card_shown(const DeskCaller& caller, const std::string
     return fail(ErrorKind::not_permitted, "the card is " + std::string(row_of(card.state).name),
                 "only an active card speaks for its holder");
   }
+  // The registry says active until somebody marks the end.
+  if (card.valid_until && clock_.now() >= *card.valid_until) {
+    return fail(ErrorKind::not_permitted, "the card has expired", "only an active card speaks for its holder");
+  }
   return card;
 }
 

@@ -23,7 +23,7 @@ class AccountDesk {
 
   /// Errors: usage (name, way, address; the citizen's word is missing), configuration (no codes by mail here),
   /// already_exists (another citizen's login name), not_found and not_permitted (DeskPort::shown(), a card that is not
-  /// active any more).
+  /// active any more or has expired).
   Result<MadeAccount> make(const DeskCaller& caller, const AccountOrder& order);
   /// False: the citizen has none. Errors: as above.
   Result<bool> remove(const DeskCaller& caller, const AccountRemoval& removal);
@@ -35,6 +35,7 @@ class AccountDesk {
         database_(std::move(database)),
         desk_(desk),
         registry_(registry),
+        clock_(clock),
         accounts_(database_, secret, clock, random_) {}
   /// The card the citizen showed just now; he asked for it.
   Result<Card> card_shown(const DeskCaller& caller, const std::string& session, bool agreed);
@@ -44,6 +45,7 @@ class AccountDesk {
   service::Database database_;
   DeskPort& desk_;
   Registry& registry_;
+  const Clock& clock_;
   Accounts accounts_;
 };
 

@@ -124,6 +124,16 @@ TEST_F(AccountDeskTest, NothingIsDoneWithoutTheCitizenHisCardAndThisCounter) {
   for (const Event& event : must(registry_->events_of(citizen_))) EXPECT_NE(event.kind, "account-enrolled");
 }
 
+TEST_F(AccountDeskTest, ACardPastItsEndSpeaksForNobody) {
+  clock_.advance(std::chrono::days(365) - std::chrono::seconds(1));
+  EXPECT_TRUE(desk_->make(kWindow, order()));
+  clock_.advance(std::chrono::seconds(1));
+  ASSERT_EQ(must(registry_->card(card_)).state, CardState::active) << "nobody has noticed yet";
+  EXPECT_EQ(refused(order()), ErrorKind::not_permitted);
+  EXPECT_EQ(desk_->remove(kWindow, {session(), true, "", ""}).error().kind, ErrorKind::not_permitted);
+  EXPECT_TRUE(must(accounts().of(citizen_))) << "as it was";
+}
+
 TEST_F(AccountDeskTest, ANameIsOneCitizensAlone) {
   const CitizenId other = must(registry_->add_citizen(made_up_citizen(2), cause_));
   must(accounts().enrol(other, "taken", {}, cause_));

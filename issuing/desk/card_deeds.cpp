@@ -91,8 +91,11 @@ Result<std::optional<identity::Card>> retire(DeskWork& work, identity::CardId id
 
 }  // namespace
 
-Status require_active(const identity::Card& card) {
-  if (card.state == CardState::active) return {};
+Status require_active(const identity::Card& card, Time now) {
+  if (card.state == CardState::active) {
+    if (!card.valid_until || now < *card.valid_until) return {};
+    return fail(ErrorKind::not_permitted, "the card has expired", "another card: karta card replace");
+  }
   const bool waiting = card.state == CardState::produced || card.state == CardState::shipped;
   return fail(ErrorKind::not_permitted, "the card is " + std::string(identity::row_of(card.state).name),
               waiting ? "activate it first" : "only an active card is worked on");
@@ -165,7 +168,7 @@ struct Wanted {
 
 Result<std::vector<RenewedKey>> renew_certificates(DeskWork& work, AdministeredCard& card, crypto::Signer& ca,
                                                    const RenewalRequest& request) {
-  TRY(require_active(card.record));
+  TRY(require_active(card.record, work.clock.now()));
   identity::Registry& registry = work.centre.registry();
   const auto holder =
       TRY(registry.read_citizen(card.record.citizen, purpose_of(work, card.record, "renew certificates")));
@@ -215,7 +218,7 @@ Result<std::vector<RenewedKey>> renew_certificates(DeskWork& work, AdministeredC
 // ---- PIN -----------------------------------------------------------------------------------------------------------
 
 Result<fs::path> reset_pin(DeskWork& work, AdministeredCard& card, card::PinKind kind) {
-  TRY(require_active(card.record));
+  TRY(require_active(card.record, work.clock.now()));
   const std::string name(card::name_of(kind));
   const card::PinProfile* const pin = card.profile.pin(kind);
   if (pin == nullptr) return fail(ErrorKind::not_found, "cards of this profile have no " + name);

@@ -26,8 +26,8 @@ struct DeskWork {
   identity::Cause cause;  ///< who and why, for the events
 };
 
-/// Fails with not_permitted where the card is not in its holder's hands and working.
-Status require_active(const identity::Card& card);
+/// Fails with not_permitted where the card is not in its holder's hands and working, or is past its end.
+Status require_active(const identity::Card& card, Time now);
 
 /// The card is in its holder's hands. A card that was active already is no error; a suspended one is resumed by an
 /// operator, not by being shown.

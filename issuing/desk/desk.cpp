@@ -426,7 +426,7 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
     }
     case DeedKind::show: {
       // Asked for a citizen's sake: a card that does not count for him any more does not speak for him.
-      TRY(require_active(card.record));
+      TRY(require_active(card.record, clock_.now()));
       Json result;
       put_card(result, card.record);
       return done(result);

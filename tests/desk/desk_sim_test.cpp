@@ -332,6 +332,15 @@ TEST_F(DeskDeeds, ACardIsShownAtOneCounterForAMoment) {
   EXPECT_EQ(kind_of(show(line, at, "show", session)), ErrorKind::not_permitted);
   EXPECT_EQ(kind_of(world->desk->shown(kCounter, session)), ErrorKind::not_permitted);
 
+  // Active in the registry, and past its end.
+  ASSERT_OK(world->centre->registry().change_card_state(world->record().id, CardState::active, {"test", "x"}));
+  ASSERT_OK(show(line, at, "show", session));
+  ASSERT_TRUE(world->record().valid_until);
+  world->clock.advance(*world->record().valid_until - world->clock.now());
+  EXPECT_EQ(kind_of(show(line, at, "show", session)), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world->deed({{"deed", "renew"}})), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world->deed({{"deed", "unblock"}})), ErrorKind::not_permitted);
+
   // Too long ago, however short that is here.
   issuing::DeskLimits limits;
   limits.shown_time = std::chrono::milliseconds(0);
