@@ -1,5 +1,7 @@
 #include "identity/authority/account_desk.h"
 
+#include "crypto/digest.h"
+#include "identity/authority/documents.h"
 #include "identity/login/totp.h"
 
 namespace karta::identity {
@@ -11,6 +13,15 @@ Cause cause_of(const DeskCaller& caller, const std::string& person, const std::s
           reason.empty() ? "asked for at " + caller.name : reason};
 }
 
+/// What a session at the desk is bound to; the address is kept as little as may be.
+std::string hash_of(std::string_view order) { return to_hex(crypto::digest(crypto::Hash::sha256, as_bytes(order))); }
+/// What is done, and for which name, way and address; not who types it, and why.
+std::string essence_of(const std::string& login, const AccountOrder& order) {
+  AccountOrder same{"", login, order.way};
+  same.mail = order.mail;
+  return hash_of(account_order_document(same));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AccountDesk>> AccountDesk::open(const CounterAccountsConfig& config, const std::string& database,
@@ -20,11 +31,12 @@ Result<std::unique_ptr<AccountDesk>> AccountDesk::open(const CounterAccountsConf
   return std::unique_ptr<AccountDesk>(new AccountDesk(config, std::move(own), secret, desk, registry, clock));
 }
 
-Result<Card> AccountDesk::card_shown(const DeskCaller& caller, const std::string& session, bool agreed) {
+Result<Card> AccountDesk::card_shown(const DeskCaller& caller, const std::string& session, bool agreed,
+                                     std::string_view order) {
   if (!agreed) {
     return fail(ErrorKind::usage, "the citizen's word is missing", "ask the citizen, and say \"agreed\": true");
   }
-  const std::string number = TRY(desk_.shown(caller, session));
+  const std::string number = TRY(desk_.shown(caller, session, order));
   const CardId id = TRY(parse_card_id(number));
   Card card = TRY(registry_.card(id));
   // It may have been stopped since it was shown.
@@ -54,7 +66,7 @@ Result<MadeAccount> AccountDesk::make(const DeskCaller& caller, const AccountOrd
     }
     mail = TRY(parse_mail_address(order.mail));
   }
-  const Card card = TRY(card_shown(caller, order.session, order.agreed));
+  const Card card = TRY(card_shown(caller, order.session, order.agreed, essence_of(out.login, order)));
   const SecretBytes secret =
       TRY(accounts_.enrol(card.citizen, out.login, mail, cause_of(caller, order.person, order.reason), card.id));
   if (!mail) out.otpauth = totp_uri(secret, config_.issuer, out.login);
@@ -62,7 +74,7 @@ Result<MadeAccount> AccountDesk::make(const DeskCaller& caller, const AccountOrd
 }
 
 Result<bool> AccountDesk::remove(const DeskCaller& caller, const AccountRemoval& removal) {
-  const Card card = TRY(card_shown(caller, removal.session, removal.agreed));
+  const Card card = TRY(card_shown(caller, removal.session, removal.agreed, hash_of(account_removal_document({}))));
   return accounts_.remove(card.citizen, cause_of(caller, removal.person, removal.reason), card.id);
 }
 

@@ -22,8 +22,8 @@ class AccountDesk {
                                                    const Clock& clock);
 
   /// Errors: usage (name, way, address; the citizen's word is missing), configuration (no codes by mail here),
-  /// already_exists (another citizen's login name), not_found and not_permitted (DeskPort::shown(), a card that is not
-  /// active any more or has expired).
+  /// already_exists (another citizen's login name), not_found and not_permitted (DeskPort::shown(): one session, one
+  /// order; a card that is not active any more or has expired).
   Result<MadeAccount> make(const DeskCaller& caller, const AccountOrder& order);
   /// False: the citizen has none. Errors: as above.
   Result<bool> remove(const DeskCaller& caller, const AccountRemoval& removal);
@@ -37,8 +37,8 @@ class AccountDesk {
         registry_(registry),
         clock_(clock),
         accounts_(database_, secret, clock, random_) {}
-  /// The card the citizen showed just now; he asked for it.
-  Result<Card> card_shown(const DeskCaller& caller, const std::string& session, bool agreed);
+  /// The card the citizen showed just now, for this order; he asked for it.
+  Result<Card> card_shown(const DeskCaller& caller, const std::string& session, bool agreed, std::string_view order);
 
   const CounterAccountsConfig config_;
   SystemRandom random_;

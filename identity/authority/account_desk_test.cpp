@@ -134,6 +134,31 @@ TEST_F(AccountDeskTest, ACardPastItsEndSpeaksForNobody) {
   EXPECT_TRUE(must(accounts().of(citizen_))) << "as it was";
 }
 
+TEST_F(AccountDeskTest, ACardIsShownForOneOrder) {
+  const AccountOrder first = order("by.mail", "sample@mail.example");
+  must(desk_->make(kWindow, first));
+  AccountOrder same = first;
+  same.login = "By.Mail";
+  same.person = "clerk 4";
+  same.reason.clear();
+  EXPECT_TRUE(desk_->make(kWindow, same)) << "a lost answer is asked for again";
+  AccountOrder address = first, name = first, way = first;
+  address.mail = "another@mail.example";
+  name.login = "by.mail.2";
+  way.way = "app";
+  way.mail.clear();
+  for (const AccountOrder& other : {address, name, way}) EXPECT_EQ(refused(other), ErrorKind::not_permitted);
+  EXPECT_EQ(desk_->remove(kWindow, {first.session, true, "", ""}).error().kind, ErrorKind::not_permitted);
+  EXPECT_EQ(must(accounts().of(citizen_))->secret.expose_secret_text(), "sample@mail.example");
+
+  const std::string again = session();
+  EXPECT_TRUE(must(desk_->remove(kWindow, {again, true, "", ""})));
+  EXPECT_FALSE(must(desk_->remove(kWindow, {again, true, "clerk 4", "once more"})));
+  AccountOrder after = first;
+  after.session = again;
+  EXPECT_EQ(refused(after), ErrorKind::not_permitted) << "it was shown for the account's end";
+}
+
 TEST_F(AccountDeskTest, ANameIsOneCitizensAlone) {
   const CitizenId other = must(registry_->add_citizen(made_up_citizen(2), cause_));
   must(accounts().enrol(other, "taken", {}, cause_));

@@ -54,13 +54,15 @@ void FakeDeskPort::next(const DeskCaller& caller, std::string_view session, Desk
                   .result = nlohmann::json{{"card_said", to_hex(replies.replies.at(0))}}.dump()});
 }
 
-Result<std::string> FakeDeskPort::shown(const DeskCaller& caller, std::string_view session) {
+Result<std::string> FakeDeskPort::shown(const DeskCaller& caller, std::string_view session, std::string_view order) {
   const std::lock_guard lock(mutex_);
   const auto found = sessions_.find(session);
   if (found == sessions_.end() || !(found->second == caller)) {
     return fail(ErrorKind::not_found, "no card was shown at this counter a moment ago");
   }
   if (card.empty()) return fail(ErrorKind::not_permitted, "no card has proved itself in this session");
+  const auto bound = orders_.try_emplace(std::string(session), order).first;
+  if (bound->second != order) return fail(ErrorKind::not_permitted, "the card was shown for something else");
   return card;
 }
 

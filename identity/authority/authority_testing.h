@@ -26,18 +26,20 @@ class FakeTerminalPort final : public TerminalPort {
   const Clock* clock_;
 };
 
-/// Asks for one command, says back what the card answered. `card` is what any session of a caller's own has shown.
+/// Asks for one command, says back what the card answered. `card` is what any session of a caller's own has shown,
+/// for its first order.
 class FakeDeskPort final : public DeskPort {
  public:
   void open(const DeskCaller& caller, std::string_view request, DeskAnswer answer) override;
   void next(const DeskCaller& caller, std::string_view session, DeskReplies replies, DeskAnswer answer) override;
-  Result<std::string> shown(const DeskCaller& caller, std::string_view session) override;
+  Result<std::string> shown(const DeskCaller& caller, std::string_view session, std::string_view order) override;
 
   std::string card;
 
  private:
   std::mutex mutex_;
   std::map<std::string, DeskCaller, std::less<>> sessions_;
+  std::map<std::string, std::string, std::less<>> orders_;  // by session
 };
 
 struct AuthorityFixture : ServicesFixture {

@@ -58,9 +58,10 @@ class DeskPort {
   /// Goes on. not_found if there is no such session of this caller (ended, timed out, or another's).
   virtual void next(const DeskCaller& caller, std::string_view session, DeskReplies replies, DeskAnswer answer) = 0;
   /// The card (its number in the registry, 16 hexadecimal digits) that proved itself in a session of this caller, of
-  /// the deed "show", which ended a moment ago. not_found: there is no such session, or it is too long ago;
-  /// not_permitted: no card proved itself in it.
-  virtual Result<std::string> shown(const DeskCaller& caller, std::string_view session) = 0;
+  /// the deed "show", which ended a moment ago. `order` says what it is asked for (any octets, the same for the same):
+  /// a session is the first order's alone, which may be repeated. not_found: there is no such session, or it is too
+  /// long ago; not_permitted: no card proved itself in it, or it was another order's.
+  virtual Result<std::string> shown(const DeskCaller& caller, std::string_view session, std::string_view order) = 0;
 };
 
 }  // namespace karta::identity

@@ -166,6 +166,7 @@ struct Desk::Held {
   std::string reader;
   DeedKind deed;
   std::shared_ptr<DeskSession> session;
+  std::optional<std::string> order = {};  ///< what a card shown in it was asked for
 };
 
 /// A card is worked on by one session at a time.
@@ -307,22 +308,23 @@ void Desk::next(const DeskCaller& caller, std::string_view id, identity::DeskRep
   session->next(std::move(replies), std::move(answer));
 }
 
-Result<std::string> Desk::shown(const DeskCaller& caller, std::string_view id) {
-  std::shared_ptr<DeskSession> session;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = sessions_.find(id);
-    if (found != sessions_.end() && found->second->caller == caller && found->second->deed == DeedKind::show) {
-      session = found->second->session;
-    }
-  }
-  const auto ended = session ? session->ended() : std::nullopt;
+Result<std::string> Desk::shown(const DeskCaller& caller, std::string_view id, std::string_view order) {
+  const std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(id);
+  const bool fits =
+      found != sessions_.end() && found->second->caller == caller && found->second->deed == DeedKind::show;
+  const auto ended = fits ? found->second->session->ended() : std::nullopt;
   if (!ended || DeskSession::SteadyClock::now() - *ended > limits_.shown_time) {
     return fail(ErrorKind::not_found, "no card was shown at this counter a moment ago",
                 "put the card in and begin again");
   }
-  const auto result = session->result();
+  const auto result = found->second->session->result();
   if (!result) return fail(ErrorKind::not_permitted, "no card has proved itself in this session");
+  // One showing is one deed: a counter cannot do more by it than what the citizen was there for.
+  if (!found->second->order) found->second->order = std::string(order);
+  if (*found->second->order != order) {
+    return fail(ErrorKind::not_permitted, "the card was shown for something else", "put the card in and begin again");
+  }
   return Json::parse(*result).at("card").get<std::string>();
 }
 

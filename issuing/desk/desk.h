@@ -37,7 +37,8 @@ class Desk final : public identity::DeskPort {
   void open(const identity::DeskCaller& caller, std::string_view request, identity::DeskAnswer answer) override;
   void next(const identity::DeskCaller& caller, std::string_view session, identity::DeskReplies replies,
             identity::DeskAnswer answer) override;
-  Result<std::string> shown(const identity::DeskCaller& caller, std::string_view session) override;
+  Result<std::string> shown(const identity::DeskCaller& caller, std::string_view session,
+                            std::string_view order) override;
 
   /// Sessions under way.
   std::size_t sessions() const;

@@ -310,27 +310,32 @@ TEST_F(DeskDeeds, ACardIsShownAtOneCounterForAMoment) {
   };
   std::string session, inspected;
   ASSERT_OK(show(line, at, "inspect", inspected));
-  EXPECT_EQ(kind_of(world->desk->shown(kCounter, inspected)), ErrorKind::not_found) << "a session for something else";
+  EXPECT_EQ(kind_of(world->desk->shown(kCounter, inspected, "order")), ErrorKind::not_found)
+      << "a session for something else";
   const auto result = show(line, at, "show", session);
   ASSERT_OK(result);
   const Json document = Json::parse(*result);
   EXPECT_EQ(document["schema"], "karta.desk.shown/1");
   EXPECT_EQ(document["card"], identity::format_id(world->record().id));
-  const auto shown = world->desk->shown(kCounter, session);
+  const auto shown = world->desk->shown(kCounter, session, "order");
   ASSERT_OK(shown);
   EXPECT_EQ(*shown, identity::format_id(world->record().id));
-  EXPECT_EQ(kind_of(world->desk->shown({"00000000000000c3", "window 2", "counter"}, session)), ErrorKind::not_found);
-  EXPECT_EQ(kind_of(world->desk->shown(kCounter, "")), ErrorKind::not_found);
+  EXPECT_TRUE(world->desk->shown(kCounter, session, "order")) << "the same once more";
+  EXPECT_EQ(kind_of(world->desk->shown(kCounter, session, "another")), ErrorKind::not_permitted);
+  EXPECT_TRUE(world->desk->shown(kCounter, session, "order"));
+  EXPECT_EQ(kind_of(world->desk->shown({"00000000000000c3", "window 2", "counter"}, session, "order")),
+            ErrorKind::not_found);
+  EXPECT_EQ(kind_of(world->desk->shown(kCounter, "", "order")), ErrorKind::not_found);
 
   // One under way has shown nothing, nor has one whose card does not count, or went away.
   const auto step = line.open_desk(R"({"deed":"show"})");
   ASSERT_OK(step);
-  EXPECT_EQ(kind_of(world->desk->shown(kCounter, step->session)), ErrorKind::not_found);
+  EXPECT_EQ(kind_of(world->desk->shown(kCounter, step->session, "order")), ErrorKind::not_found);
   EXPECT_EQ(kind_of(line.call(step->session, {.step = 1, .replies = {}, .card_lost = true})), ErrorKind::card_removed);
-  EXPECT_EQ(kind_of(world->desk->shown(kCounter, step->session)), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world->desk->shown(kCounter, step->session, "order")), ErrorKind::not_permitted);
   ASSERT_OK(world->centre->registry().change_card_state(world->record().id, CardState::suspended, {"test", "x"}));
   EXPECT_EQ(kind_of(show(line, at, "show", session)), ErrorKind::not_permitted);
-  EXPECT_EQ(kind_of(world->desk->shown(kCounter, session)), ErrorKind::not_permitted);
+  EXPECT_EQ(kind_of(world->desk->shown(kCounter, session, "order")), ErrorKind::not_permitted);
 
   // Active in the registry, and past its end.
   ASSERT_OK(world->centre->registry().change_card_state(world->record().id, CardState::active, {"test", "x"}));
@@ -348,7 +353,7 @@ TEST_F(DeskDeeds, ACardIsShownAtOneCounterForAMoment) {
   DeskLine second(*later->desk);
   CounterCard there(*later->card);
   ASSERT_OK(show(second, there, "show", session));
-  EXPECT_EQ(kind_of(later->desk->shown(kCounter, session)), ErrorKind::not_found);
+  EXPECT_EQ(kind_of(later->desk->shown(kCounter, session, "order")), ErrorKind::not_found);
 }
 
 TEST_F(DeskDeeds, SessionsAreBounded) {

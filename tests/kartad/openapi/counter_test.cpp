@@ -28,14 +28,14 @@ class CounterLine final : public daemon::testing::FakeAuthority {
   }
   /// As the authority does it, without a registry of accounts: whose card was shown here.
   Result<identity::MadeAccount> make_account(const identity::AccountOrder& order) override {
-    TRY(desk_.shown(kCounter, order.session));
+    TRY(desk_.shown(kCounter, order.session, order.login + " " + order.way + " " + order.mail));
     if (order.login == kTaken) return fail(ErrorKind::already_exists, "another citizen has this login name");
     identity::MadeAccount made{order.login, order.way, {}};
     if (order.way == "app") made.otpauth = SecretBytes::copy_of(kOtpauth);
     return made;
   }
   Result<bool> remove_account(const identity::AccountRemoval& removal) override {
-    TRY(desk_.shown(kCounter, removal.session));
+    TRY(desk_.shown(kCounter, removal.session, "removal"));
     return true;
   }
 
