@@ -518,7 +518,8 @@ class ApiHandler final : public service::HttpHandler {
 
   /// The answer, where nothing is to be done at the card.
   Result<std::optional<HttpResponse>> begin_deed(Call& call) const {
-    const std::string essence = std::string(call.route->path) + " " + essence_of(call.body);
+    const std::string essence =
+        std::string(call.route->path) + " " + essence_of(call.body, works_->services->deeds.essence_key(), call.key);
     const BegunDeed begun = TRY(works_->services->deeds.begin(call.key, essence));
     switch (begun.state) {
       case BegunDeed::State::fresh:

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/file.h"
+#include "base/random.h"
 #include "service/migrations.h"
 
 namespace karta::daemon {
@@ -19,6 +21,24 @@ constexpr auto kMigrations = std::to_array<service::Migration>({
 constexpr std::string_view kFinish =
     "UPDATE deeds SET status = $2, body = $3, location = $4, held = 0 WHERE deed_key = $1";
 
+constexpr std::size_t kKeyOctets = 32;
+
+/// Beside the database, not in it: who gets a copy of that alone cannot try out what was hashed.
+Result<SecretBytes> key_in(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) {
+    const SecretBytes fresh = SystemRandom().secret(kKeyOctets);
+    const Status made = write_new_file(file, fresh.expose_secret(), 0600);
+    // Another daemon was faster: its key it is.
+    if (!made && made.error().kind != ErrorKind::already_exists) return fail(made.error());
+  }
+  Bytes octets = TRY(read_file(file, kKeyOctets));
+  SecretBytes key(std::move(octets));
+  if (key.size() == kKeyOctets) return key;
+  return fail(ErrorKind::malformed, file.string() + " is no key of " + std::to_string(kKeyOctets) + " octets",
+              "remove it: another is made");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<DeedStore>> DeedStore::open(const std::filesystem::path& file, const Clock& clock) {
@@ -27,7 +47,8 @@ Result<std::unique_ptr<DeedStore>> DeedStore::open(const std::filesystem::path& 
   if (!std::filesystem::exists(file, ignored)) options.open = service::DatabaseOptions::Open::create;
   service::Database database = TRY(service::Database::open(file.string(), options));
   TRY(service::migrate(database, kMigrations, clock));
-  return std::unique_ptr<DeedStore>(new DeedStore(std::move(database), clock));
+  SecretBytes key = TRY(key_in(std::filesystem::path(file).replace_extension(".key")));
+  return std::unique_ptr<DeedStore>(new DeedStore(std::move(database), std::move(key), clock));
 }
 
 Result<BegunDeed> DeedStore::begin(const std::string& key, const std::string& request) {

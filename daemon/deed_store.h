@@ -2,7 +2,8 @@
 // ledgers whose answer has not come. A repeated request gets the first answer, also after the daemon was killed in
 // between.
 //
-// A SQLite file beside the journal; every call is on disk when it returns. Usable from several threads.
+// A SQLite file beside the journal, and a key in a file of its own beside it (deeds.sqlite, deeds.key); every call is
+// on disk when it returns. Usable from several threads.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "card/ledger.h"
 #include "service/database.h"
 
@@ -46,8 +48,12 @@ struct PendingDeed {
 
 class DeedStore {
  public:
-  /// Fails as Database::open does.
+  /// Makes the file and the key where they are missing. Fails as Database::open and read_file do, and with malformed
+  /// where the key is of another length.
   static Result<std::unique_ptr<DeedStore>> open(const std::filesystem::path& file, const Clock& clock);
+
+  /// What requests are hashed under, as far as they must be compared and not kept: 32 random octets, for good.
+  const SecretBytes& essence_key() const { return essence_key_; }
 
   /// `request`: what is asked for, without secrets: the same key with another one is refused.
   Result<BegunDeed> begin(const std::string& key, const std::string& request);
@@ -73,8 +79,10 @@ class DeedStore {
   Status forget_before(Time before);
 
  private:
-  DeedStore(service::Database database, const Clock& clock) : database_(std::move(database)), clock_(clock) {}
+  DeedStore(service::Database database, SecretBytes essence_key, const Clock& clock)
+      : essence_key_(std::move(essence_key)), database_(std::move(database)), clock_(clock) {}
 
+  const SecretBytes essence_key_;
   std::mutex mutex_;
   service::Database database_;
   const Clock& clock_;

@@ -42,6 +42,24 @@ class DeedStoreTest : public ::testing::Test {
   const Bytes serial = Bytes(8, 0x11);
 };
 
+TEST_F(DeedStoreTest, TheKeyForComparingIsMadeOnceAndItsOwnersAlone) {
+  const SecretBytes key = store->essence_key().clone();
+  EXPECT_EQ(key.size(), 32u);
+  open();
+  EXPECT_TRUE(store->essence_key().equals(key.expose_secret()));
+  const auto file = folder / "deeds.key";
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(file).permissions(), perms::owner_read | perms::owner_write);
+  std::filesystem::remove(file);
+  open();
+  EXPECT_FALSE(store->essence_key().equals(key.expose_secret())) << "another one, by chance alone";
+  std::filesystem::resize_file(file, 16);
+  const auto damaged = DeedStore::open(folder / "deeds.sqlite", clock);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().kind, ErrorKind::malformed);
+  EXPECT_NE(damaged.error().message.find("deeds.key"), std::string::npos);
+}
+
 TEST_F(DeedStoreTest, ARepetitionGetsTheFirstAnswer) {
   EXPECT_EQ(begin("k"), State::fresh);
   EXPECT_EQ(begin("k"), State::at_work);

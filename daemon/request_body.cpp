@@ -2,12 +2,22 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
+
+#include "crypto/kdf.h"
 
 namespace karta::daemon {
 namespace {
 
 constexpr int kMostDepth = 16;
-constexpr std::string_view kNotEssential[] = {"can", "mail", "new_pin", "pin", "puk", "reader"};
+constexpr std::string_view kNotEssential[] = {"can", "new_pin", "pin", "puk", "reader"};
+constexpr std::string_view kPrivate[] = {"mail"};
+
+bool is_among(const std::string& name, std::span<const std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 tl::unexpected<Error> bad(std::string_view name, const std::string& what) {
   return fail(ErrorKind::usage, "\"" + std::string(name) + "\" " + what, "docs/openapi/kartad.yaml has every member");
@@ -100,11 +110,18 @@ Status RequestBody::finish() const {
   return {};
 }
 
-std::string essence_of(const Json& object) {
+std::string essence_of(const Json& object, const SecretBytes& key, std::string_view deed) {
   nlohmann::json sorted = nlohmann::json::object();
   for (const auto& [name, value] : object.items()) {
-    if (std::find(std::begin(kNotEssential), std::end(kNotEssential), name) == std::end(kNotEssential))
+    if (is_among(name, kNotEssential)) continue;
+    if (!is_among(name, kPrivate)) {
       sorted[name] = value;
+      continue;
+    }
+    // Each part ends with an octet no JSON text and no key of a caller's has.
+    const std::string text = name + '\0' + std::string(deed) + '\0' + dump(value);
+    const SecretBytes hash = crypto::hmac(crypto::Hash::sha256, key.expose_secret(), {as_bytes(text)});
+    sorted[name] = to_hex(hash.expose_secret());
   }
   return sorted.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -41,8 +41,9 @@ class RequestBody {
   std::set<std::string, std::less<>> asked_;
 };
 
-/// `object` without the members that are secrets, nobody else's business, or say where rather than what ("can", "pin",
-/// "mail", "reader"), keys sorted: what tells whether two requests ask for the same.
-std::string essence_of(const Json& object);
+/// `object` without the members that are secrets, or say where rather than what ("can", "pin", "reader"), keys sorted:
+/// what tells whether two requests ask for the same. What is nobody else's business ("mail") counts, and stands in it
+/// as an HMAC-SHA256 under `key`, of this `deed` alone: equal addresses of two deeds look different.
+std::string essence_of(const Json& object, const SecretBytes& key, std::string_view deed);
 
 }  // namespace karta::daemon

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)body.boolean_or("all", false);
   (void)body.digits("can", 6, 6);
   (void)body.finish();
-  (void)daemon::essence_of(*object);
+  (void)daemon::essence_of(*object, SecretBytes::copy_of(std::string_view("a key")), "deed");
   const auto receipt = daemon::VisitReceipt::from_json(*object);
   if (receipt) (void)daemon::verify_visit(*receipt, {});
   return 0;

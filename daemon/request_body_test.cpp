@@ -49,10 +49,26 @@ TEST(RequestBody, MembersHaveTheirForms) {
 }
 
 TEST(RequestBody, EssenceLeavesSecretsAndPlacesOut) {
-  const std::string one = essence_of(Json::parse(R"({"b":1,"can":"1","a":[2],"reader":"x","pin":"2","mail":"a@b"})"));
-  const std::string two = essence_of(Json::parse(R"({"a":[2],"b":1})"));
-  EXPECT_EQ(one, two);
-  EXPECT_NE(two, essence_of(Json::parse(R"({"a":[3],"b":1})")));
+  const SecretBytes key(Bytes(32, 1));
+  const auto essence = [&](std::string_view text) { return essence_of(Json::parse(text), key, "deed"); };
+  EXPECT_EQ(essence(R"({"b":1,"can":"1","a":[2],"reader":"x","pin":"2"})"), R"({"a":[2],"b":1})");
+  EXPECT_EQ(essence(R"({"a":[2],"b":1,"puk":"1","new_pin":"2"})"), R"({"a":[2],"b":1})");
+  EXPECT_NE(essence(R"({"a":[3],"b":1})"), essence(R"({"a":[2],"b":1})"));
+}
+
+// Another address is another request; which one it is cannot be seen, nor whether two deeds have the same.
+TEST(RequestBody, EssenceTellsAddressesApartWithoutSayingThem) {
+  const SecretBytes key(Bytes(32, 1)), other_key(Bytes(32, 2));
+  const Json order = Json::parse(R"({"way":"mail","mail":"a@b.example"})");
+  const std::string essence = essence_of(order, key, "deed");
+  EXPECT_EQ(essence, essence_of(Json::parse(R"({"mail":"a@b.example","way":"mail"})"), key, "deed"));
+  EXPECT_EQ(essence.find("b.example"), std::string::npos) << essence;
+  for (const std::string_view text : {R"({"way":"mail","mail":"c@b.example"})", R"({"way":"mail"})",
+                                      R"({"way":"mail","mail":null})", R"({"way":"mail","mail":["a@b.example"]})"}) {
+    EXPECT_NE(essence, essence_of(Json::parse(text), key, "deed")) << text;
+  }
+  EXPECT_NE(essence, essence_of(order, other_key, "deed"));
+  EXPECT_NE(essence, essence_of(order, key, "another deed"));
 }
 
 }  // namespace
