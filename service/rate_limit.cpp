@@ -30,7 +30,10 @@ std::chrono::seconds RateLimit::take(std::string_view key, Time now) {
   return std::chrono::seconds(0);
 }
 
-std::string network_of(std::string_view address) {
+namespace {
+
+/// `octets`: how many of an IPv6 address count.
+std::string prefix_of(std::string_view address, std::size_t octets) {
   const std::string text(address.substr(0, address.find('%')));  // without a zone
   in6_addr six{};
   if (::inet_pton(AF_INET6, text.c_str(), &six) != 1) return text;
@@ -39,8 +42,13 @@ std::string network_of(std::string_view address) {
     ::inet_ntop(AF_INET, &six.s6_addr[12], four, sizeof four);
     return four;
   }
-  constexpr std::size_t kNetworkOctets = 8;
-  return to_hex(ByteView(six.s6_addr, kNetworkOctets)) + "/64";
+  return to_hex(ByteView(six.s6_addr, octets)) + "/" + std::to_string(8 * octets);
 }
+
+}  // namespace
+
+std::string network_of(std::string_view address) { return prefix_of(address, 8); }
+
+std::string site_of(std::string_view address) { return prefix_of(address, 6); }
 
 }  // namespace karta::service

@@ -47,4 +47,7 @@ class RateLimit {
 /// is neither ("unix") as it is.
 std::string network_of(std::string_view address);
 
+/// The same, but of IPv6 the /48: whoever has one has 65,536 networks.
+std::string site_of(std::string_view address);
+
 }  // namespace karta::service

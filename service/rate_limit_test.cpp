@@ -77,5 +77,13 @@ TEST(NetworkOfTest, ASubscriberIsOneNetwork) {
   EXPECT_EQ(network_of("unix"), "unix");
 }
 
+TEST(NetworkOfTest, NetworksOfOneHolderAreOneSite) {
+  EXPECT_EQ(site_of("2001:db8:1:2::1"), site_of("2001:db8:1:ffff::9"));
+  EXPECT_NE(site_of("2001:db8:1::1"), site_of("2001:db8:2::1"));
+  EXPECT_EQ(site_of("192.0.2.7"), "192.0.2.7");
+  EXPECT_EQ(site_of("::ffff:192.0.2.7"), "192.0.2.7");
+  EXPECT_EQ(site_of("unix"), "unix");
+}
+
 }  // namespace
 }  // namespace karta::service

@@ -11,9 +11,14 @@
 namespace karta::identity {
 
 /// Requests that browsers bring unpushed (profile "basic"), each a row that nobody has proved anything for: from one
-/// network, and from everywhere; by each worker.
+/// network, from one site (IPv6: a /48), and from everywhere; by each worker.
 inline constexpr service::RateRule kPlainRequestsOfNetwork{.burst = 300, .interval = std::chrono::milliseconds(200)};
+inline constexpr service::RateRule kPlainRequestsOfSite{.burst = 900, .interval = std::chrono::milliseconds(67)};
 inline constexpr service::RateRule kPlainRequests{.burst = 2000, .interval = std::chrono::milliseconds(20)};
+/// What each site may bring when those of everywhere are used up: a flood from some sites shuts nobody else out, and
+/// has to come from one more for every few rows more. So many sites are remembered at the most.
+inline constexpr service::RateRule kFirstPlainRequests{.burst = 5, .interval = std::chrono::minutes(2)};
+inline constexpr std::size_t kMostSitesInAFlood = 16'384;
 
 class OpenidEndpoints final : public RoomRoutes {
  public:
@@ -103,7 +108,9 @@ class OpenidEndpoints final : public RoomRoutes {
   bool mtls_;
   std::vector<service::Counter> served_;
   service::Counter refused_;
-  service::RateLimit plain_requests_of_network_{kPlainRequestsOfNetwork}, plain_requests_{kPlainRequests, 1};
+  service::RateLimit plain_requests_of_network_{kPlainRequestsOfNetwork}, plain_requests_of_site_{kPlainRequestsOfSite};
+  service::RateLimit plain_requests_{kPlainRequests, 1};
+  service::RateLimit first_plain_requests_{kFirstPlainRequests, kMostSitesInAFlood};
   std::shared_ptr<const Bytes> metadata_;
   Time metadata_made_{};
 };

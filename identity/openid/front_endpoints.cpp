@@ -278,8 +278,11 @@ OauthResult<Interaction> OpenidEndpoints::interaction_for(const HttpRequest& req
 
 bool OpenidEndpoints::take_plain_request(const HttpRequest& request) {
   const std::chrono::seconds none{0};
-  return plain_requests_of_network_.take(service::network_of(request.peer), core_.now()) == none &&
-         plain_requests_.take("all", core_.now()) == none;
+  const Time now = core_.now();
+  const std::string site = service::site_of(request.peer);
+  if (plain_requests_of_network_.take(service::network_of(request.peer), now) != none) return false;
+  if (plain_requests_of_site_.take(site, now) != none) return false;
+  return plain_requests_.take("all", now) == none || first_plain_requests_.take(site, now) == none;
 }
 
 service::HttpResponse OpenidEndpoints::authorize(const HttpRequest& request) {

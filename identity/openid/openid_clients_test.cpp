@@ -265,12 +265,59 @@ TEST_F(OpenidTest, RequestsThatNobodyPushedDoNotFillTheDatabase) {
   EXPECT_EQ(authorize(push()).status, 200);
   clock.advance(std::chrono::seconds(1));
   EXPECT_EQ(flood("192.0.2.1", 100), std::chrono::seconds(1) / kPlainRequestsOfNetwork.interval);
-  // From however many networks.
-  int all = 0;
-  for (int i = 0; i < 40; ++i) all += flood("198.51.100." + std::to_string(i), 100);
-  EXPECT_LE(all, kPlainRequests.burst);
-  EXPECT_GT(all, kPlainRequests.burst / 2);
-  EXPECT_LE(count("openid_requests") - before, kPlainRequests.burst + 52);
+}
+
+TEST_F(OpenidTest, AFloodFromSomeNetworksShutsNoOtherOut) {
+  const auto bring = [&](const std::string& peer) {
+    return ask({.method = "GET", .path = "/openid/authorize", .form = request_fields("plain"), .peer = peer}).status;
+  };
+  const auto flood = [&](const std::string& peer, int count) {
+    int kept = 0;
+    for (int i = 0; i < count; ++i) kept += bring(peer) == 200 ? 1 : 0;
+    return kept;
+  };
+  const std::int64_t before = count("openid_requests");
+  const auto flooders = [&](int each) {
+    int kept = 0;
+    for (int i = 0; i < 10; ++i) kept += flood("198.51.100." + std::to_string(i), each);
+    return kept;
+  };
+  const std::int64_t first = kFirstPlainRequests.burst;
+  const int at_once = flooders(300);
+  EXPECT_GE(at_once, kPlainRequests.burst);
+  EXPECT_LE(at_once, kPlainRequests.burst + 10 * first) << "what is bounded for all is bounded still";
+  // They go on, and take each turn there is in all as soon as it is there.
+  const std::int64_t a_second = std::chrono::seconds(1) / kPlainRequests.interval;
+  int later = 0;
+  for (int second = 1; second <= 4; ++second) {
+    clock.advance(std::chrono::seconds(1));
+    later += flooders(20);
+    EXPECT_EQ(flooders(1), 0) << "nothing is left for them";
+    EXPECT_EQ(bring("192.0.2.1"), 200) << "one who comes now and then gets in, second " << second;
+  }
+  EXPECT_LE(later, 4 * a_second + 10 * first);
+  // A row more costs the flood one network more for each few, and of IPv6 one /48.
+  EXPECT_EQ(flood("203.0.113.1", 50), first);
+  int of_one_site = 0;
+  for (int i = 0; i < 200; ++i) of_one_site += bring("2001:db8:1:" + std::to_string(i) + "::1") == 200 ? 1 : 0;
+  EXPECT_EQ(of_one_site, first);
+  EXPECT_EQ(bring("2001:db8:2::1"), 200) << "another site";
+  EXPECT_LE(count("openid_requests") - before, kPlainRequests.burst + 4 * a_second + 13 * first + 5);
+}
+
+TEST_F(OpenidTest, ASiteWithManyNetworksTakesNotAllThereIs) {
+  int kept = 0;
+  for (int network = 0; network < 10; ++network) {
+    for (int i = 0; i < 100; ++i) {
+      const std::string peer = "2001:db8:1:" + std::to_string(network) + "::" + std::to_string(i);
+      kept +=
+          ask({.method = "GET", .path = "/openid/authorize", .form = request_fields("plain"), .peer = peer}).status ==
+                  200
+              ? 1
+              : 0;
+    }
+  }
+  EXPECT_EQ(kept, kPlainRequestsOfSite.burst);
 }
 
 /// A portal that shows certificates it has made itself.
