@@ -62,6 +62,9 @@ struct HttpTls {
   /// PEM: who may have issued clients' certificates. Each certificate here is a trust anchor, an issuing CA without its
   /// root too. A client's certificate must allow clientAuth where it limits its uses.
   std::string client_roots_pem = {};
+  /// Clients are told the names of those roots. People's browsers offer certificates by them; many libraries show
+  /// nothing that is of no such issuer (RFC 8446 §4.2.4).
+  bool names_client_roots = true;
 };
 
 struct HttpServerOptions {

@@ -38,7 +38,10 @@ Status ask_for_certificates(SSL_CTX& context, const HttpTls& tls) {
   BIO* const pem = BIO_new_mem_buf(tls.client_roots_pem.data(), static_cast<int>(tls.client_roots_pem.size()));
   std::size_t roots = 0;
   while (X509* const root = PEM_read_bio_X509(pem, nullptr, nullptr, nullptr)) {
-    if (X509_STORE_add_cert(store, root) == 1 && SSL_CTX_add_client_CA(&context, root) == 1) ++roots;
+    if (X509_STORE_add_cert(store, root) == 1 &&
+        (!tls.names_client_roots || SSL_CTX_add_client_CA(&context, root) == 1)) {
+      ++roots;
+    }
     X509_free(root);
   }
   BIO_free(pem);

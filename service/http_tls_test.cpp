@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <mutex>
+#include <optional>
 
 #include "service/http_client.h"
 #include "service/later_response.h"
@@ -77,9 +78,37 @@ bool is_served(const std::string& where, int version, const TestCertificate& sho
   return served;
 }
 
+/// The issuers whose certificates the server at `where` asks for; nothing where it asks for none.
+std::optional<std::vector<std::string>> asked_for(const std::string& where, int version) {
+  using Names = std::optional<std::vector<std::string>>;
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_min_proto_version(context, version);
+  SSL_CTX_set_max_proto_version(context, version);
+  Names out;
+  SSL_CTX_set_cert_cb(
+      context,
+      [](SSL* connection, void* told) {
+        auto& names = static_cast<Names*>(told)->emplace();
+        const auto* const issuers = SSL_get0_peer_CA_list(connection);
+        for (int i = 0; i < sk_X509_NAME_num(issuers); ++i) {
+          char text[256] = {};
+          X509_NAME_oneline(sk_X509_NAME_value(issuers, i), text, sizeof text);
+          names.emplace_back(text);
+        }
+        return 1;
+      },
+      &out);
+  BIO* const connection = BIO_new_ssl_connect(context);
+  BIO_set_conn_hostname(connection, where.c_str());
+  EXPECT_EQ(BIO_do_handshake(connection), 1);
+  BIO_free_all(connection);
+  SSL_CTX_free(context);
+  return out;
+}
+
 class HttpTlsTest : public testing::Test {
  protected:
-  HttpServer start(ClientCertificates mode, const std::string& roots) {
+  HttpServer start(ClientCertificates mode, const std::string& roots, bool names_roots = true) {
     HttpServerOptions options;
     options.listen = {"127.0.0.1:0"};
     TestCertificate own = servers_.certify({.name = "server", .alternative_name = "IP:127.0.0.1"});
@@ -88,6 +117,7 @@ class HttpTlsTest : public testing::Test {
     tls->private_key = std::move(own.key);
     tls->client_certificates = mode;
     tls->client_roots_pem = roots;
+    tls->names_client_roots = names_roots;
     options.tls = tls;
     options.on_failed_handshake = [this](std::string_view peer, std::string_view reason) {
       const std::lock_guard lock(mutex_);
@@ -291,6 +321,29 @@ TEST_F(HttpTlsTest, AClientThatShowsManyCertificatesEndsItsHandshake) {
       EXPECT_FALSE(served(10));
       EXPECT_TRUE(becomes_true([&] { return server.counts().failed_handshakes == failed + 2; }));
     }
+  }
+}
+
+TEST_F(HttpTlsTest, RootsAreNamedToClientsOrNot) {
+  const TestCertificate good = terminals_.certify({.name = "terminal"});
+  const TestCertificate foreign = others_.certify({.name = "terminal"});
+  for (const bool named : {true, false}) {
+    SCOPED_TRACE(named);
+    const HttpServer server = start(ClientCertificates::any, terminals_.pem() + servers_.pem(), named);
+    const std::vector<std::string> expected =
+        named ? std::vector<std::string>{"/CN=terminals' authority", "/CN=servers' authority"}
+              : std::vector<std::string>{};
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      const auto names = asked_for(server.addresses().front(), version);
+      ASSERT_TRUE(names) << "certificates are asked for all the same";
+      EXPECT_EQ(*names, expected);
+    }
+    // Whose are good is judged by them, named or not.
+    ASSERT_TRUE(client(&good).get(where_));
+    EXPECT_EQ(seen(), good.der);
+    ASSERT_TRUE(client(&foreign).get(where_));
+    EXPECT_EQ(seen(), Bytes{});
+    EXPECT_EQ(shown(), foreign.der);
   }
 }
 

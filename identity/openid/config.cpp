@@ -69,6 +69,10 @@ Result<OpenidConfig> read_openid(ConfigTable& table) {
   if (out.mtls_listen.empty() != out.mtls_address.empty() || out.mtls_listen.empty() != out.mtls_roots.empty()) {
     return table.bad("mtls_listen", "goes together with \"mtls_address\" and \"mtls_roots\"");
   }
+  if (table.has("mtls_names_roots") && out.mtls_listen.empty()) {
+    return table.bad("mtls_names_roots", "is of no use without \"mtls_listen\"");
+  }
+  out.mtls_names_roots = TRY(table.boolean_or("mtls_names_roots", true));
   if (!out.mtls_address.empty() && !is_https_origin(out.mtls_address)) {
     return table.bad("mtls_address", "must be an https address without a path");
   }

@@ -28,6 +28,7 @@ struct OpenidConfig {
   std::vector<std::string> mtls_listen;  ///< a second listener, that asks for clients' certificates; empty: none
   std::string mtls_address;              ///< its public address: "https://mtls.id.example"
   std::vector<std::filesystem::path> mtls_roots;  ///< who issues those certificates: citizens' too
+  bool mtls_names_roots = true;                   ///< clients are told their names
   bool dpop_nonces = true;                        ///< RFC 9449 §8: proofs carry a nonce of ours
   std::chrono::seconds request_life{90};          ///< of a pushed request until the browser brings it
   std::chrono::seconds interaction_life{600};     ///< of a log-in, from the pushed request on

@@ -64,6 +64,7 @@ Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig&
       mtls->private_key = tls->private_key.clone();
       // A portal or citizen without a certificate, or with one that is not good, is served too, and told what is wrong.
       mtls->client_certificates = service::ClientCertificates::any;
+      mtls->names_client_roots = config.openid->mtls_names_roots;
       for (const std::filesystem::path& file : config.openid->mtls_roots) {
         const Bytes roots = TRY(read_file(file, 16 * crypto::Certificate::kMostOctets));
         for (const crypto::Certificate& one : TRY(crypto::Certificate::many_from_file_octets(roots))) {

@@ -277,6 +277,42 @@ TEST_F(ServicesTest, AWrongConfigurationIsNamedByLineAndKey) {
   }
 }
 
+TEST_F(ServicesTest, TheRootsOfTheListenerForCertificatesAreNamedOrNot) {
+  must(write_new_file(fixture_.folder / "openid.secret", as_bytes("0123456789abcdef0123456789abcdef\n"), 0600));
+  const auto parsed = [&](const std::string& listener) {
+    return parse_server_config(fixture_.config_text() + R"(
+[tls]
+key = "ocsp.key"
+certificate = "ocsp.pem"
+passphrase_file = "passphrase"
+[openid]
+issuer = "https://id.example"
+secret_file = "openid.secret"
+)" + listener + R"(
+[[openid.key]]
+key = "ocsp.key"
+passphrase_file = "passphrase"
+)",
+                               fixture_.folder / "identity.toml");
+  };
+  const std::string listener =
+      "mtls_listen = [\"127.0.0.1:0\"]\nmtls_address = \"https://mtls.example\"\nmtls_roots = [\"ca.pem\"]\n";
+  const auto named = [&](const std::string& more) {
+    const auto tls = mtls_of(*must(open_service_keys(must(parsed(listener + more)))));
+    EXPECT_THAT(tls->client_roots_pem, HasSubstr("BEGIN CERTIFICATE"));
+    return tls->names_client_roots;
+  };
+  EXPECT_TRUE(named(""));
+  EXPECT_TRUE(named("mtls_names_roots = true\n"));
+  EXPECT_FALSE(named("mtls_names_roots = false\n"));
+  const auto message_of = [&](const std::string& text) {
+    const auto config = parsed(text);
+    return config ? std::string() : config.error().message;
+  };
+  EXPECT_THAT(message_of(listener + "mtls_names_roots = 0\n"), HasSubstr("\"openid.mtls_names_roots\" must be"));
+  EXPECT_THAT(message_of("mtls_names_roots = false\n"), HasSubstr("\"openid.mtls_names_roots\" is of no use without"));
+}
+
 TEST_F(ServicesTest, KeysThatDoNotFitAreFoundAtTheStart) {
   const auto error_of = [&](const char* from, const char* to) {
     std::string text = fixture_.config_text();
