@@ -5,6 +5,7 @@
 #include "identity/openid/session_ends.h"
 #include "identity/openid/store.h"
 #include "identity/revocations.h"
+#include "service/database_testing.h"
 
 namespace karta::identity {
 namespace {
@@ -77,6 +78,90 @@ TEST_F(OpenidTest, NothingWithoutConsentAndNothingAfterItWasTakenBack) {
 }
 
 // OpenID Connect Core §5.5.1, §5.4: what is not called essential is voluntary.
+class BesideTest : public OpenidTest {
+ protected:
+  using Work = service::GroupCommit::Work;
+  /// `work`, and `meanwhile` on another connection, committed when the first try of `work` has its snapshot. On SQLite,
+  /// where nobody comes between what a writer does, before it.
+  Status beside(const Work& meanwhile, const Work& work) {
+    const auto elsewhere = [&] {
+      return other.transact([&] { return meanwhile(other); }, service::Isolation::snapshot);
+    };
+    runs = 0;
+    if (database->store() == service::Store::sqlite) must(elsewhere());
+    return writes->write(*database, [&](service::Database& own) -> Status {
+      if (runs++ == 0 && own.store() == service::Store::postgresql) {
+        must(must(own.prepare("SELECT 1 FROM openid_consents")).query());
+        must(elsewhere());
+      }
+      return work(own);
+    });
+  }
+  void expect_that_it_ran_again() { EXPECT_EQ(runs, database->store() == service::Store::postgresql ? 2 : 1); }
+  Work put(const std::vector<std::string>& claims) {
+    return [this, claims](service::Database& own) {
+      return openid_store::put_consent(own, citizen, "portal", claims, {}, clock.now(),
+                                       clock.now() + std::chrono::days(30));
+    };
+  }
+  Work revoke() {
+    return [this](service::Database& own) -> Status {
+      (void)TRY(SessionEnds(keys, clock, random).revoke(own, citizen, "portal"));
+      return {};
+    };
+  }
+  std::vector<std::string> consented() {
+    const auto found = must(openid_store::find_consent(*database, citizen, "portal", clock.now()));
+    return found ? found->claims : std::vector<std::string>();
+  }
+
+  service::Database other = must(service::Database::open(service::test_database_url(folder / "registry.sqlite")));
+  int runs = 0;
+};
+
+TEST_F(BesideTest, WhatWasRevokedIsNotConsentedToAgain) {
+  must(writes->write(*database, put({"name", "birthdate"})));
+  must(beside(revoke(), put({"gender"})));
+  expect_that_it_ran_again();
+  EXPECT_EQ(consented(), std::vector<std::string>{"gender"});
+}
+
+TEST_F(BesideTest, OfTwoConsentsNoneIsLost) {
+  must(beside(put({"name"}), put({"birthdate"})));
+  expect_that_it_ran_again();
+  must(beside(put({"gender"}), put({"middle_name"})));
+  expect_that_it_ran_again();
+  EXPECT_THAT(consented(), testing::UnorderedElementsAre("name", "birthdate", "gender", "middle_name"));
+}
+
+TEST_F(BesideTest, ALogInDoesNotOutliveTheConsentItReliesOn) {
+  const std::string held = access();  // consents
+  authorize(push());
+  const Authentication found = authentication();
+  const auto finishing = must(room->provider().finishing(login.interaction->id));
+  must(beside(revoke(), [&](service::Database& own) { return finishing->run(own, found, {}); }));
+  expect_that_it_ran_again();
+  const auto refused = finishing->outcome();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::not_permitted);
+  EXPECT_EQ(count("openid_grants"), 0);
+  EXPECT_EQ(userinfo(held, dpop_key).status, 401);
+}
+
+TEST_F(BesideTest, ARevocationFindsTheLogInBesideIt) {
+  access();  // consents
+  authorize(push());
+  const Authentication found = authentication();
+  const auto finishing = must(room->provider().finishing(login.interaction->id));
+  must(beside([&](service::Database& own) { return finishing->run(own, found, {}); }, revoke()));
+  expect_that_it_ran_again();
+  const std::string given = query_value(must(finishing->outcome()), "code");
+  EXPECT_EQ(count("openid_grants"), 0);
+  // Nor does it come back to life with the next consent.
+  code();
+  EXPECT_EQ(token(given).error(), "invalid_grant");
+}
+
 class LeftOutTest : public OpenidTest {
  protected:
   const std::vector<std::string> names = {"name", "family_name", "given_name", "middle_name"};

@@ -205,6 +205,7 @@ Status OpenidProvider::finish_in(Database& database, std::string_view id, const 
     if (!state.given)
       return refuse_with(fail(ErrorKind::not_permitted, "the citizen has not consented to what the portal asks for"));
     granted = without(request.claims, state.declined);
+    TRY(openid_store::hold_consent(database, authentication.citizen, client.id));
   }
   if (!TRY(openid_store::take_request(database, id_hash))) return refuse_with(no_interaction());
   OpenidGrant grant;

@@ -328,11 +328,13 @@ Status put_consent(Database& database, CitizenId citizen, std::string_view clien
                    const std::vector<std::string>& claims, const std::vector<std::string>& declined, Time now,
                    Time until) {
   std::map<std::string, ConsentedClaim, std::less<>> known;
+  bool there = false;
   {
     Statement row = TRY(
         database.prepare("SELECT claims, expires_at FROM openid_consents WHERE citizen_id = $1 AND client_id = $2"));
     TRY(row.query({raw(citizen), client}));
-    if (TRY(row.next())) {
+    there = TRY(row.next());
+    if (there) {
       for (const ConsentedClaim& one : consented_claims(row.text(0), from_raw(row.integer(1)))) {
         if (one.until > now) known[one.name] = one;
       }
@@ -351,11 +353,22 @@ Status put_consent(Database& database, CitizenId citizen, std::string_view clien
     column += (column.empty() ? "" : " ") + std::string(one.declined ? "-" : "") + name +
               (one.until == until ? "" : ":" + std::to_string(raw(one.until)));
   }
-  TRY(database.execute(
-      "INSERT INTO openid_consents (citizen_id, client_id, claims, given_at, expires_at) VALUES ($1, $2, $3, $4, $5) "
-      "ON CONFLICT (citizen_id, client_id) DO UPDATE SET claims = $3, given_at = $4, expires_at = $5",
-      {raw(citizen), client, column, raw(now), raw(until)}));
-  return {};
+  // The row read is the one changed, and where none was read none may have come: ON CONFLICT would write what was
+  // revoked meanwhile once more. Either collision is met by the store, and the transaction runs again.
+  return database.execute_later(
+      there ? "UPDATE openid_consents SET claims = $3, given_at = $4, expires_at = $5 WHERE citizen_id = $1 AND "
+              "client_id = $2"
+            : "INSERT INTO openid_consents (citizen_id, client_id, claims, given_at, expires_at) VALUES ($1, $2, $3, "
+              "$4, $5)",
+      {raw(citizen), client, column, raw(now), raw(until)});
+}
+
+Status hold_consent(Database& database, CitizenId citizen, std::string_view client) {
+  if (database.store() == service::Store::sqlite) return {};  // whoever writes is alone
+  // A lock (FOR SHARE) would make a revocation wait, but not look again.
+  return database.execute_later(
+      "UPDATE openid_consents SET given_at = given_at WHERE citizen_id = $1 AND client_id = $2",
+      {raw(citizen), client});
 }
 
 Result<bool> revoke_consent(Database& database, CitizenId citizen, std::string_view client) {

@@ -123,10 +123,13 @@ Result<std::optional<RequestToFinish>> find_request_to_finish(service::Database&
 /// The claims that stand at `now`, of the column `claims` of a row that ends at `row_ends`.
 std::vector<std::string> standing_claims(std::string_view column, Time row_ends, Time now);
 /// Each datum is given, or left out, for as long as was said when it was last asked for; what stands beside keeps its
-/// own end. What was given and is left out now is given no more.
+/// own end. What was given and is left out now is given no more. In a transaction.
 Status put_consent(service::Database& database, CitizenId citizen, std::string_view client,
                    const std::vector<std::string>& claims, const std::vector<std::string>& declined, Time now,
                    Time until);
+/// Changes nothing of a consent this transaction has read but holds its row: whoever revokes it meanwhile collides with
+/// the caller. Costs no round trip.
+Status hold_consent(service::Database& database, CitizenId citizen, std::string_view client);
 /// False: there was none. Ends every grant of that client, too.
 Result<bool> revoke_consent(service::Database& database, CitizenId citizen, std::string_view client);
 
