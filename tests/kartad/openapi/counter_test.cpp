@@ -232,10 +232,15 @@ TEST_F(OpenApiCounterTest, AnAccountsSecretIsToldOnceAndKeptNowhere) {
   rest.erase("otpauth");
   rest.erase("qr");
   EXPECT_EQ(Json::parse(again.body), rest);
-  const Reply mail =
-      post("/v1/accounts", {{"login", "by.mail"}, {"way", "mail"}, {"mail", "sample@mail.example"}, {"agreed", true}},
-           "two");
+  const Json by_mail{{"login", "by.mail"}, {"way", "mail"}, {"mail", "sample@mail.example"}, {"agreed", true}};
+  const Reply mail = post("/v1/accounts", by_mail, "two");
   ASSERT_EQ(mail.status, 200) << mail.body;
+  EXPECT_EQ(post("/v1/accounts", by_mail, "two").field("idempotent-replayed"), "true");
+  Json elsewhere = by_mail;
+  elsewhere["mail"] = "another@mail.example";
+  const Reply reused = post("/v1/accounts", elsewhere, "two");
+  EXPECT_EQ(reused.status, 422) << "not told as done: codes go to the first address";
+  EXPECT_THAT(reused.body, ::testing::HasSubstr("key-reused"));
   EXPECT_FALSE(Json::parse(mail.body).contains("otpauth"));
 
   // Refused by the authority, or before anything is asked of the card.
