@@ -148,10 +148,18 @@ Result<std::optional<Account>> Accounts::load(Database& database, CitizenId citi
   out.login = row.text(0);
   out.kind = static_cast<AccountKind>(row.integer(1));
   out.secret = TRY(secret_.open(row.octets(2), bound_to(citizen)));
+  out.sealed = to_bytes(row.octets(2));
   out.last_step = row.integer(3);
   out.created = Time(std::chrono::seconds(row.integer(4)));
   out.created_by = row.text(5);
   return std::optional<Account>(std::move(out));
+}
+
+Status Accounts::hold(Database& database, CitizenId citizen, ByteView sealed) {
+  const auto held = TRY(database.execute(
+      "UPDATE login_accounts SET last_step = last_step WHERE citizen_id = $1 AND secret = $2", {raw(citizen), sealed}));
+  if (held != 1) return fail(ErrorKind::not_permitted, "the account the code was of is there no more", "log in again");
+  return {};
 }
 
 Result<std::optional<Account>> Accounts::of(CitizenId citizen) { return load(database_, citizen); }

@@ -24,6 +24,7 @@ struct Account {
   std::string login;
   AccountKind kind = AccountKind::app;
   SecretBytes secret;          ///< app: TOTP's; mail: the address
+  Bytes sealed;                ///< `secret` as the database has it: no other account has the same
   std::int64_t last_step = 0;  ///< app: of the code used last
   Time created{};
   std::string created_by;
@@ -51,6 +52,10 @@ class Accounts {
   Result<bool> remove(CitizenId citizen, const Cause& cause, std::optional<CardId> shown = {});
   Result<std::optional<Account>> of(CitizenId citizen);
   Result<std::optional<Account>> by_login(std::string_view login);
+  /// Changes nothing of the citizen's account but holds its row for a session by a code of it, in the transaction that
+  /// begins that: whoever ends or replaces the account meanwhile collides with the caller. Errors: not_permitted (it
+  /// is gone, or `sealed` is of one before it).
+  static Status hold(service::Database& database, CitizenId citizen, ByteView sealed);
 
  private:
   Result<std::optional<CitizenId>> citizen_of(std::string_view login);

@@ -92,7 +92,7 @@ HttpResponse LoginPages::take_answer(Visit here) {
   SessionProof proof = verdict->proof;
   proof.acr = "high";
   proof.amr = {"hwk", "pin"};
-  return log_in(here, found, proof, back->nonce, back->expires, by_card_);
+  return log_in(here, found, proof, using_up(back->nonce, back->expires), words::kUsedAlready, by_card_);
 }
 
 }  // namespace karta::identity

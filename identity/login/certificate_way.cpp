@@ -52,7 +52,7 @@ HttpResponse LoginPages::take_certificate(Visit here) {
   SessionProof proof = shown->proof;
   proof.acr = "substantial";
   proof.amr = {"hwk", "pin"};
-  return log_in(here, found, proof, shown->nonce, shown->expires, by_certificate_);
+  return log_in(here, found, proof, using_up(shown->nonce, shown->expires), words::kUsedAlready, by_certificate_);
 }
 
 }  // namespace karta::identity

@@ -172,7 +172,7 @@ Result<CodeVerdict> CodeLogin::check(std::string_view challenge, std::string_vie
     if (out.wait.count() > 0) return {};
     TRY(database.execute("UPDATE login_challenges SET tries = tries + 1 WHERE challenge_hash = $1", {challenge_hash}));
 
-    const std::optional<Account> account = TRY(load(database, citizen));
+    std::optional<Account> account = TRY(load(database, citizen));
     const bool by_app = account && account->kind == AccountKind::app;
     const auto step = match_totp(by_app ? account->secret : nobodys, code, now, by_app ? account->last_step : 0);
     const bool by_message = equal_constant_time(given_hash, code_hash);
@@ -186,6 +186,7 @@ Result<CodeVerdict> CodeLogin::check(std::string_view challenge, std::string_vie
     TRY(database.execute("DELETE FROM login_brakes WHERE brake_key = $1", {name.key}));
     for (const Brake* const brake : {&all_of_name, &codes, &asks}) TRY(give_back(database, *brake));
     out.citizen = citizen;
+    out.account = std::move(account->sealed);
     return {};
   }));
   return out;

@@ -29,6 +29,7 @@ struct CodeChallenge {
 };
 struct CodeVerdict {
   std::optional<CitizenId> citizen;  ///< the code was right
+  Bytes account;                     ///< then: Account::sealed of the one it was of, for Accounts::hold()
   bool over = false;                 ///< the challenge is over or its attempts are: begin again
   std::chrono::seconds wait{0};
 };

@@ -87,7 +87,12 @@ HttpResponse LoginPages::take_code(Visit here, const FormData& form) {
     code_refused_.add();
     return code_page(here, found, form.value("ticket"), form.value("challenge"), true);
   }
-  return log_in(here, found, {.citizen = *verdict->citizen, .acr = "low", .amr = {"otp"}}, {}, {}, by_code_);
+  // The code was used up by a transaction before: the account may have ended since, with all its sessions but this.
+  const auto hold_account = [&](service::Database& database) {
+    return Accounts::hold(database, *verdict->citizen, verdict->account);
+  };
+  return log_in(here, found, {.citizen = *verdict->citizen, .acr = "low", .amr = {"otp"}}, hold_account,
+                words::kAccountChanged, by_code_);
 }
 
 }  // namespace karta::identity

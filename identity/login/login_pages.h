@@ -134,9 +134,12 @@ class LoginPages final : public LoginRoutes {
 
   // From the portal, and back to it once the citizen is known (portal_way.cpp)
 
-  /// Makes the session and goes on. `nonce` (unless empty) is used up in the same transaction.
-  HttpResponse log_in(Visit& here, const Found& found, const SessionProof& proof, std::string_view nonce, Time expires,
-                      service::Counter& done);
+  /// Makes the session and goes on. `first` runs in the same transaction; where it fails with not_permitted, the page
+  /// says `gone`.
+  HttpResponse log_in(Visit& here, const Found& found, const SessionProof& proof,
+                      const service::GroupCommit::Work& first, const Words& gone, service::Counter& done);
+  /// For log_in(): fails with not_permitted if the nonce has been used.
+  static service::GroupCommit::Work using_up(std::string_view nonce, Time expires);
   /// The citizen is known well enough: consent, or on to the portal.
   HttpResponse admit(const Visit& here, const Interaction& interaction, const Session& session);
   HttpResponse finish(const Visit& here, const Interaction& interaction, const Session& session,

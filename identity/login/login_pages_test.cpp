@@ -46,20 +46,23 @@ class LoginPagesTest : public testing::Test {
     ASSERT_EQ(in.status, 303) << text_of(in);
     ASSERT_EQ(location_of(in), "/me");
   }
-  void log_in_by_code(TestBrowser& with) {
+  /// The whole way by code, of an account just made, from the page with the ways in.
+  HttpResponse by_code(TestBrowser& with, const std::string& page) {
     Accounts accounts(world.database, world.keys->secret, world.clock, world.random);
     const SecretBytes secret = must(accounts.enrol(world.citizen, "sample", {}, {"operator:1", "at the counter"}));
-    const std::string page = text_of(with.get("/login"));
     const HttpResponse named = with.post(
         "/login/name",
         {{"csrf", hidden_value(page, "csrf")}, {"ticket", hidden_value(page, "ticket")}, {"login", "sample"}});
-    ASSERT_EQ(named.status, 303) << text_of(named);
+    EXPECT_EQ(named.status, 303) << text_of(named);
     const std::string asked = text_of(with.get(location_of(named)));
     const SecretBytes code = totp_code(secret, totp_step(world.clock.now()));
-    const HttpResponse in = with.post("/login/code", {{"csrf", hidden_value(asked, "csrf")},
-                                                      {"ticket", hidden_value(asked, "ticket")},
-                                                      {"challenge", hidden_value(asked, "challenge")},
-                                                      {"code", std::string(code.expose_secret_text())}});
+    return with.post("/login/code", {{"csrf", hidden_value(asked, "csrf")},
+                                     {"ticket", hidden_value(asked, "ticket")},
+                                     {"challenge", hidden_value(asked, "challenge")},
+                                     {"code", std::string(code.expose_secret_text())}});
+  }
+  void log_in_by_code(TestBrowser& with) {
+    const HttpResponse in = by_code(with, text_of(with.get("/login")));
     ASSERT_EQ(in.status, 303) << text_of(in);
     ASSERT_EQ(location_of(in), "/me");
   }
@@ -580,6 +583,31 @@ TEST_F(LoginPagesTest, WrongCodesAreSlowedWithTheSameWordsForEverybody) {
   EXPECT_EQ(attempt().status, 403);
   EXPECT_THAT(text_of(attempt()), HasSubstr("This code is over"));
   EXPECT_FALSE(browser.cookies.contains("__Host-karta-session"));
+}
+
+TEST_F(LoginPagesTest, AnAccountThatEndsBehindItsCodeLetsNobodyIn) {
+  const Cause cause{"operator:1", "taken over"};
+  Accounts accounts(world.database, world.keys->secret, world.clock, world.random);
+  world.provider.consent_given = true;
+  for (const bool replaced : {false, true}) {
+    SCOPED_TRACE(replaced);
+    world.provider.once_asked = [&] {
+      if (replaced) {
+        must(accounts.enrol(world.citizen, "sample", {}, cause));
+      } else {
+        EXPECT_TRUE(must(accounts.remove(world.citizen, cause)));
+      }
+    };
+    const HttpResponse refused = by_code(browser, text_of(browser.begin(world.ask("one"))));
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_THAT(text_of(refused), HasSubstr("has been changed meanwhile"));
+    EXPECT_FALSE(world.provider.once_asked) << "it did end meanwhile";
+    EXPECT_FALSE(browser.cookies.contains(std::string(kSessionCookie)));
+    EXPECT_THAT(must(Sessions(world.around).list(world.citizen)), IsEmpty());
+    EXPECT_THAT(world.provider.finished, IsEmpty());
+  }
+  EXPECT_EQ(by_code(browser, text_of(browser.begin(world.ask("one")))).status, 303);
+  EXPECT_THAT(world.provider.finished, SizeIs(1));
 }
 
 TEST_F(LoginPagesTest, AFormOfAnotherSiteDoesNothing) {

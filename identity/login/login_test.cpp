@@ -527,6 +527,43 @@ TEST_F(CodesTest, AccountsAreOneACitizenAndOneAName) {
   EXPECT_EQ(accounts.enrol(CitizenId{1}, "xyz", {}, cause).error().kind, ErrorKind::not_found);
 }
 
+TEST_F(CodesTest, ASessionIsOfTheAccountItsCodeWasOf) {
+  const Cause cause{"operator:1", "taken over"};
+  Sessions sessions(world.around);
+  service::Database other = must(service::Database::open(world.url));
+  Accounts others(other, world.keys->secret, world.clock, world.random);
+  const auto checked = [&] {
+    const std::string challenge = begin("sample.person");  // sends the code
+    return must(codes.check(challenge, last_code(), "192.0.2.1"));
+  };
+  const auto begun = [&](const CodeVerdict& verdict, const std::function<void()>& meanwhile) {
+    // On SQLite nobody comes between what a writer does.
+    bool first = world.database.store() == service::Store::postgresql;
+    if (!first) meanwhile();
+    return sessions.begin({}, {.citizen = world.citizen, .acr = "low", .amr = {"otp"}},
+                          [&](service::Database& own) -> Status {
+                            if (std::exchange(first, false)) {
+                              EXPECT_TRUE(must(own.prepare("SELECT 1 FROM sessions")).query()) << "has its snapshot";
+                              meanwhile();
+                            }
+                            return Accounts::hold(own, world.citizen, verdict.account);
+                          });
+  };
+  mail_account();
+  const CodeVerdict removed = checked();
+  ASSERT_EQ(removed.citizen, world.citizen);
+  EXPECT_EQ(begun(removed, [&] { must(others.remove(world.citizen, cause)); }).error().kind, ErrorKind::not_permitted);
+  mail_account();
+  const CodeVerdict replaced = checked();
+  ASSERT_EQ(replaced.citizen, world.citizen);
+  const auto replace = [&] { must(others.enrol(world.citizen, "sample.person", "sample@mail.example", cause)); };
+  EXPECT_EQ(begun(replaced, replace).error().kind, ErrorKind::not_permitted) << "though all of it is the same";
+  EXPECT_EQ(rows_of("sessions"), 0);
+  const CodeVerdict good = checked();
+  EXPECT_TRUE(begun(good, [] {}));
+  EXPECT_EQ(rows_of("sessions"), 1);
+}
+
 TEST_F(CodesTest, AnAccountsEndEndsAllItGaveAndThePortalsAreTold) {
   const Cause cause{"operator:1", "taken over"};
   must(accounts.enrol(world.citizen, "sample", {}, cause));

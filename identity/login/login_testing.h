@@ -2,8 +2,10 @@
 // that remembers what it was told, and a browser that keeps cookies.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/base64url.h"
 #include "base/file.h"
@@ -26,14 +28,15 @@ class FakeProvider final : public Provider {
  public:
   std::map<std::string, Interaction> waiting;
   std::map<std::string, Authentication> finished;
-  std::map<std::string, Time> consented;  ///< until when, by interaction
+  std::map<std::string, Time> consented;                     ///< until when, by interaction
   std::map<std::string, std::vector<std::string>> declined;  ///< what was left out, by interaction
   std::vector<std::string> declined_before;
   std::vector<std::string> ended_sessions, revoked;
   std::vector<CitizenId> ended_all;
   std::vector<Grant> grants;
   bool consent_given = false;
-  bool fails = false;  ///< to end anything
+  bool fails = false;                ///< to end anything
+  std::function<void()> once_asked;  ///< happens when somebody asks for a consent, once
 
   Result<std::optional<Interaction>> interaction(std::string_view id) override {
     const auto found = waiting.find(std::string(id));
@@ -71,6 +74,7 @@ class FakeProvider final : public Provider {
   }
   Result<ConsentState> consent(CitizenId, const Client&, const std::vector<std::string>& claims,
                                const std::vector<std::string>&) override {
+    if (const auto happens = std::exchange(once_asked, {})) happens();
     ConsentState out;
     out.given = consent_given;
     out.declined = declined_before;

@@ -20,19 +20,19 @@ HttpResponse LoginPages::begin(const HttpRequest& request, const Interaction& in
   return ways_page(here, errand, &interaction, session->has_value());
 }
 
-HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionProof& proof, std::string_view nonce,
-                                Time expires, service::Counter& done) {
-  const Bytes nonce_hash = timed_key(expires, crypto::digest(crypto::Hash::sha256, as_bytes(nonce)));
-  service::GroupCommit::Work use_nonce;
-  if (!nonce.empty()) {
-    use_nonce = [&](Database& database) -> Status {
-      const auto used = TRY(database.execute(
-          "INSERT INTO login_nonces (nonce_hash, over_at) VALUES ($1, $2) ON CONFLICT (nonce_hash) DO NOTHING",
-          {nonce_hash, std::int64_t{expires.time_since_epoch().count()}}));
-      if (used != 1) return fail(ErrorKind::not_permitted, "the nonce has been used");
-      return {};
-    };
-  }
+service::GroupCommit::Work LoginPages::using_up(std::string_view nonce, Time expires) {
+  return [hash = timed_key(expires, crypto::digest(crypto::Hash::sha256, as_bytes(nonce))),
+          expires](Database& database) -> Status {
+    const auto used = TRY(database.execute(
+        "INSERT INTO login_nonces (nonce_hash, over_at) VALUES ($1, $2) ON CONFLICT (nonce_hash) DO NOTHING",
+        {hash, std::int64_t{expires.time_since_epoch().count()}}));
+    if (used != 1) return fail(ErrorKind::not_permitted, "the nonce has been used");
+    return {};
+  };
+}
+
+HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionProof& proof,
+                                const service::GroupCommit::Work& first, const Words& gone, service::Counter& done) {
   // Where consent stands, the portal's code is written with the session: a commit less, and both or neither.
   std::unique_ptr<Finishing> finishing;
   if (found.interaction && !found.interaction->prompt_consent) {
@@ -50,9 +50,9 @@ HttpResponse LoginPages::log_in(Visit& here, const Found& found, const SessionPr
       return finishing->run(database, session.authentication(), {proof.issuer, proof.serial});
     };
   }
-  auto opened = sessions_.begin(here.request, proof, use_nonce, finish_too);
+  auto opened = sessions_.begin(here.request, proof, first, finish_too);
   if (!opened && opened.error().kind == ErrorKind::not_permitted) {
-    return refused_page(here, 403, words::kRefused, words::kUsedAlready, found.errand,
+    return refused_page(here, 403, words::kRefused, gone, found.errand,
                         found.interaction ? &*found.interaction : nullptr);
   }
   if (!opened) return unavailable(here, opened.error());

@@ -60,6 +60,8 @@ inline constexpr Words kCodeWrong{"This login name or this code is not right.", 
 inline constexpr Words kCodeOver{"This code is over", "Код больше не действует"};
 inline constexpr Words kCodeOverText{"Too much time has passed, or too many codes were tried. Please begin again.",
                                      "Прошло слишком много времени или было слишком много попыток. Начните заново."};
+inline constexpr Words kAccountChanged{"Your way in by codes has been changed meanwhile. Please begin again.",
+                                       "Ваш вход по кодам тем временем изменили. Начните заново."};
 inline constexpr Words kTooSoon{"Too many attempts. Try again in:", "Слишком много попыток. Повторите через:"};
 inline constexpr Words kBeginAgain{"Begin again", "Начать заново"};
 
