@@ -184,10 +184,10 @@ class Database {
 
   /// Runs `work` in a writing transaction and commits. A lock of another process is waited for as long as busy_timeout
   /// says, once. After that, on ErrorKind::busy, where the store met a collision (SQLSTATE 40001, 40P01, or a unique
-  /// key another transaction took meanwhile) and where the connection was lost before the commit was sent, everything
-  /// is rolled back and `work` runs again, up to kTransactionTries times (collisions four times that) with growing
-  /// random pauses: `work` must undo nothing but its own variables. A commit that was sent and not answered is not
-  /// repeated: is_outcome_unknown().
+  /// key another transaction took meanwhile) and where the connection was lost before the commit was sent, or ended by
+  /// the server before it came to it, everything is rolled back and `work` runs again, up to kTransactionTries times
+  /// (collisions four times that) with growing random pauses: `work` must undo nothing but its own variables. A commit
+  /// that was sent and not answered is not repeated: is_outcome_unknown().
   Status transact(const std::function<Status()>& work, Isolation isolation = Isolation::serializable);
 
   Store store() const;
