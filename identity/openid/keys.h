@@ -40,7 +40,7 @@ class OpenidKeys {
   const Key* find(std::string_view kid) const;
   /// The JWK Set: all keys but those another has taken over from more than `tail` ago.
   Result<std::string> jwks(Time now, std::chrono::seconds tail) const;
-  /// "alg" values there is a key for now.
+  /// "alg" values there is a key for at present.
   std::vector<std::string> algorithms(Time now) const;
 
   /// 32 octets from the secret, bound to `label` and `parts`.

@@ -91,11 +91,18 @@ Result<std::optional<identity::Card>> retire(DeskWork& work, identity::CardId id
 
 }  // namespace
 
+namespace {
+
+/// The registry's state does not change by itself when a card's time is over.
+Status require_in_time(const identity::Card& card, Time now) {
+  if (!card.valid_until || now < *card.valid_until) return {};
+  return fail(ErrorKind::not_permitted, "the card has expired", "another card: karta card replace");
+}
+
+}  // namespace
+
 Status require_active(const identity::Card& card, Time now) {
-  if (card.state == CardState::active) {
-    if (!card.valid_until || now < *card.valid_until) return {};
-    return fail(ErrorKind::not_permitted, "the card has expired", "another card: karta card replace");
-  }
+  if (card.state == CardState::active) return require_in_time(card, now);
   const bool waiting = card.state == CardState::produced || card.state == CardState::shipped;
   return fail(ErrorKind::not_permitted, "the card is " + std::string(identity::row_of(card.state).name),
               waiting ? "activate it first" : "only an active card is worked on");
@@ -111,7 +118,10 @@ Result<Activation> activate_card(DeskWork& work, const AdministeredCard& card) {
   if (done.card.state == CardState::suspended) {
     return fail(ErrorKind::not_permitted, "the card is suspended", "an operator resumes it: karta card resume");
   }
-  if (!done.already) done.card = TRY(registry.change_card_state(card.record.id, CardState::active, work.cause));
+  if (!done.already) {
+    TRY(require_in_time(done.card, work.clock.now()));
+    done.card = TRY(registry.change_card_state(card.record.id, CardState::active, work.cause));
+  }
   // Also where an earlier activation stopped between the two.
   if (done.card.replaces) done.replaced = TRY(retire(work, *done.card.replaces));
   return done;
@@ -291,6 +301,7 @@ Result<std::optional<EarlierLoad>> earlier_load(identity::Registry& registry, co
 
 Result<LoadedApplication> load_application(DeskWork& work, AdministeredCard& card, ByteView aid, ByteView offer) {
   TRY(require_in_order(card.record));
+  TRY(require_in_time(card.record, work.clock.now()));
   const auto& domains = card.profile.domains;
   if (std::none_of(domains.begin(), domains.end(), [&](const auto& domain) { return equal(domain.aid, aid); })) {
     return fail(ErrorKind::not_permitted,

@@ -345,6 +345,9 @@ TEST_F(DeskDeeds, ACardIsShownAtOneCounterForAMoment) {
   EXPECT_EQ(kind_of(show(line, at, "show", session)), ErrorKind::not_permitted);
   EXPECT_EQ(kind_of(world->deed({{"deed", "renew"}})), ErrorKind::not_permitted);
   EXPECT_EQ(kind_of(world->deed({{"deed", "unblock"}})), ErrorKind::not_permitted);
+  const auto loaded = world->deed({{"deed", "application"}, {"aid", "F04B415254411F"}, {"offer", "00"}});
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().message, ::testing::HasSubstr("expired")) << "before the application is looked at";
 
   // Too long ago, however short that is here.
   issuing::DeskLimits limits;
@@ -354,6 +357,15 @@ TEST_F(DeskDeeds, ACardIsShownAtOneCounterForAMoment) {
   CounterCard there(*later->card);
   ASSERT_OK(show(second, there, "show", session));
   EXPECT_EQ(kind_of(later->desk->shown(kCounter, session, "order")), ErrorKind::not_found);
+}
+
+TEST_F(DeskDeeds, ACardThatLayTooLongIsNotActivated) {
+  DeskWorld world(base, serial);
+  ASSERT_TRUE(world.record().valid_until);
+  world.clock.advance(*world.record().valid_until - world.clock.now());
+  const CardState before = world.record().state;
+  EXPECT_EQ(kind_of(world.deed({{"deed", "activate"}})), ErrorKind::not_permitted);
+  EXPECT_EQ(world.record().state, before);
 }
 
 TEST_F(DeskDeeds, SessionsAreBounded) {
