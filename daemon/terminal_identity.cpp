@@ -111,9 +111,12 @@ class ModuleSigner final : public crypto::Signer {
     if (public_key_ && !(*public_key_ == session->signer->public_key())) {
       return fail(ErrorKind::configuration, "the module in \"" + reader_ + "\" is another one than before");
     }
-    public_key_ = session->signer->public_key();
-    chain_ = session->signer->certificate_chain();
-    algorithms_ = session->signer->algorithms();
+    // Once: others hold references to them while this signs, and opens the module anew.
+    if (!public_key_) {
+      public_key_ = session->signer->public_key();
+      chain_ = session->signer->certificate_chain();
+      algorithms_ = session->signer->algorithms();
+    }
     session_ = std::move(session);
     return {};
   }

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <atomic>
 
 namespace karta::service {
 namespace {
@@ -22,7 +23,7 @@ constexpr auto kLevels = std::to_array<LevelRow>({
 });
 constexpr const LevelRow& row_of(LogLevel level) { return kLevels[static_cast<std::size_t>(level)]; }
 
-bool for_journal = false;
+std::atomic<bool> for_journal{false};  // set anew with a new configuration, while others log
 
 spdlog::logger& logger() {
   static const auto made = [] {
