@@ -71,4 +71,9 @@ Result<const PostgresLibrary*> postgres_library() {
   return &*loaded;
 }
 
+const PostgresLibrary& pq() {
+  static const PostgresLibrary& loaded = **postgres_library();
+  return loaded;
+}
+
 }  // namespace karta::service::detail

@@ -4,11 +4,13 @@
 
 #include <libpq-fe.h>
 
+#include <memory>
+
 #include "base/result.h"
 
 namespace karta::service::detail {
 
-/// The functions postgres.cpp uses, by their names without "PQ".
+/// The functions used here, by their names without "PQ".
 struct PostgresLibrary {
   decltype(&::PQconninfoParse) conninfo_parse = nullptr;
   decltype(&::PQconninfoFree) conninfo_free = nullptr;
@@ -49,5 +51,17 @@ struct PostgresLibrary {
 /// Loads it once; usable from several threads, and stays until the program ends. Fails with unsupported where libpq is
 /// not installed or older than 14 (no pipelines).
 Result<const PostgresLibrary*> postgres_library();
+
+/// The library, where postgres_library() has been seen to succeed, as open_postgres() does before all else.
+const PostgresLibrary& pq();
+
+struct ClearResult {
+  void operator()(PGresult* result) const { pq().clear(result); }
+};
+using PgResult = std::unique_ptr<PGresult, ClearResult>;
+struct FinishConnection {
+  void operator()(PGconn* connection) const { pq().finish(connection); }
+};
+using PgConnection = std::unique_ptr<PGconn, FinishConnection>;
 
 }  // namespace karta::service::detail
