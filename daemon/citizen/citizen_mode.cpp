@@ -295,6 +295,7 @@ class Citizen final : public Mode, public FrontDoor {
     if (!form || !same_letters(request.media_type(), "application/x-www-form-urlencoded") ||
         !equal_constant_time(as_bytes(form->csrf), as_bytes(login->csrf))) {
       note_refusal("a form without the page's token");
+      const std::lock_guard lock(login->mutex);
       return bad_form_page(login->language);
     }
     if (form->deed == AgentForm::Deed::give_up) return give_up(login, hall);
