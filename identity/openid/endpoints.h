@@ -58,6 +58,9 @@ class OpenidEndpoints final : public RoomRoutes {
   HttpResponse par(const HttpRequest& request);
   HttpResponse authorize(const HttpRequest& request);
   HttpResponse end_session(const HttpRequest& request);
+  /// The way on for what a browser was made to post (RP-Initiated Logout §2, OpenID Connect Core §3.1.2.1); none for
+  /// GET.
+  std::optional<HttpResponse> asked_by_get(const HttpRequest& request);
   OauthResult<std::string> push(const HttpRequest& request, int& seconds);
   OauthResult<Interaction> interaction_for(const HttpRequest& request, std::string& error_url);
   /// Whether one more unpushed request may be kept.
@@ -79,6 +82,8 @@ class OpenidEndpoints final : public RoomRoutes {
   HttpResponse introspect(const HttpRequest& request);
   HttpResponse revoke(const HttpRequest& request);
   struct Answer;
+  /// A resource indicator of a token that is good at UserInfo: the issuer's, or the endpoint's own.
+  bool is_here(std::string_view resource) const;
   OauthResult<Answer> user_claims(const HttpRequest& request);
   OauthResult<Answer> introspection(const HttpRequest& request);
   OauthStatus revocation(const HttpRequest& request);

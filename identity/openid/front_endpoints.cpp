@@ -5,6 +5,7 @@
 
 #include "identity/openid/endpoints.h"
 #include "identity/openid/scopes.h"
+#include "identity/pages/form.h"
 
 namespace karta::identity {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kRequestUri = "urn:ietf:params:oauth:request_uri:";
+/// Of an address a browser is led to: with its cookies it must stay below what a request's header may hold.
+constexpr std::size_t kMostAddress = 8192;
 
 template <class Rows>
 Json names_of(const Rows& rows) {
@@ -223,8 +226,7 @@ service::HttpResponse OpenidEndpoints::par(const HttpRequest& request) {
 // ---- what the browser brings ---------------------------------------------------------------------------------------
 
 OauthResult<Interaction> OpenidEndpoints::interaction_for(const HttpRequest& request, std::string& error_url) {
-  const auto parameters =
-      TRY(request.method == service::HttpMethod::post ? read_form(request) : read_parameters(request.query));
+  const auto parameters = TRY(read_parameters(request.query));
   const auto value = [&](std::string_view name) { return value_of(parameters, name); };
   if (value("client_id").empty()) return identity::refuse("invalid_request", "client_id is missing");
   const auto found = core_.client(value("client_id"));
@@ -285,8 +287,33 @@ bool OpenidEndpoints::take_plain_request(const HttpRequest& request) {
   return plain_requests_.take("all", now) == none || first_plain_requests_.take(site, now) == none;
 }
 
+// The session's cookie is SameSite=Lax: browsers leave it out of what another site's page posts here, and it would look
+// as if there were no session, to begin with or to end. Led on by 303 they ask by GET, and show it.
+std::optional<service::HttpResponse> OpenidEndpoints::asked_by_get(const HttpRequest& request) {
+  if (request.method != service::HttpMethod::post) return std::nullopt;
+  const auto parameters = read_form(request);
+  if (!parameters) {
+    const OauthError& why = parameters.error();
+    return login_->problem(request, why.status, why.code, why.description);
+  }
+  std::string address(request.path);
+  char separator = '?';
+  for (const auto& [name, value] : *parameters) {
+    address += separator + encode_percent(name) + "=" + encode_percent(value);
+    separator = '&';
+  }
+  if (address.size() > kMostAddress) {
+    return login_->problem(request, 413, "invalid_request", "more parameters than an address holds: push them");
+  }
+  HttpResponse out;
+  out.status = 303;
+  out.fields = "Location: " + address + "\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n";
+  return out;
+}
+
 service::HttpResponse OpenidEndpoints::authorize(const HttpRequest& request) {
   if (login_ == nullptr) return error({503, "temporarily_unavailable", "nobody can log in here"});
+  if (auto led = asked_by_get(request)) return std::move(*led);
   std::string error_url;
   const auto interaction = interaction_for(request, error_url);
   if (interaction) return login_->begin(request, *interaction);
@@ -303,8 +330,7 @@ service::HttpResponse OpenidEndpoints::authorize(const HttpRequest& request) {
 // ---- log-out -------------------------------------------------------------------------------------------------------
 
 OauthResult<LogoutRequest> OpenidEndpoints::logout_for(const HttpRequest& request) {
-  const auto parameters =
-      TRY(request.method == service::HttpMethod::post ? read_form(request) : read_parameters(request.query));
+  const auto parameters = TRY(read_parameters(request.query));
   const auto value = [&](std::string_view name) { return value_of(parameters, name); };
   LogoutRequest out;
   std::string client_id(value("client_id"));
@@ -341,6 +367,7 @@ OauthResult<LogoutRequest> OpenidEndpoints::logout_for(const HttpRequest& reques
 
 service::HttpResponse OpenidEndpoints::end_session(const HttpRequest& request) {
   if (login_ == nullptr) return error({503, "temporarily_unavailable", "nobody can log in here"});
+  if (auto led = asked_by_get(request)) return std::move(*led);
   const auto logout = logout_for(request);
   if (logout) return login_->end_session(request, *logout);
   return login_->problem(request, logout.error().status, logout.error().code, logout.error().description);

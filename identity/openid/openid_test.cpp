@@ -385,5 +385,53 @@ TEST_F(OpenidTest, UserInfoIsSignedWhereAskedFor) {
   EXPECT_EQ(must(crypto::Jws::parse(user.body)).header().alg, "EdDSA");
 }
 
+TEST_F(OpenidTest, ATokenForAnotherResourceGivesNoClaims) {
+  add_client("reader", R"(,"scope":"openid profile","sector":"api.example","resources":["https://api.example/a",)"
+                       R"("https://id.example/openid/userinfo"])");
+  const std::string elsewhere = access({{"resource", "https://api.example/a"}}, "reader");
+  const Told refused = userinfo(elsewhere, dpop_key);
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_THAT(refused["error_description"], HasSubstr("another resource"));
+  EXPECT_EQ(access_entries(), 0u) << "nothing was read";
+  EXPECT_EQ(introspect(elsewhere, "reader")["aud"], "https://api.example/a") << "where it is for it is good";
+  const std::string here = access({{"resource", "https://id.example/openid/userinfo"}}, "reader");
+  EXPECT_EQ(userinfo(here, dpop_key)["given_name"], "Пример");
+}
+
+// A browser's post from a portal's page comes without the session's cookie (SameSite=Lax): nothing is judged by it.
+TEST_F(OpenidTest, WhatABrowserWasMadeToPostIsAskedAgainByGet) {
+  const std::string hint = token(code())["id_token"];
+  const Fields logout = {
+      {"id_token_hint", hint}, {"post_logout_redirect_uri", "https://portal.example/"}, {"state", "a b&c"}};
+  const Told posted = ask({.path = "/openid/end-session", .form = logout});
+  EXPECT_EQ(posted.status, 303);
+  EXPECT_FALSE(login.logout) << "nobody was logged out, and nobody told so";
+  const std::string way = posted.field("Location");
+  ASSERT_TRUE(way.starts_with("/openid/end-session?")) << way;
+  EXPECT_EQ(query_value(way, "id_token_hint"), hint);
+  const std::string query = way.substr(way.find('?') + 1);
+  EXPECT_EQ(query.find_first_of(" \r\n"), std::string::npos);
+  Fields again;
+  for (const char* name : {"id_token_hint", "post_logout_redirect_uri", "state"}) {
+    again.emplace_back(name, query_value(way, name));
+  }
+  EXPECT_EQ(ask({.method = "GET", .path = "/openid/end-session", .form = again}).status, 200);
+  ASSERT_TRUE(login.logout);
+  EXPECT_EQ(login.logout->return_url, "https://portal.example/?state=a%20b%26c");
+
+  const std::string uri = push();
+  const Told asked = ask({.path = "/openid/authorize", .form = {{"client_id", "portal"}, {"request_uri", uri}}});
+  EXPECT_EQ(asked.status, 303);
+  EXPECT_EQ(query_value(asked.field("Location"), "request_uri"), uri);
+  EXPECT_EQ(authorize(uri).status, 200) << "posting has used nothing up";
+  ASSERT_TRUE(login.interaction);
+
+  const Told broken = ask({.path = "/openid/end-session"});
+  EXPECT_EQ(broken.status, 400);
+  const Told long_one = ask({.path = "/openid/authorize", .form = {{"client_id", std::string(9000, 'x')}}});
+  EXPECT_EQ(long_one.status, 413);
+  EXPECT_EQ(login.error, "invalid_request");
+}
+
 }  // namespace
 }  // namespace karta::identity

@@ -47,6 +47,13 @@ std::string field_text(std::string_view text) {
 
 }  // namespace
 
+bool OpenidEndpoints::is_here(std::string_view resource) const {
+  for (const std::string& here : urls_of("/openid/userinfo")) {
+    if (resource == here) return true;
+  }
+  return resource == core_.config.issuer;
+}
+
 struct OpenidEndpoints::Answer {
   std::string body;
   bool jwt = false;
@@ -75,6 +82,10 @@ OauthResult<OpenidEndpoints::Answer> OpenidEndpoints::user_claims(const HttpRequ
     proof = std::move(**checked);
   }
   if (const std::string why = dead(handle); !why.empty()) return invalid("the access token: " + why);
+  // RFC 8707 §2: whoever it was sent to could come here with it.
+  if (const std::string& resource = handle.grant.resource; !resource.empty() && !is_here(resource)) {
+    return invalid("the access token is for another resource");
+  }
   auto loaded = core_.client(handle.grant.client_id);
   if (!loaded) return identity::refuse(fault(loaded.error()));
   if (!*loaded) return invalid("the client is not known here any more");
