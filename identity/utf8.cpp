@@ -54,6 +54,25 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::size_t characters_of(std::string_view text) {
+  std::size_t count = 0;
+  for (; !text.empty(); ++count) {
+    if (static_cast<std::uint8_t>(text.front()) < 0x80 || !take_code_point(text)) text.remove_prefix(1);
+  }
+  return count;
+}
+
+bool shows_what_it_is(std::string_view text) {
+  while (!text.empty()) {
+    const auto point = take_code_point(text);
+    if (!point || *point < 0x20 || (*point >= 0x7F && *point < 0xA0)) return false;
+    const bool turns_or_hides = (*point >= 0x200B && *point <= 0x200F) || (*point >= 0x2028 && *point <= 0x202E) ||
+                                (*point >= 0x2060 && *point <= 0x206F) || *point == 0xFEFF;
+    if (turns_or_hides) return false;
+  }
+  return true;
+}
+
 void append_utf8(std::string& out, char32_t code_point) {
   const auto put = [&](char32_t octet) { out.push_back(static_cast<char>(octet)); };
   if (code_point < 0x80) {

@@ -5,7 +5,9 @@
 #include "crypto/jose/jws.h"
 #include "crypto/jose/jwt.h"
 #include "crypto/x509/path.h"
+#include "identity/openid/client.h"
 #include "identity/pages/form.h"
+#include "identity/utf8.h"
 
 namespace karta::daemon {
 namespace {
@@ -14,7 +16,7 @@ using Refused = tl::unexpected<RefusedRequest>;
 
 // At least 256 bits in base64 (Web eID), and no more than anybody needs.
 constexpr std::size_t kLeastNonce = 44, kMostNonce = 256, kMostJti = 128, kMostState = 4'096, kMostAddress = 2'048,
-                      kMostName = 200, kMostPurpose = 500, kMostClaims = 32, kMostClaim = 64;
+                      kMostName = identity::kMostClientText, kMostPurpose = 500, kMostClaims = 32, kMostClaim = 64;
 
 Refused refuse(RequestFault fault, std::string why) { return Refused(RefusedRequest{fault, std::move(why)}); }
 Refused broken(std::string why) { return refuse(RequestFault::broken, std::move(why)); }
@@ -27,25 +29,9 @@ bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F && c != '"' && c != '<' && c != '>'; });
 }
 
-/// A name or a purpose as people read it: no control characters, and none that turn the direction of writing or hide
-/// (U+200B to U+200F, U+202A to U+202E, U+2060 to U+2069, U+FEFF): a name must look like what it is.
+/// A name or a purpose as people read it: a name must look like what it is.
 bool is_readable(std::string_view text, std::size_t most) {
-  if (text.size() > most) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto octet = [&](std::size_t at) {
-      return at < text.size() ? static_cast<unsigned char>(text[at]) : std::uint8_t{0};
-    };
-    const unsigned char c = octet(i);
-    if (c < ' ' || c == 0x7F) return false;
-    if (c == 0xC2 && octet(i + 1) < 0xA0) return false;
-    if (c == 0xE2 && octet(i + 1) == 0x80) {
-      const unsigned char last = octet(i + 2);
-      if ((last >= 0x8B && last <= 0x8F) || (last >= 0xA8 && last <= 0xAE)) return false;
-    }
-    if (c == 0xE2 && octet(i + 1) == 0x81 && octet(i + 2) >= 0xA0 && octet(i + 2) <= 0xAF) return false;
-    if (c == 0xEF && octet(i + 1) == 0xBB && octet(i + 2) == 0xBF) return false;
-  }
-  return true;
+  return identity::characters_of(text) <= most && identity::shows_what_it_is(text);
 }
 
 /// An origin in its one spelling (RFC 6454 §6.2): https, or http on this very machine.
@@ -66,7 +52,7 @@ bool names_host(const crypto::Certificate& certificate, std::string_view host) {
 std::optional<std::string> short_text(const crypto::JsonObject& members, std::string_view name, std::size_t most) {
   if (!members.has(name)) return std::string();
   auto text = members.text(name);
-  if (!text || text->size() > most) return std::nullopt;
+  if (!text || identity::characters_of(*text) > most) return std::nullopt;
   return text;
 }
 

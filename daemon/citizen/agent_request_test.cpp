@@ -107,6 +107,21 @@ TEST_F(AgentRequests, OfAnUnknownOrFalseProviderAreRefused) {
   EXPECT_EQ(fault_of(sign(claims(), thief)), RequestFault::altered);
 }
 
+// Every name a portal can be registered with (identity/openid/client.h).
+TEST_F(AgentRequests, ALongNameIsShown) {
+  auto signer = signer_for("id.example");
+  std::string name;
+  for (int i = 0; i < 400; ++i) name += "я";
+  const auto read = read_agent_request(sign(claims("Образец", name), signer), providers, now);
+  ASSERT_TRUE(read) << read.error().why;
+  EXPECT_EQ(read->client_name_ru, name);
+  EXPECT_EQ(fault_of(sign(claims("Образец", name + "я"), signer)), RequestFault::broken);
+  for (const char* const hidden :
+       {"Об\u200Bразец", "\u202Eзецабро", "Образец\uFEFF", "Образец\u2066", "Образец\u0085"}) {
+    EXPECT_EQ(fault_of(sign(claims("Образец", hidden), signer)), RequestFault::broken) << hidden;
+  }
+}
+
 TEST_F(AgentRequests, AlteredOrOfAnotherTypeAreRefused) {
   auto signer = signer_for("id.example");
   const std::string good = sign(claims(), signer);

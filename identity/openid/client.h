@@ -33,6 +33,9 @@ enum class TokenBinding : std::uint8_t {
   bearer,  ///< nothing; profile basic only
 };
 
+/// Characters of a client's names and the like. Agents on citizens' computers take as many.
+inline constexpr std::size_t kMostClientText = 400;
+
 /// Words in the languages of our pages.
 struct TwoLanguages {
   std::string en;

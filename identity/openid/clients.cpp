@@ -10,6 +10,8 @@
 #include "identity/openid/interaction.h"
 #include "identity/openid/proofs.h"
 #include "identity/openid/scopes.h"
+#include "identity/pages/form.h"
+#include "identity/utf8.h"
 
 namespace karta::identity {
 namespace {
@@ -19,7 +21,7 @@ using Json = nlohmann::ordered_json;
 using service::Statement;
 
 constexpr std::size_t kMostDocument = 64u << 10;
-constexpr std::size_t kMostText = 400;
+constexpr std::size_t kMostText = kMostClientText;
 constexpr std::size_t kMostUris = 32;
 
 template <class Value>
@@ -402,6 +404,20 @@ tl::unexpected<Error> no_client(std::string_view id) {
   return fail(ErrorKind::not_found, "there is no client \"" + std::string(id) + "\"", "karta client list shows them");
 }
 
+/// What agents on citizens' computers refuse to show, so that nobody could log in with a card. Of new documents only:
+/// those that are there go on.
+Status check_shown(const Client& client) {
+  const std::pair<std::string_view, const std::string*> shown[] = {{"client_name", &client.name.en},
+                                                                   {"client_name#ru", &client.name.ru},
+                                                                   {"purpose", &client.purpose.en},
+                                                                   {"purpose#ru", &client.purpose.ru}};
+  for (const auto& [member, text] : shown) {
+    if (!shows_what_it_is(*text)) return bad(member, "holds characters that hide or turn the direction of writing");
+  }
+  if (origin_of(client.uri) != client.origin()) return bad("client_uri", "must have a host of letters, digits, - and .");
+  return {};
+}
+
 Status check(const Cause& cause) {
   if (cause.actor.empty() || cause.actor.size() > kStatementOctets || cause.reason.size() > kStatementOctets) {
     return fail(ErrorKind::usage, "who changes a client must be said, and why in at most 200 octets");
@@ -429,6 +445,7 @@ Status ClientLedger::add_event(std::string_view id, std::string_view kind, std::
 Status ClientLedger::add(const Client& client, const Cause& cause) {
   TRY(check(cause));
   const std::string document = write_client(client);
+  TRY(check_shown(client));
   if (document.size() > kMostDocument) return fail(ErrorKind::limit, "the client's document is longer than 64 KiB");
   TRY(parse_client(document));
   return database_->transact([&]() -> Status {
@@ -448,6 +465,7 @@ Status ClientLedger::add(const Client& client, const Cause& cause) {
 Result<bool> ClientLedger::change(const Client& client, const Cause& cause) {
   TRY(check(cause));
   const std::string document = write_client(client);
+  TRY(check_shown(client));
   if (document.size() > kMostDocument) return fail(ErrorKind::limit, "the client's document is longer than 64 KiB");
   TRY(parse_client(document));
   bool changed = false;

@@ -581,6 +581,28 @@ TEST_F(OpenidTest, ADocumentIsReadBackAndEveryFaultIsNamed) {
   EXPECT_FALSE(parse_client(leaked.dump()));
 }
 
+// Said here, to the operator, and not to each citizen by his agent.
+TEST_F(OpenidTest, WhatNoAgentWouldShowIsNotRegistered) {
+  const Json good = Json::parse(write_client(*must(ledger->find("portal"))));
+  const auto with = [&](const char* member, const std::string& value) {
+    Json changed = good;
+    changed[member] = value;
+    return must(parse_client(changed.dump()));
+  };
+  const std::pair<const char*, const char*> hidden[] = {{"client_name", "Bank\u202Eknab"},
+                                                        {"client_name#ru", "Портал\u200B"},
+                                                        {"purpose", "read\u0085"},
+                                                        {"client_uri", "https://my_portal.example/"}};
+  for (const auto& [member, value] : hidden) {
+    const auto changed = ledger->change(with(member, value), {"test", "because"});
+    ASSERT_FALSE(changed) << member;
+    EXPECT_THAT(changed.error().message, HasSubstr(std::string("\"") + member + "\""));
+    Client another = with(member, value);
+    another.id = "another";
+    EXPECT_FALSE(ledger->add(another, {"test", "because"})) << member;
+  }
+}
+
 TEST_F(OpenidTest, KeysAreRotatedAndEveryActIsWrittenDown) {
   const PartyKey old_key = std::move(party.at("portal"));
   Json document = Json::parse(write_client(*must(ledger->find("portal"))));
