@@ -132,6 +132,11 @@ TEST_F(OpenidTest, DpopProofsAreJudgedInEveryPart) {
   };
   EXPECT_EQ(told(Json::object()).status, 200);
   EXPECT_EQ(told({{"htu", std::string(kTestIssuer) + "/openid/userinfo?x=1"}}).status, 200);
+  EXPECT_EQ(told({{"htu", "HTTPS://ID.example:443/openid/userinfo#x"}}).status, 200);
+  EXPECT_EQ(told({{"htu", "https://id.example/OPENID/userinfo"}}).error(), "invalid_dpop_proof");
+  EXPECT_EQ(told({{"htu", "https://id.example:8443/openid/userinfo"}}).error(), "invalid_dpop_proof");
+  EXPECT_EQ(told({{"htu", "http://id.example/openid/userinfo"}}).error(), "invalid_dpop_proof");
+  EXPECT_EQ(told({{"htu", "https://id.example"}}).error(), "invalid_dpop_proof");
   EXPECT_EQ(told({{"htm", "POST"}}).error(), "invalid_dpop_proof");
   EXPECT_EQ(told({{"htu", std::string(kTestIssuer) + "/openid/token"}}).error(), "invalid_dpop_proof");
   EXPECT_EQ(told({{"htu", std::string(kTestMtls) + "/openid/userinfo"}}).error(), "invalid_dpop_proof");

@@ -48,6 +48,24 @@ OauthResult<crypto::Jws> parse(std::string_view text, std::string_view error, co
   return std::move(*jws);
 }
 
+/// An https address without query and fragment, scheme and host in small letters, the port left out where it is the
+/// usual one (RFC 3986 §6.2.2.1, §6.2.3).
+std::string normalised(std::string address) {
+  address.resize(std::min(address.find_first_of("?#"), address.size()));
+  const std::size_t scheme_end = address.find("://");
+  if (scheme_end == std::string::npos) return address;
+  const std::size_t host_end = std::min(address.find('/', scheme_end + 3), address.size());
+  for (std::size_t i = 0; i < host_end; ++i) {
+    if (address[i] >= 'A' && address[i] <= 'Z') address[i] = static_cast<char>(address[i] - 'A' + 'a');
+  }
+  constexpr std::string_view kUsualPort = ":443";
+  const std::string_view authority = std::string_view(address).substr(0, host_end);
+  if (authority.starts_with("https://") && authority.ends_with(kUsualPort)) {
+    address.erase(host_end - kUsualPort.size(), kUsualPort.size());
+  }
+  return address;
+}
+
 /// `exp` is there, not over, and not further ahead than we allow; `nbf` and `iat` are not in the future.
 OauthStatus check_life(const crypto::JwtClaims& claims, Time now, std::string_view error, const std::string& what) {
   if (!claims.exp) return refuse(std::string(error), what + " has no exp");
@@ -162,9 +180,10 @@ OauthResult<DpopProof> verify_dpop(std::string_view proof, std::string_view meth
   if (!claims) return bad("DPoP holds no claims");
   if (claims->text("htm") != method) return bad("htm of DPoP is another method");
   // Compared without query and fragment (RFC 9449 §4.3, 9).
-  const std::string htu = claims->text("htu").value_or("");
-  const std::string_view plain = std::string_view(htu).substr(0, htu.find_first_of("?#"));
-  if (std::find(urls.begin(), urls.end(), plain) == urls.end()) return bad("htu of DPoP is another address");
+  const std::string htu = normalised(claims->text("htu").value_or(""));
+  if (std::none_of(urls.begin(), urls.end(), [&](const std::string& one) { return normalised(one) == htu; })) {
+    return bad("htu of DPoP is another address");
+  }
   if (!claims->iat || *claims->iat > now + kClockSkew || *claims->iat + kDpopLife < now) {
     return bad("iat of DPoP is missing or not now");
   }
