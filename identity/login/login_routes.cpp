@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/jose/jws.h"
+#include "crypto/x509/path.h"
 #include "identity/login/login_pages.h"
 #include "identity/login/words.h"
 #include "identity/pages/cookie.h"
@@ -18,6 +19,19 @@ HttpResponse not_allowed(std::string_view allowed) {
   HttpResponse out = HttpResponse::text(405, "not in this way");
   out.fields = "Allow: " + std::string(allowed) + "\r\n";
   return out;
+}
+
+/// Agents on citizens' computers know roots alone. A certificate of the cards' own authorities that comes without them
+/// would be refused by each; of other authorities nothing is known here.
+Status check_chain(const std::vector<crypto::Certificate>& shown, const CardAuthorities& authorities) {
+  const crypto::Certificate& leaf = shown.front();
+  // Whether it is good now is not the question: at its end, those above it still hold.
+  const crypto::PathOptions options{.at = leaf.not_after()};
+  if (!authorities.verifier().verify(leaf, options).ok()) return {};
+  const std::vector<crypto::Certificate> above(shown.begin() + 1, shown.end());
+  if (crypto::verify_path(leaf, above, authorities.verifier().anchors(), options).ok()) return {};
+  return fail(ErrorKind::configuration, "the certificate of [login.agent] comes without those above it",
+              "append them to its file: agents on citizens' computers know roots alone");
 }
 
 }  // namespace
@@ -141,6 +155,7 @@ Result<std::shared_ptr<const LoginKeys>> open_login_keys(const LoginConfig& conf
       return fail(ErrorKind::configuration, "the certificate of [login.agent] does not name \"" + host + "\"",
                   "it needs the host of \"address\" as a dNSName");
     }
+    TRY(check_chain(out->agent->certificates(), *out->authorities));
   }
   if (config.message) out->messenger = TRY(open_messenger(*config.message, clock));
   return std::shared_ptr<const LoginKeys>(std::move(out));

@@ -179,6 +179,40 @@ from = "a@mail.example")");
   refused("[codes]\n[codes.message]\nserver = \"smtp://x\"\nfrom = \"a@b\"\nuser = \"u\"", "user");
 }
 
+// Each citizen's agent would refuse it, and the server would say that all is well.
+TEST(LoginKeysTest, TheAgentsCertificateComesWithThoseAboveIt) {
+  LoginWorld world;
+  crypto::testing::TestCentre centre;
+  const FixedClock then(crypto::testing::test_time());
+  auto key = must(crypto::PrivateKey::generate(crypto::KeyType::p256));
+  auto request = LoginWorld::request_for("CN=id.example", key.public_key());
+  request.subject_alternative_names = {crypto::GeneralName::dns("id.example")};
+  const auto leaf = must(crypto::issue_certificate(LoginWorld::profile("tls-server"), request, centre.ca,
+                                                   centre.ca_signer, then, world.random));
+  world.write("root.pem", centre.root.to_pem());
+  world.write("between.pem", centre.ca.to_pem());
+  constexpr std::uint32_t kFewIterations = 1000;
+  world.write("id.key", must(key.to_encrypted_pem(SecretBytes::copy_of("a passphrase"), kFewIterations)));
+  world.write("leaf.pem", leaf.to_pem());
+  world.write("whole.pem", leaf.to_pem() + centre.ca.to_pem());
+  LoginConfig config = world.config;
+  config.card_roots = {world.folder / "root.pem"};
+  config.card_authorities = {world.folder / "between.pem"};
+  const auto with = [&](const char* file) {
+    config.agent->key = {(world.folder / "id.key").string(), world.folder / file, world.folder / "passphrase"};
+    return open_login_keys(config);
+  };
+  EXPECT_TRUE(with("whole.pem"));
+  const auto alone = with("leaf.pem");
+  ASSERT_FALSE(alone);
+  EXPECT_EQ(alone.error().kind, ErrorKind::configuration);
+  EXPECT_THAT(alone.error().message, HasSubstr("without those above it"));
+  // Of an authority that is none of the cards' nothing is known.
+  config.card_roots = {world.folder / "ca.pem"};
+  config.card_authorities = {};
+  EXPECT_TRUE(with("leaf.pem"));
+}
+
 class SessionsTest : public testing::Test {
  protected:
   service::HttpRequest request_with(const std::string& fields) {

@@ -36,6 +36,7 @@ class FakeProvider final : public Provider {
   std::vector<Grant> grants;
   bool consent_given = false;
   bool fails = false;                ///< to end anything
+  bool permits = true;               ///< to finish
   std::function<void()> once_asked;  ///< happens when somebody asks for a consent, once
 
   Result<std::optional<Interaction>> interaction(std::string_view id) override {
@@ -46,6 +47,7 @@ class FakeProvider final : public Provider {
   Result<std::string> finish(std::string_view id, const Authentication& who,
                              const std::optional<ConsentAnswer>& answer) override {
     const std::string key(id);
+    if (!permits) return fail(ErrorKind::not_permitted, "the card is suspended");
     if (waiting.erase(key) == 0) return fail(ErrorKind::not_found, "no such interaction");
     finished[key] = who;
     if (answer) {

@@ -3,6 +3,7 @@
 #include "crypto/digest.h"
 #include "identity/login/words.h"
 #include "identity/timed_key.h"
+#include "service/log.h"
 
 namespace karta::identity {
 
@@ -82,16 +83,18 @@ HttpResponse LoginPages::admit(const Visit& here, const Interaction& interaction
 
 HttpResponse LoginPages::finish(const Visit& here, const Interaction& interaction, const Session& session,
                                 const std::optional<ConsentAnswer>& answer) {
-  return led_back(here, provider_.finish(interaction.id, session.authentication(), answer));
+  const auto address = provider_.finish(interaction.id, session.authentication(), answer);
+  if (address || address.error().kind != ErrorKind::not_permitted) return led_back(here, address);
+  // What was good on the page before is so no more, and nothing has been written.
+  service::log_info("log-in: " + address.error().message);
+  if (interaction.prompt_none) return refuse(here, interaction.id, AuthorizationError::login_required);
+  return refused_page(here, 403, words::kRefused, words::kChangedMeanwhile, {interaction.id, {}}, &interaction);
 }
 
 HttpResponse LoginPages::led_back(const Visit& here, const Result<std::string>& address) {
   if (address) return see_other(*address, here.set_fields);
   if (address.error().kind == ErrorKind::not_found) return over_page(here, true);
-  if (address.error().kind != ErrorKind::not_permitted) return unavailable(here, address.error());
-  Html html;
-  notice(html, NoticeKind::bad, {}, address.error().message);
-  return page_response(403, frame(here, words::kRefused.in(here.language)), html, here.set_fields);
+  return unavailable(here, address.error());
 }
 
 HttpResponse LoginPages::refuse(const Visit& here, std::string_view interaction, AuthorizationError error) {

@@ -20,7 +20,9 @@ int LoginPages::level_of(const Errand& errand, const Interaction* interaction) {
 
 bool LoginPages::is_enough(const Session& session, const Interaction& interaction) const {
   if (acr_level(session.acr).value_or(-1) < acr_level(interaction.acr).value_or(kHigh)) return false;
-  return !interaction.max_age || around_.clock.now() - session.auth_time <= *interaction.max_age;
+  if (!interaction.max_age) return true;
+  // 0 is "log in now" (OpenID Connect Core §3.1.2.1), in the second of the last log-in, too.
+  return interaction.max_age->count() > 0 && around_.clock.now() - session.auth_time <= *interaction.max_age;
 }
 
 void LoginPages::write_asker(Html& html, const Visit& here, const Interaction* interaction) const {

@@ -62,6 +62,12 @@ inline constexpr Words kCodeOverText{"Too much time has passed, or too many code
                                      "Прошло слишком много времени или было слишком много попыток. Начните заново."};
 inline constexpr Words kAccountChanged{"Your way in by codes has been changed meanwhile. Please begin again.",
                                        "Ваш вход по кодам тем временем изменили. Начните заново."};
+inline constexpr Words kChangedMeanwhile{
+    "Something has changed since you began: your log-in here, the card, or what the portal may ask. Nothing was handed "
+    "over. Please show once more who you are.",
+    "С начала входа что-то изменилось: ваш вход здесь, карта или то, что порталу можно запрашивать. Ничего не "
+    "передано. "
+    "Подтвердите ещё раз, кто вы."};
 inline constexpr Words kTooSoon{"Too many attempts. Try again in:", "Слишком много попыток. Повторите через:"};
 inline constexpr Words kBeginAgain{"Begin again", "Начать заново"};
 
