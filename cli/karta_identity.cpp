@@ -38,8 +38,9 @@ karta::identity::AuthorityPorts ports_over(const karta::Clock& clock) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("The identity system's server: OCSP, CRLs, time-stamps, trust list, terminals and counters",
-                 "karta-identity");
+    CLI::App app(
+        "The identity system's server: log-in for portals, OCSP, CRLs, time-stamps, trust list, terminals and counters",
+        "karta-identity");
     app.set_version_flag("--version", "karta-identity " KARTA_VERSION);
     app.require_subcommand(1);
     std::string file;

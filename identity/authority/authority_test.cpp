@@ -512,7 +512,7 @@ TEST_F(AuthorityTest, KilledInTheMiddleOfUploadsNothingAcknowledgedIsLost) {
 
 TEST(AuthorityConfig, TheExamplesCanBeRead) {
   ::setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x", 1);
-  for (const char* name : {"identity.toml", "identity-authority.toml"}) {
+  for (const char* name : {"identity.toml", "identity-authority.toml", "identity-login.toml"}) {
     const auto read = load_server_config(std::filesystem::path(KARTA_SOURCE_DIR) / "docs/examples" / name);
     EXPECT_TRUE(read) << (read ? "" : read.error().message);
   }

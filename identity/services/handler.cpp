@@ -156,12 +156,24 @@ struct ListShelf {
   }
 };
 
+/// Browsers come by TLS alone once they have been here (RFC 6797; FAPI 2.0 Security Profile §5.2.2). The name of a
+/// developer's own machine is left out: a browser would hold it to every server there.
+std::string_view transport_policy_of(const ServerConfig& config) {
+  if (!config.openid) return {};
+  std::string_view host = std::string_view(config.openid->issuer).substr(std::string_view("https://").size());
+  host = host.substr(0, host.find(':'));
+  if (host == "localhost" || host.ends_with(".localhost")) return {};
+  return "Strict-Transport-Security: max-age=31536000\r\n";
+}
+
 class ServiceHandler final : public service::HttpHandler {
  public:
   ServiceHandler(const ServerConfig& config, const ServiceKeys& keys, const HandlerSurroundings& around)
       : metrics_allow_(config.metrics_allow),
         body_octets_(config.limits.body_octets),
         has_trust_list_(config.trust_list.has_value()),
+        has_own_page_(config.login.has_value() && !around.mtls),
+        transport_policy_(transport_policy_of(config)),
         around_(around),
         clock_(around.clock),
         prepared_(keys.prepared),
@@ -221,9 +233,12 @@ class ServiceHandler final : public service::HttpHandler {
         return HttpResponse::text(403,
                                   "the certificate is not one that is taken here: expired, or of an unknown issuer");
       }
-      return room->answer(request);
+      HttpResponse out = room->answer(request);
+      out.fields += transport_policy_;
+      return out;
     }
     if (around_.mtls) return not_found();
+    if (has_own_page_ && request.path == "/") return to_own_page(request);
     for (std::size_t i = 0; i < kRoutes.size(); ++i) {
       const Route& route = kRoutes[i];
       if (!request.path.starts_with(route.prefix)) continue;
@@ -244,6 +259,16 @@ class ServiceHandler final : public service::HttpHandler {
 
   static bool reads(const HttpRequest& request) {
     return request.method == HttpMethod::get || request.method == HttpMethod::head;
+  }
+
+  /// Who types the bare address is a citizen.
+  HttpResponse to_own_page(const HttpRequest& request) const {
+    if (!reads(request)) return not_allowed("GET, HEAD");
+    HttpResponse out;
+    out.status = 303;
+    out.fields = "Location: /me\r\nCache-Control: no-store\r\n";
+    out.fields += transport_policy_;
+    return out;
   }
 
   HttpResponse answer_ocsp(const HttpRequest& request, std::string_view rest) {
@@ -398,6 +423,8 @@ class ServiceHandler final : public service::HttpHandler {
   std::vector<std::string> metrics_allow_;
   std::size_t body_octets_;
   bool has_trust_list_;
+  bool has_own_page_;
+  std::string_view transport_policy_;
   bool has_ocsp_ = false;
   HandlerSurroundings around_;
   const Clock& clock_;

@@ -19,6 +19,7 @@ using crypto::OcspResponse;
 using crypto::testing::must;
 using service::HttpResponse;
 using testing::HasSubstr;
+using testing::Not;
 
 class ServicesTest : public testing::Test {
  protected:
@@ -311,6 +312,36 @@ passphrase_file = "passphrase"
   };
   EXPECT_THAT(message_of(listener + "mtls_names_roots = 0\n"), HasSubstr("\"openid.mtls_names_roots\" must be"));
   EXPECT_THAT(message_of("mtls_names_roots = false\n"), HasSubstr("\"openid.mtls_names_roots\" is of no use without"));
+}
+
+TEST_F(ServicesTest, BrowsersAreHeldToTlsAndTheBareAddressLeadsToTheCitizensPage) {
+  must(write_new_file(fixture_.folder / "a.secret", as_bytes("0123456789abcdef0123456789abcdef\n"), 0600));
+  const auto answers = [&](const std::string& issuer, const std::string& more, const std::string& path) {
+    const auto config = must(parse_server_config(fixture_.config_text() + R"(
+[openid]
+issuer = ")" + issuer + R"("
+secret_file = "a.secret"
+[[openid.key]]
+key = "ocsp.key"
+passphrase_file = "passphrase"
+)" + more,
+                                                 fixture_.folder / "identity.toml"));
+    const auto keys = must(open_service_keys(config));
+    const auto handler = must(make_service_handler(config, *keys, {clock_, fixture_.metrics, fixture_.shelves}));
+    return response_to(*handler, get(path));
+  };
+  constexpr const char* kMetadata = "/.well-known/openid-configuration";
+  const auto policy = HasSubstr("Strict-Transport-Security: max-age=31536000\r\n");
+  EXPECT_THAT(answers("https://id.example:8443", "", kMetadata).fields, policy);
+  EXPECT_THAT(answers("https://localhost:8443", "", kMetadata).fields, Not(policy));
+  EXPECT_THAT(answers("https://id.localhost", "", kMetadata).fields, Not(policy));
+  EXPECT_EQ(answers("https://id.example", "", "/").status, 404) << "nobody logs in here";
+  const std::string login = "[login]\nsecret_file = \"a.secret\"\n[login.codes]\n";
+  const auto bare = answers("https://id.example", login, "/");
+  EXPECT_EQ(bare.status, 303);
+  EXPECT_THAT(bare.fields, HasSubstr("Location: /me\r\n"));
+  EXPECT_THAT(bare.fields, policy);
+  EXPECT_THAT(answers("https://id.example", login, "/me").fields, policy);
 }
 
 TEST_F(ServicesTest, KeysThatDoNotFitAreFoundAtTheStart) {
