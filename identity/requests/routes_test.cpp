@@ -339,6 +339,12 @@ TEST_F(DepartmentRequests, WhoIsNotWhoHeSaysIsRefused) {
   // A certificate of an authority that nobody named here.
   crypto::testing::TestCentre elsewhere(crypto::KeyType::p256, crypto::KeyType::p256);
   EXPECT_THAT(put("pension-fund", signed_by(elsewhere.citizen, json)), HasSubstr("the signature does not hold"));
+  // The department's own certificate without the authority's between it and the root.
+  auto own_key = must(crypto::PrivateKey::generate(crypto::KeyType::p256));
+  const auto own = centre_.issue(own_key.public_key());
+  crypto::SoftwareSigner alone(std::move(own_key), {own.der()});
+  EXPECT_THAT(put("pension-fund", signed_by(alone, json)),
+              testing::AllOf(HasSubstr("the signature does not hold"), HasSubstr("holds those above it")));
   // Two signatures on one document, and one beside it.
   const Bytes two = must(crypto::join_cms(good, signed_by(stranger_, json)));
   EXPECT_THAT(put("pension-fund", two), HasSubstr("one signature"));

@@ -31,8 +31,12 @@ Result<SignedDocument> open_document(ByteView cms, const crypto::TrustMaterial& 
                            : first.integrity == crypto::Integrity::unparsable ? ErrorKind::malformed
                            : report.passed()                                  ? ErrorKind::malformed
                                                                               : ErrorKind::untrusted;
-    return fail(kind, fault != nullptr ? "the signature does not hold: " + fault->message
-                                       : std::string("it is to be one signature with its content inside"));
+    // The commonest way to it: the certificate's file holds the department's own alone.
+    const bool alone = kind == ErrorKind::untrusted && first.chain.size() <= 1;
+    return fail(kind,
+                fault != nullptr ? "the signature does not hold: " + fault->message
+                                 : std::string("it is to be one signature with its content inside"),
+                alone ? "sign with a certificate file that holds those above it, too, up to the root" : "");
   }
   // Its own certificate is the one that stands first in the path.
   return SignedDocument{std::string(as_text(*report.content)), first.chain.front()};
