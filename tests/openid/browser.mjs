@@ -294,6 +294,46 @@ test('the citizen leaves out what the portal can do without, by keyboard alone, 
   await later.context.close();
 });
 
+test('log-ins begun in two tabs do not disturb each other', async () => {
+  const { context, page } = await visitor();
+  const other = await context.newPage();
+  await toAgent(page);
+  await toAgent(other);
+  await typePin(page, card.pin1);
+  await loggedIn(page);
+  await typePin(other, card.pin1);
+  await loggedIn(other);
+  assert.equal(await other.locator('[data-claim="name"]').innerText(), name);
+  await context.close();
+});
+
+test('a form of the portal that logs out at the provider finds the session', async () => {
+  const { context, page } = await visitor();
+  await toAgent(page);
+  await typePin(page, card.pin1);
+  await loggedIn(page);
+  await page.evaluate((target) => {
+    const form = document.createElement('form');
+    form.method = 'post';
+    form.action = target;
+    const client = document.createElement('input');
+    client.name = 'client_id';
+    client.value = 'city-portal';
+    form.append(client);
+    document.body.append(form);
+    form.submit();
+  }, `${issuer}/openid/end-session`);
+  await page.waitForURL(`${issuer}/openid/end-session**`);
+  await page.getByText('Do you want to log out?').first().waitFor(); // not "You are logged out", which nobody is yet
+  await page.locator('form[action="/logout"] button.main').click();
+  await page.getByText('You are logged out').first().waitFor();
+  await until('the portal to hear of it', async () => {
+    await page.goto('https://portal.example/');
+    return (await page.locator('[data-claim="name"]').count()) === 0;
+  });
+  await context.close();
+});
+
 test('logged out of the portal is logged out of the provider; logged out everywhere, of every portal', async () => {
   const { context, page } = await visitor();
   await toAgent(page);

@@ -60,8 +60,10 @@ function shelf(name, seconds) {
     },
   };
 }
-// Apart, so that log-ins nobody finishes cannot push visitors out.
+// Apart, so that log-ins nobody finishes cannot push visitors out. A browser may have begun several, a tab each: `begun`
+// keeps them by their state.
 const visitors = shelf('portal', sessionSeconds), begun = shelf('portal-login', pendingSeconds);
+const mostBegun = 8;
 
 const hash = (text) => createHash('sha256').update(text).digest('base64url');
 
@@ -93,13 +95,16 @@ const routes = {
     if (settings.acr) wishes.acr_values = settings.acr.join(' ');
     if (query.has('again')) wishes.prompt = 'login';
     const { url, pending } = await login.begin(wishes);
-    begun.keep(request, response, pending);
+    const open = begun.find(request) ?? new Map();
+    if (open.size >= mostBegun) open.delete(open.keys().next().value);
+    begun.keep(request, response, open.set(pending.state, pending));
     go(response, url);
   },
   'GET /callback': async (request, response, language) => {
-    const pending = begun.find(request);
-    begun.forget(request); // an answer is taken once
+    const open = begun.find(request), state = new URL(request.url, settings.origin).searchParams.get('state');
+    const pending = open?.get(state);
     if (!pending) return show(response, refused(language, 'expired'), 400);
+    open.delete(state); // an answer is taken once
     try {
       const visitor = await login.complete(request.url, pending);
       visitors.keep(request, response, visitor);
