@@ -11,8 +11,6 @@ namespace {
 
 using identity::CardVerdict;
 
-std::chrono::year_month_day day_of(Time time) { return std::chrono::floor<std::chrono::days>(time); }
-
 Age age_of(const TrustItem* item, Time now, std::chrono::hours allowed, StalePolicy::Beyond beyond) {
   if (item == nullptr || !item->present) return Age::missing;
   switch (item->state(now, allowed)) {
@@ -95,7 +93,7 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   auto out = std::make_unique<CardOpening>();
   out->trust = services.trust.snapshot();
   out->keys = terminal->keys(out->trust->cv_certificates);
-  out->evidence.today = day_of(now);
+  out->evidence.today = services.config.day_of(now);
   out->evidence.clock = services.trust.clock_state();
   const TrustItem* const trust_list = out->trust->item(TrustItemKind::trust_list);
   // Where roots of genuine cards are configured by hand there need be no list.

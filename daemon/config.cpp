@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <ctime>
 
 #include "card/terminal_role.h"
 #include "daemon/mode.h"
@@ -150,6 +151,9 @@ Result<DaemonConfig> read(service::Configuration configuration, const fs::path& 
   } else {
     out.state = TRY(root.path("state"));
   }
+  if (root.has("utc_offset_minutes")) {
+    out.utc_offset = std::chrono::minutes(TRY(root.integer_or("utc_offset_minutes", -720, 840, 0)));
+  }
   auto server = TRY(root.table("server"));
   if (!server) return root.bad("server", "is missing");
   TRY(read_server(*server, out));
@@ -240,6 +244,19 @@ Result<DaemonConfig> read(service::Configuration configuration, const fs::path& 
 StalePolicy DaemonConfig::policy(std::string_view verb) const {
   const auto found = policies.find(verb);
   return found == policies.end() ? StalePolicy{} : found->second;
+}
+
+std::chrono::year_month_day DaemonConfig::day_of(Time time) const {
+  std::chrono::seconds east{0};
+  if (utc_offset) {
+    east = *utc_offset;
+  } else {
+    // Asked anew each time: summer time begins and ends while the daemon runs.
+    const std::time_t seconds = time.time_since_epoch().count();
+    std::tm local{};
+    if (::localtime_r(&seconds, &local) != nullptr) east = std::chrono::seconds(local.tm_gmtoff);
+  }
+  return std::chrono::floor<std::chrono::days>(time + east);
 }
 
 const ReaderConfig* DaemonConfig::reader(std::string_view name) const {

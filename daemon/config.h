@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/secret.h"
 #include "daemon/page_server.h"
 #include "service/configuration.h"
@@ -109,9 +110,12 @@ struct DaemonConfig {
   std::vector<std::pair<std::string, ModePlan>> modes = {};  ///< those whose table is in the file, by name
   PagePlan pages = {};                                       ///< empty: no [pages]
   bool own_user_only = false;                                ///< ModeRow::own_user_only of one of them
+  std::optional<std::chrono::minutes> utc_offset = {};       ///< east of UTC; absent: the machine's own clock
 
   /// The policy of a verb; the default where none is named.
   StalePolicy policy(std::string_view verb) const;
+  /// The day it is at this desk, in which a prescription or an insurance begins and ends.
+  std::chrono::year_month_day day_of(Time time) const;
   /// The first that fits a reader's name, or null.
   const ReaderConfig* reader(std::string_view name) const;
 };

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <ctime>
+
 #include "daemon/mode.h"
 
 namespace karta::daemon {
@@ -40,6 +43,33 @@ TEST(DaemonConfig, TakesWhatItIsGiven) {
   EXPECT_EQ(config->socket_mode, 0660u);
 }
 
+TEST(DaemonConfig, TellsTheDayOfThePlaceItStandsAt) {
+  using namespace std::chrono_literals;
+  const Time evening = std::chrono::sys_days(2026y / 3 / 28) + 21h;
+  const auto east = parse("utc_offset_minutes = 180\n" + kHead + "[clinic]\n");
+  ASSERT_TRUE(east) << east.error().message;
+  EXPECT_EQ(east->day_of(evening), 2026y / 3 / 29);
+  EXPECT_EQ(east->day_of(evening - 1s), 2026y / 3 / 28);
+  const auto west = parse("utc_offset_minutes = -120\n" + kHead + "[clinic]\n");
+  ASSERT_TRUE(west) << west.error().message;
+  EXPECT_EQ(west->day_of(evening + 4h), 2026y / 3 / 28);
+  // Where nothing is said, the machine's clock counts, its summer time too.
+  const char* const before = std::getenv("TZ");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("TZ", "WINTER-2SUMMER-3,M3.5.0/3,M10.5.0/4", 1);
+  ::tzset();
+  const auto local = parse(kHead + "[clinic]\n");
+  ASSERT_TRUE(local) << local.error().message;
+  EXPECT_EQ(local->day_of(evening), 2026y / 3 / 28);
+  EXPECT_EQ(local->day_of(evening + 24h), 2026y / 3 / 30);
+  if (before == nullptr) {
+    ::unsetenv("TZ");
+  } else {
+    ::setenv("TZ", kept.c_str(), 1);
+  }
+  ::tzset();
+}
+
 TEST(DaemonConfig, TellsLineAndKeyOfWhatIsOff) {
   struct Row {
     std::string text, words;
@@ -48,6 +78,7 @@ TEST(DaemonConfig, TellsLineAndKeyOfWhatIsOff) {
       {"schema = \"karta.kartad/2\"\n", "schema"},
       {"schema = \"karta.kartad/1\"\n", "\"state\" is missing"},
       {kHead, "there is nothing to do"},
+      {"utc_offset_minutes = 900\n" + kHead, "\"utc_offset_minutes\""},
       {kHead + "[clinic]\nsurprise = 1\n", "kartad.toml:6: unknown key \"clinic.surprise\""},
       {"schema = \"karta.kartad/1\"\nstate = \"s\"\n[server]\nlisten = [\"0.0.0.0:80\"]\n[clinic]\n",
        "kartad.toml:4: \"server.listen\" must be local"},

@@ -47,13 +47,15 @@ class ReaderDesk {
   const ReaderConfig& config() const { return config_; }
   const Services& services() const { return services_; }
 
-  /// The card in the reader. The connection is kept between verbs as long as the card stays; what a verb before has
-  /// selected on it may still be. Fails with no_card, no_reader,
-  /// card_busy (another program), card_unresponsive (mute, or not in time), no_pcscd.
+  /// The card in the reader. Verbs that follow each other find the connection of the one before, and on it what that
+  /// one has selected. Fails with no_card, no_reader, card_busy (another program), card_unresponsive (mute, or not in
+  /// time), no_pcscd.
   Result<std::unique_ptr<CardUse>> use_card();
   /// The last use_card() found another program at the card.
   bool found_busy() const { return found_busy_; }
-  /// Forgets the connection: after a card was removed, or answered garbage.
+  /// Connected to a card: no other program can have it for itself.
+  bool holds_card() const { return connection_ != nullptr; }
+  /// Forgets the connection: after a card was removed, answered garbage, or is not worked on any more.
   void drop_card();
 
   /// The card was in the reader when the reader came to this program: laid there before, and perhaps worked on before.

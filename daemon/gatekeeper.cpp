@@ -131,20 +131,18 @@ void RefusalLog::flush() {
 }
 
 void RefusalLog::run() {
-  using SteadyClock = std::chrono::steady_clock;
-  auto second = SteadyClock::now();
-  unsigned in_second = 0;
+  service::RateLimit turns(kRule);  // of a reason and a user; programs that come by TCP are one
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
     const Refusal refusal = std::move(queue_.front());
     queue_.pop_front();
-    if (SteadyClock::now() - second >= std::chrono::seconds(1)) {
-      second = SteadyClock::now();
-      in_second = 0;
-    }
-    if (++in_second > kASecond) {
+    const std::string whose =
+        refusal.why + " " + (refusal.credentials ? std::to_string(refusal.credentials->uid) : refusal.peer);
+    // By a clock nobody sets.
+    const Time now{std::chrono::floor<Time::duration>(std::chrono::steady_clock::now().time_since_epoch())};
+    if (turns.take(whose, now) != std::chrono::seconds(0)) {
       left_out_ += 1;
       if (queue_.empty()) idle_.notify_all();
       continue;

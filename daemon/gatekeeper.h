@@ -15,6 +15,7 @@
 #include "daemon/page_server.h"
 #include "service/json_problem.h"
 #include "service/loopback_guard.h"
+#include "service/rate_limit.h"
 
 namespace karta::identity {
 class Journal;
@@ -54,12 +55,14 @@ class Gatekeeper {
 /// The ports in addresses as the server names them: "127.0.0.1:8440".
 std::vector<std::uint16_t> loopback_ports(const std::vector<std::string>& addresses);
 
-/// Writes refusals into the journal on a thread of its own, so that whoever is refused cannot hold up others; where
-/// more come than kASecond, the rest is counted.
+/// Writes refusals into the journal on a thread of its own, so that whoever is refused cannot hold up others. Of each
+/// reason and user so many are written as kRule allows, so that nobody fills the disk by being refused; the others are
+/// counted in the next one that is.
 class RefusalLog {
  public:
-  static constexpr unsigned kASecond = 20;
+  static constexpr service::RateRule kRule{.burst = 100, .interval = std::chrono::seconds(15)};
 
+  /// Both outlive it.
   RefusalLog(identity::Journal& journal, EventHub& events);
   ~RefusalLog();
   RefusalLog(const RefusalLog&) = delete;

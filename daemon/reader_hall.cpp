@@ -111,6 +111,9 @@ class ReaderHall::DeskThread {
     bool lying = false;  // card_in: it was there before the reader was
   };
   static constexpr std::chrono::seconds kFirstLook{2};
+  // Calls of one visit come close together and find the card connected; a card that goes on lying there is free for
+  // programs that want it for themselves.
+  static constexpr std::chrono::seconds kHoldsOn{1};
 
   void add_card_item(bool present, bool mute, bool lying = false) {
     const std::lock_guard lock(mutex_);
@@ -131,7 +134,13 @@ class ReaderHall::DeskThread {
       Item item;
       {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [this] { return stopping_ || !items_.empty(); });
+        const auto wanted = [this] { return stopping_ || !items_.empty(); };
+        if (desk_.holds_card() && !wake_.wait_for(lock, kHoldsOn, wanted)) {
+          lock.unlock();
+          desk_.drop_card();
+          continue;
+        }
+        wake_.wait(lock, wanted);
         if (stopping_) break;
         item = std::move(items_.front());
         items_.pop_front();

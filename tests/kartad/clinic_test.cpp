@@ -1,6 +1,7 @@
 // The daemon at a clinic's and a pharmacy's desk, through its API: visits, redemptions, refusals, lost answers.
 #include <thread>
 
+#include "daemon/gatekeeper.h"
 #include "daemon/pages/pages.h"
 #include "daemon/visit_receipt.h"
 #include "tests/kartad/daemon_fixture.h"
@@ -196,6 +197,41 @@ TEST_F(ClinicTest, ALinkThatIsNotGoodIsInTheJournal) {
   ASSERT_EQ(refusals.size(), 1u);
   EXPECT_NE(refusals[0].body.find("desk-link"), std::string::npos);
   EXPECT_EQ(refusals[0].body.find("0000"), std::string::npos) << "codes are in no journal";
+}
+
+TEST_F(ClinicTest, WhoIsRefusedAgainAndAgainDoesNotFillTheJournal) {
+  constexpr auto kMost = static_cast<std::size_t>(daemon::RefusalLog::kRule.burst);
+  constexpr std::size_t kBeyond = 50;
+  for (std::size_t i = 0; i < kMost + kBeyond; ++i) {
+    ASSERT_EQ(kartad.get("/v1/status", "nobody's token").status, 401);
+    kartad.running().flush_refusals();
+  }
+  // Turns that have come back meanwhile are written, too: the test does not stand still.
+  const std::size_t written = kartad.records("caller-refused").size();
+  EXPECT_GE(written, kMost);
+  EXPECT_LT(written, kMost + kBeyond);
+  // Another reason has turns of its own, and the record tells how many were left out.
+  EXPECT_EQ(kartad.get("/v1/status", TestDaemon::kToken, {{"Origin", "https://elsewhere.example"}}).status, 403);
+  kartad.running().flush_refusals();
+  const auto records = kartad.records("caller-refused");
+  ASSERT_EQ(records.size(), written + 1);
+  std::size_t left_out = 0;
+  for (const auto& one : records) left_out += Json::parse(one.body).value("left_out_before", std::size_t{0});
+  EXPECT_EQ(left_out, kMost + kBeyond - written);
+}
+
+// Nobody works on a card for a moment: then a program that wants it for itself can have it.
+TEST_F(ClinicTest, ACardThatGoesOnLyingThereIsLetGoOf) {
+  insert();
+  const auto first = visit();
+  ASSERT_EQ(first.status, 201) << first.text;
+  EXPECT_TRUE(kartad.readers.await_let_go(std::string(TestDaemon::kReader)));
+  const unsigned connected = kartad.readers.connected();
+  kartad.readers.hold(std::string(TestDaemon::kReader), true);
+  EXPECT_EQ(visit().type(), "urn:karta:error:card-busy");
+  kartad.readers.hold(std::string(TestDaemon::kReader), false);
+  EXPECT_EQ(visit().status, 201);
+  EXPECT_EQ(kartad.readers.connected(), connected + 1);
 }
 
 TEST_F(ClinicTest, AWrongCanIsSaidAndIsInTheJournal) {
@@ -436,6 +472,33 @@ TEST_F(PharmacyTest, ACardWhoseTimeIsOverIsRefusedWithoutItsLastDayBeingRead) {
   EXPECT_TRUE(answer.body["card"]["valid_until"].is_null());
   EXPECT_TRUE(answer.body["entitlements"].empty());
   EXPECT_EQ(redeem("k").status, 403);
+}
+
+// 20:00 UTC on a card's last day is the next day in Kamchatka.
+TEST_F(PharmacyTest, ADayBeginsAndEndsWhereTheDeskStands) {
+  const auto last_day = std::chrono::floor<std::chrono::days>(kartad.clock.now());
+  const std::chrono::year_month_day day(last_day);
+  char text[16];
+  std::snprintf(text, sizeof text, "%04d%02u%02u", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
+                static_cast<unsigned>(day.day()));
+  IdentityCard ending({.seed = 9, .last_day = text});
+  kartad.clock.advance(last_day + std::chrono::hours(20) - kartad.clock.now());
+  const auto put_in = [&] {
+    kartad.readers.insert(std::string(TestDaemon::kReader), contactless(ending));
+    ASSERT_TRUE(kartad.readers.await_taken());
+  };
+  const auto reasons_at = [&](int utc_offset_minutes) {
+    kartad.stop();
+    kartad.utc_offset_minutes = utc_offset_minutes;
+    kartad.write_config();
+    EXPECT_TRUE(kartad.start());
+    put_in();
+    const auto answer = kartad.post("/v1/entitlements", {{"can", kCan}});
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    return answer.body["reasons"].dump();
+  };
+  EXPECT_EQ(reasons_at(0).find("expired"), std::string::npos);
+  EXPECT_NE(reasons_at(12 * 60).find("expired"), std::string::npos);
 }
 
 TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {

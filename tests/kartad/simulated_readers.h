@@ -91,6 +91,17 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
     return taken_up_.wait_for(lock, patience, [this, all = pushed_] { return taken_ >= all; });
   }
 
+  /// Waits until the daemon has let go of the card in a reader. False: it holds on.
+  bool await_let_go(const std::string& name, std::chrono::seconds patience = std::chrono::seconds(60)) {
+    std::unique_lock lock(mutex_);
+    return let_go_.wait_for(lock, patience, [this, slot = slots_.at(name)] { return slot->connections == 0; });
+  }
+  /// Connections made in all.
+  unsigned connected() {
+    const std::lock_guard lock(mutex_);
+    return connected_;
+  }
+
   card::ReaderList& readers() override { return *this; }
   Result<std::vector<card::ReaderEvent>> next(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(mutex_);
@@ -150,11 +161,13 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
     std::shared_ptr<Card> card;
     unsigned generation = 0;
     ErrorKind why = ErrorKind::card_removed;
+    unsigned connections = 0;
     bool mute = false, held = false;
   };
 
   class Connection final : public card::CardConnection {
    public:
+    /// Under the owner's lock.
     Connection(SimulatedReaders& owner, std::shared_ptr<Slot> slot, unsigned generation, std::shared_ptr<Card> card,
                std::string name)
         : owner_(owner),
@@ -162,7 +175,15 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
           card_(std::move(card)),
           name_(std::move(name)),
           atr_(card_->atr()),
-          generation_(generation) {}
+          generation_(generation) {
+      slot_->connections += 1;
+      owner_.connected_ += 1;
+    }
+    ~Connection() override {
+      const std::lock_guard lock(owner_.mutex_);
+      slot_->connections -= 1;
+      owner_.let_go_.notify_all();
+    }
     Result<Bytes> transmit(ByteView command) override {
       TRY(present());
       Bytes answer = card_->process(command);
@@ -209,10 +230,11 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
   }
 
   std::mutex mutex_;
-  std::condition_variable wake_, taken_up_;
+  std::condition_variable wake_, taken_up_, let_go_;
   std::map<std::string, std::shared_ptr<Slot>> slots_;
   std::vector<card::ReaderEvent> events_;
   std::uint64_t pushed_ = 0, handed_out_ = 0, taken_ = 0;  // events, from the beginning
+  unsigned connected_ = 0;
   bool running_ = true, stopped_ = false;
 };
 
