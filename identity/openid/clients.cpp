@@ -70,6 +70,18 @@ constexpr std::string_view kMembers[] = {"schema",
                                          "resources",
                                          "backchannel_logout_uri"};
 
+/// What RFC 7591 and OpenID Connect Registration let a client say and is so here for everybody: taken where it says
+/// just that, and not kept.
+struct SaidRow {
+  std::string_view member, words;  ///< of these words some, in a text or an array
+};
+constexpr std::array<SaidRow, 4> kSaid = {{{"grant_types", "authorization_code refresh_token"},
+                                           {"response_types", "code"},
+                                           {"application_type", "web"},
+                                           {"subject_type", "pairwise"}}};
+constexpr std::string_view kPushed = "require_pushed_authorization_requests",
+                           kSidRequired = "backchannel_logout_session_required";
+
 tl::unexpected<Error> bad(std::string_view member, std::string_view what) {
   return fail(ErrorKind::malformed, "client: \"" + std::string(member) + "\" " + std::string(what));
 }
@@ -94,6 +106,22 @@ Result<bool> boolean_of(const JsonObject& object, std::string_view member, bool 
   const auto value = object.boolean(member);
   if (!value) return bad(member, "must be true or false");
   return *value;
+}
+
+Status check_said(const JsonObject& object, ClientProfile profile) {
+  for (const SaidRow& row : kSaid) {
+    if (!object.has(row.member)) continue;
+    auto said = object.texts(row.member).value_or(std::vector<std::string>());
+    if (const auto one = object.text(row.member)) said.push_back(*one);
+    const std::vector<std::string> known = split_words(row.words);
+    if (said.empty() || common_words(said, known).size() != said.size()) {
+      return bad(row.member, "can say nothing here but " + join_words(known));
+    }
+  }
+  TRY(boolean_of(object, kSidRequired));
+  const bool pushed = TRY(boolean_of(object, kPushed, profile == ClientProfile::fapi));
+  if (pushed && profile == ClientProfile::basic) return bad(kPushed, "goes with profile \"fapi\"");
+  return {};
 }
 
 Result<std::vector<std::string>> texts_of(const JsonObject& object, std::string_view member) {
@@ -251,7 +279,9 @@ bool Client::has_redirect(std::string_view asked) const {
 Result<Client> parse_client(std::string_view json) {
   const JsonObject object = TRY(JsonObject::parse(json));
   for (const std::string& name : object.names()) {
-    if (std::find(std::begin(kMembers), std::end(kMembers), name) == std::end(kMembers))
+    const bool said = name == kPushed || name == kSidRequired ||
+                      std::any_of(kSaid.begin(), kSaid.end(), [&](const SaidRow& row) { return row.member == name; });
+    if (!said && std::find(std::begin(kMembers), std::end(kMembers), name) == std::end(kMembers))
       return bad(name, "is not known");
   }
   Client out;
@@ -280,6 +310,7 @@ Result<Client> parse_client(std::string_view json) {
       std::find_if(kProfiles.begin(), kProfiles.end(), [&](const auto& row) { return row.name == profile; });
   if (of_profile == kProfiles.end()) return bad("profile", "must be fapi or basic");
   out.profile = of_profile->value;
+  TRY(check_said(object, out.profile));
   const std::string method = TRY(text_of(object, "token_endpoint_auth_method", "private_key_jwt"));
   const auto of_method = std::find_if(kAuthentications.begin(), kAuthentications.end(),
                                       [&](const auto& row) { return row.name == method; });

@@ -563,6 +563,11 @@ TEST_F(OpenidTest, ADocumentIsReadBackAndEveryFaultIsNamed) {
                           {"jwks", "x"},
                           {"dpop_bound_access_tokens", false},
                           {"purpose", nullptr},
+                          {"grant_types", {"authorization_code", "implicit"}},
+                          {"grant_types", 7},
+                          {"response_types", {"code id_token"}},
+                          {"subject_type", "public"},
+                          {"require_pushed_authorization_requests", "yes"},
                           {"logo_uri", "https://portal.example/x.png"}};
   for (const Fault& fault : faults) {
     Json changed = good;
@@ -575,6 +580,17 @@ TEST_F(OpenidTest, ADocumentIsReadBackAndEveryFaultIsNamed) {
     ASSERT_FALSE(parsed) << fault.member << " " << fault.value;
     EXPECT_THAT(parsed.error().message, HasSubstr(std::string("\"") + fault.member + "\""));
   }
+  // What is so for everybody may be said.
+  Json said = good;
+  said.update({{"grant_types", {"authorization_code", "refresh_token"}},
+               {"response_types", {"code"}},
+               {"application_type", "web"},
+               {"subject_type", "pairwise"},
+               {"require_pushed_authorization_requests", true},
+               {"backchannel_logout_session_required", true}});
+  EXPECT_EQ(write_client(must(parse_client(said.dump()))), write_client(portal));
+  said["profile"] = "basic";
+  EXPECT_FALSE(parse_client(said.dump())) << "unpushed requests would be taken all the same";
   // A private key in the set would be everybody's.
   Json leaked = good;
   leaked["jwks"]["keys"][0]["d"] = "AAAA";

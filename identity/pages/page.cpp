@@ -166,7 +166,8 @@ HttpResponse page_response(int status, const PageFrame& frame, const Html& conte
   html.open("html", {{"lang", name_of(frame.language)}}).open("head");
   html.leaf("meta", {{"charset", "utf-8"}});
   html.leaf("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
-  html.element("title", frame.area.empty() ? frame.title : frame.title + " · " + frame.area);
+  const bool says_it_all = frame.area.empty() || frame.area == frame.title;
+  html.element("title", says_it_all ? frame.title : frame.title + " · " + frame.area);
   html.leaf("link", {{"rel", "icon"}, {"href", address_of(kIcon)}});
   html.leaf("link", {{"rel", "stylesheet"}, {"href", address_of(kStyle)}});
   html.element("script", "", {{"type", "module"}, {"src", address_of(kScript)}});

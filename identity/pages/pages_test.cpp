@@ -46,6 +46,16 @@ TEST(HtmlDeathTest, AnOpenElementIsAFaultOfTheProgram) {
       "");
 }
 
+TEST(Pages, ATitleSaysNothingTwice) {
+  PageFrame page;
+  page.title = "Log in";
+  EXPECT_THAT(body_of(page_response(200, page, Html())), HasSubstr("<title>Log in</title>"));
+  page.area = "Log in";
+  EXPECT_THAT(body_of(page_response(200, page, Html())), HasSubstr("<title>Log in</title>"));
+  page.area = "Your page";
+  EXPECT_THAT(body_of(page_response(200, page, Html())), HasSubstr("<title>Log in · Your page</title>"));
+}
+
 TEST(Cookies, AreFoundByTheirWholeName) {
   HttpRequest request;
   request.fields = {{"Cookie", "a=1; __Host-karta=two; __Host-karta-session=three "}};
