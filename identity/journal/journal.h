@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "identity/journal/clock_guard.h"
+#include "identity/journal/journal_reader.h"
 #include "identity/journal/record.h"
 
 namespace karta::identity {
@@ -24,42 +25,6 @@ struct JournalOptions {
   std::size_t reserve_octets = 1u << 20;
   ClockPolicy clock = {};
   ClockGuard::Uptime uptime = ClockGuard::boot_time;
-};
-
-/// What a walk along the chain found.
-struct JournalReport {
-  std::uint64_t records = 0;
-  JournalPosition anchor;  ///< what the oldest record stands on: {0, origin} while nothing has been pruned
-  JournalPosition last;
-  std::uint64_t uploaded_to = 0;
-  std::vector<JournalDamage> damages;  ///< said by the journal itself
-  struct Finding {
-    std::uint64_t number = 0;
-    std::string words;
-  };
-  std::vector<Finding> findings;  ///< broken links; empty: the chain is whole
-  bool whole() const { return findings.empty(); }
-};
-
-/// JournalReader: a journal for looking at, also while its writer runs. One thread at a time.
-class JournalReader {
- public:
-  /// Fails with not_found, not_permitted, malformed.
-  static Result<JournalReader> open(const std::filesystem::path& path);
-  JournalReader(JournalReader&&) noexcept;
-  ~JournalReader();
-
-  const std::string& terminal() const;
-  /// At most `limit` records with numbers above `after`, ascending.
-  Result<std::vector<JournalRecord>> pages(std::uint64_t after, std::size_t limit) const;
-  /// Walks the whole chain and compares its end with PATH.head. Fails only where the file cannot be read at all.
-  Result<JournalReport> verify() const;
-
- private:
-  friend class Journal;
-  struct State;
-  explicit JournalReader(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
 };
 
 /// How appending goes.
@@ -118,9 +83,9 @@ class Journal {
   struct Store;
   Journal(std::filesystem::path path, std::string terminal, const Clock& clock, JournalOptions options);
   Status open_store();
-  void write(std::vector<Pending*>& batch);
+  /// Each of the batch has its outcome afterwards.
+  void write(std::vector<Pending*> batch);
   Status write_once(const std::vector<Pending*>& batch);
-  void make_room();
 
   std::filesystem::path path_;
   std::string terminal_;
