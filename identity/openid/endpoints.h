@@ -75,7 +75,8 @@ class OpenidEndpoints final : public RoomRoutes {
   Status exchange(service::Database& database, const Caller& caller, const Binding& binding, Given& given);
   Status exchange_code(service::Database& database, const Caller& caller, const Binding& binding, Given& given);
   Status exchange_refresh(service::Database& database, const Caller& caller, const Binding& binding, Given& given);
-  OauthResult<std::string> id_token(const Client& client, const OpenidGrant& grant);
+  /// `of_log_in`: made of its code, and not of a refresh token.
+  OauthResult<std::string> id_token(const Client& client, const OpenidGrant& grant, bool of_log_in);
 
   // resource_endpoints.cpp
   HttpResponse userinfo(const HttpRequest& request);

@@ -306,7 +306,9 @@ TEST_F(OpenidTest, RefreshTokensAreBoundAndEndWithConsentOrRevocation) {
   const Told renewed = token("", renew);
   ASSERT_EQ(renewed.status, 200) << renewed.body;
   EXPECT_EQ(renewed["refresh_token"], "");
-  EXPECT_EQ(claims_of_jwt(renewed["id_token"], "JWT")["auth_time"], now() - 20 * 86400);
+  const Json renewed_identity = claims_of_jwt(renewed["id_token"], "JWT");
+  EXPECT_EQ(renewed_identity["auth_time"], now() - 20 * 86400);
+  EXPECT_FALSE(renewed_identity.contains("nonce")) << "that is the log-in's";
   EXPECT_EQ(userinfo(renewed["access_token"], dpop_key).status, 200);
   EXPECT_EQ(
       token("", {{"grant_type", "refresh_token"}, {"refresh_token", refresh}, {"scope", "openid birthdate"}}).error(),

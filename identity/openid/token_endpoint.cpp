@@ -136,7 +136,7 @@ Status OpenidEndpoints::exchange_refresh(service::Database& database, const Call
   return {};
 }
 
-OauthResult<std::string> OpenidEndpoints::id_token(const Client& client, const OpenidGrant& grant) {
+OauthResult<std::string> OpenidEndpoints::id_token(const Client& client, const OpenidGrant& grant, bool of_log_in) {
   const std::int64_t now = core_.now().time_since_epoch().count();
   std::string claims = "{\"iss\":" + json_quoted(core_.config.issuer);
   const auto add = [&](std::string_view name, const std::string& json) {
@@ -149,7 +149,8 @@ OauthResult<std::string> OpenidEndpoints::id_token(const Client& client, const O
   add("exp", std::to_string(now + core_.config.access_life.count()));
   add("iat", std::to_string(now));
   add("auth_time", std::to_string(grant.auth_time.time_since_epoch().count()));
-  if (!grant.nonce.empty()) add("nonce", json_quoted(grant.nonce));
+  // A nonce belongs to its log-in, and not to what is made of a refresh token (OpenID Connect Core §12.2).
+  if (of_log_in && !grant.nonce.empty()) add("nonce", json_quoted(grant.nonce));
   add("acr", json_quoted(grant.acr));
   std::string amr = "[";
   for (const std::string& one : grant.amr) amr += (amr.size() > 1 ? "," : "") + json_quoted(one);
@@ -185,7 +186,7 @@ OauthResult<std::string> OpenidEndpoints::give_tokens(const HttpRequest& request
                     ",\"expires_in\":" + std::to_string(core_.config.access_life.count()) +
                     ",\"scope\":" + json_quoted(join_words(common_words(given.grant.scopes, caller.client().scopes)));
   if (given.with_refresh) out += ",\"refresh_token\":" + json_quoted(given.refresh);
-  const std::string identity_token = TRY(id_token(caller.client(), given.grant));
+  const std::string identity_token = TRY(id_token(caller.client(), given.grant, type == "authorization_code"));
   return out + ",\"id_token\":" + json_quoted(identity_token) + "}";
 }
 
