@@ -4,6 +4,7 @@
 #include <openssl/rsa.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/der.h"
 #include "base/random.h"
@@ -35,6 +36,7 @@ struct PrivateKey::Data {
   PkeyPtr pkey;             // null: GOST
   SecretBytes gost_scalar;  // big-endian
   std::optional<PublicKey> public_key;
+  std::mutex mutex;    // of the two below: signing is const, and whoever shares a key need not know of them
   PkeyCtxPtr signing;  // of the last algorithm signed with
   std::optional<AlgorithmId> signing_with;
 };
@@ -440,6 +442,7 @@ Result<Bytes> PrivateKey::sign_digest(AlgorithmId algorithm, ByteView digest) co
     return gost_sign(gost_group(*public_key().type()), data_->gost_scalar, digest, random.bytes(32));
   }
   // Made once: OpenSSL looks its algorithms up by name for each new context.
+  const std::lock_guard lock(data_->mutex);
   if (data_->signing_with != algorithm) {
     PkeyCtxPtr fresh(EVP_PKEY_CTX_new_from_pkey(nullptr, data_->pkey.get(), nullptr));
     if (fresh == nullptr || EVP_PKEY_sign_init(fresh.get()) != 1) return openssl_failed("sign");

@@ -1,7 +1,8 @@
 // Keys: PublicKey verifies, PrivateKey signs; neither shows the library underneath.
 //
 // A PublicKey is immutable, cheap to copy and usable from several threads. A PrivateKey lives in this process (an
-// issuing centre's CA in tests and demos); keys on cards are reached through Signer only.
+// issuing centre's CA in tests and demos) and is usable from several threads, too, one digest at a time; keys on cards
+// are reached through Signer only.
 #pragma once
 
 #include <memory>

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "base/der.h"
 #include "crypto/digest.h"
 #include "crypto/openssl_handles.h"
@@ -60,6 +64,28 @@ TEST_P(EveryKeyType, SignsAndVerifiesWithEachOfItsAlgorithms) {
     signature.push_back(0);
     EXPECT_FALSE(key.public_key().verify(algorithm, message, signature));
   }
+}
+
+// Each thread with another algorithm than the one before: what a key keeps between two signatures is remade all the
+// time.
+TEST_P(EveryKeyType, SeveralThreadsSignWithOneKey) {
+  const PrivateKey& key = test_key(GetParam());
+  const auto algorithms = algorithms_of(key.public_key());
+  const Bytes message = {1, 2, 3};
+  constexpr std::size_t kThreads = 3, kSignatures = 6;
+  std::atomic<std::size_t> good{0};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::size_t i = 0; i < kSignatures; ++i) {
+        const AlgorithmId algorithm = algorithms[(t + i) % algorithms.size()];
+        const auto signature = key.sign(algorithm, message);
+        if (signature && key.public_key().verify(algorithm, message, *signature)) ++good;
+      }
+    });
+  }
+  for (std::thread& one : threads) one.join();
+  EXPECT_EQ(good, kThreads * kSignatures);
 }
 
 TEST_P(EveryKeyType, PublicKeyIsWhatOpensslReads) {
