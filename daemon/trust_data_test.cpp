@@ -102,6 +102,27 @@ TEST_F(TrustDataTest, FetchedKeptAndUsedForDaysWithoutANetwork) {
   EXPECT_TRUE(data->snapshot()->item(TrustItemKind::stop_list)->problem.empty());
 }
 
+// A server, or who stands in for it, that hands out another region's list of the same number: it is signed as it should
+// be, and puts nothing in the place of ours.
+TEST_F(TrustDataTest, AnotherRegionsListFromTheServerReplacesNoneOfOurs) {
+  on_line_ = true;
+  const Time now = test_time();
+  files_.trust_list = folder_ / "trust";
+  folder_.write("trust", trust_list(1, now - hours(1), now + hours(24)));
+  server_.full = region_a().list(3, {5}, now, now + hours(1));
+  {
+    const auto data = open();
+    data->look(true);
+    ASSERT_EQ(data->snapshot()->find("A", 5), CardVerdict::stopped) << refusals();
+    server_.full = region_b().list(3, {}, now, now + hours(1));
+    clock_.advance(hours(2));
+    data->look(true);
+    EXPECT_EQ(data->snapshot()->find("A", 5), CardVerdict::stopped);
+    EXPECT_EQ(data->snapshot()->find("B", 5), CardVerdict::good) << "it was taken for what it is";
+  }
+  EXPECT_EQ(open()->snapshot()->find("A", 5), CardVerdict::stopped) << "nor after a restart";
+}
+
 TEST_F(TrustDataTest, ForgedOrOlderRulesChangeNothing) {
   rules_ = true;
   files_.rules = folder_ / "rules";

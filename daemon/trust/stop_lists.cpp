@@ -35,7 +35,10 @@ Status StopListFiles::keep(const Bytes& octets) {
   fs::create_directories(folder(), error);
   std::string number = std::to_string(list.head().epoch);
   number.insert(0, number.size() < 12 ? 12 - number.size() : 0, '0');
-  return replace_file(folder() / (number + std::string(kSuffix)), octets);
+  // The hash tells lists of one number apart: one of another region, which a server may hand out, replaces none of
+  // ours.
+  const std::string name = number + "-" + to_hex(ByteView(list.hash()).first(8)) + std::string(kSuffix);
+  return replace_file(folder() / name, octets);
 }
 
 Status StopListFiles::fetch_full() {
