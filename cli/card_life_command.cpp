@@ -39,10 +39,16 @@ constexpr Verb kVerbs[] = {
     {"revoke", CardState::revoked, "The card is never accepted again, nor its certificates"},
 };
 
-Json json_of(const identity::Card& card) {
-  Json row{{"card", identity::format_id(card.id)},       {"serial", card.serial},
-           {"status_index", card.status_index},          {"profile", card.profile},
-           {"state", identity::row_of(card.state).name}, {"stopped", identity::row_of(card.state).stopped}};
+/// `now`: what the card is by the clock, beside what the registry has; none: what a step has made of it.
+Json json_of(const identity::Card& card, const std::optional<Time>& now) {
+  const identity::CardState state = now ? state_at(card, *now) : card.state;
+  Json row{{"card", identity::format_id(card.id)},
+           {"serial", card.serial},
+           {"status_index", card.status_index},
+           {"profile", card.profile},
+           {"state", identity::row_of(state).name}};
+  if (now) row["state_in_registry"] = identity::row_of(card.state).name;
+  row["stopped"] = identity::row_of(card.state).stopped;
   row["revocation_reason"] =
       card.state == CardState::revoked ? Json(identity::name_of(card.revocation_reason)) : Json();
   row["valid_until"] = card.valid_until ? Json(format_time(*card.valid_until)) : Json();
@@ -50,13 +56,16 @@ Json json_of(const identity::Card& card) {
   return row;
 }
 
-int show(const identity::Card& card, const Arguments& given, const char* schema) {
+int show(const identity::Card& card, const Arguments& given, const char* schema, const std::optional<Time>& now) {
   if (given.json) {
     Json document = json_document(schema);
-    document.update(json_of(card));
+    document.update(json_of(card, now));
     print_json(document);
   } else {
-    print("card " + card.serial + " is " + std::string(identity::row_of(card.state).name) +
+    const bool over = now && state_at(card, *now) != card.state;
+    print("card " + card.serial + " is " +
+          (over ? "expired since " + format_time(*card.valid_until) + ", in the registry " : std::string()) +
+          std::string(identity::row_of(card.state).name) +
           (card.state == CardState::revoked ? " (" + std::string(identity::name_of(card.revocation_reason)) + ")"
                                             : std::string()) +
           ", status index " + std::to_string(card.status_index));
@@ -70,7 +79,7 @@ Result<int> run(const Arguments& given, const Verb* verb) {
   const issuing::CentreConfig config = TRY(issuing::load_centre_config(given.folder));
   identity::Registry registry = TRY(identity::Registry::open(config.database, clock, random));
   identity::Card card = TRY(find_card(registry, given.card));
-  if (verb == nullptr) return show(card, given, "karta.card.status/1");
+  if (verb == nullptr) return show(card, given, "karta.card.status/1", clock.now());
   const RevocationReason reason = TRY(identity::parse_revocation_reason(given.reason));
   // "resume" and "activate" lead to the same state: each is for where one stands.
   const bool suspended = card.state == CardState::suspended;
@@ -83,7 +92,7 @@ Result<int> run(const Arguments& given, const Verb* verb) {
   card = TRY(registry.change_card_state(card.id, verb->to, {operator_name(), given.why}, reason));
   if (identity::row_of(card.state).stopped)
     say("gates without a network learn of it with the next stop-list: karta stop-list delta");
-  return show(card, given, "karta.card.life/1");
+  return show(card, given, "karta.card.life/1", std::nullopt);
 }
 
 }  // namespace

@@ -203,6 +203,7 @@ Result<int> run_show(const CitizenArguments& given) {
   const identity::CitizenRecord record = TRY(registry.read_citizen(id, given.why()));
   const bool portrait = TRY(registry.has_portrait(id));
   const std::vector<identity::Card> cards = TRY(registry.cards_of(id));
+  const Time now = clock.now();
   const identity::Citizen& citizen = record.citizen;
   if (given.json) {
     Json document = json_document("karta.citizen.show/1");
@@ -214,7 +215,7 @@ Result<int> run_show(const CitizenArguments& given) {
       document["cards"].push_back({{"id", identity::format_id(card.id)},
                                    {"serial", card.serial},
                                    {"profile", card.profile},
-                                   {"state", identity::row_of(card.state).name}});
+                                   {"state", identity::row_of(state_at(card, now)).name}});
     }
     print_json(document);
     return 0;
@@ -237,7 +238,7 @@ Result<int> run_show(const CitizenArguments& given) {
   line("portrait    ", portrait ? "there is one: karta citizen portrait" : "none");
   for (const identity::Card& card : cards) {
     line("card        ", (card.serial.empty() ? "not made yet" : card.serial) + "  " + card.profile + "  " +
-                             std::string(identity::row_of(card.state).name));
+                             std::string(identity::row_of(state_at(card, now)).name));
   }
   return 0;
 }

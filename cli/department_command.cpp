@@ -28,6 +28,7 @@ struct Arguments {
   std::string centre;
   std::string name;
   std::string title;
+  std::optional<std::string> title_ru;
   std::string why;
   unsigned days = 0;
   std::vector<std::string> certificates, dropped_certificates;
@@ -71,6 +72,7 @@ Result<std::vector<DepartmentRight>> rights_of(const std::vector<std::string>& a
 Result<DepartmentChange> change_of(const Arguments& given, SecretBytes& token) {
   DepartmentChange out;
   if (!given.title.empty()) out.title = given.title;
+  out.title_ru = given.title_ru;
   if (given.days != 0) out.deadline_days = given.days;
   for (const std::string& file : given.certificates) {
     const Bytes octets = TRY(read_file(file, kMostCertificateFile));
@@ -95,6 +97,7 @@ Result<DepartmentChange> change_of(const Arguments& given, SecretBytes& token) {
 Json json_of(const Department& one) {
   Json row{{"name", one.name},
            {"title", one.title},
+           {"title_ru", one.title_ru.empty() ? Json() : Json(one.title_ru)},
            {"state", identity::name_of(one.state)},
            {"deadline_days", one.deadline_days},
            {"token", one.has_token}};
@@ -115,6 +118,7 @@ Json json_of(const Department& one) {
 
 void show(const Department& one) {
   print("department   " + one.name + ", " + std::string(identity::name_of(one.state)) + ": " + one.title);
+  if (!one.title_ru.empty()) print("in Russian   " + one.title_ru);
   print("answers in   " + std::to_string(one.deadline_days) + " days");
   for (const DepartmentRight& right : one.rights) {
     switch (right.kind) {
@@ -255,7 +259,8 @@ void add_department(CLI::App& app, Run& chosen) {
     command.add_option("name", given.name, "small letters, digits and hyphens")->required();
   };
   const auto facts = [](CLI::App& command, Arguments& given) {
-    command.add_option("--title", given.title, "for people");
+    command.add_option("--title", given.title, "what people read it is called");
+    command.add_option("--title-ru", given.title_ru, "the same on Russian pages; --title without it");
     command.add_option("--certificate", given.certificates, "what it signs with (PEM or DER); may be repeated")
         ->check(CLI::ExistingFile);
     command.add_option("--ask", given.ask, "what it may ask and by which law: \"insurance=Act 7, article 3\"");

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "crypto/kdf.h"
+#include "identity/utf8.h"
 
 namespace karta::daemon {
 namespace {
@@ -53,8 +54,8 @@ Result<std::string> RequestBody::text(std::string_view name, std::size_t most) {
   const auto& text = value->get_ref<const std::string&>();
   const bool control =
       std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-  if (text.empty() || text.size() > most || control) {
-    return bad(name, "must be 1 to " + std::to_string(most) + " octets without control characters");
+  if (text.empty() || identity::characters_of(text) > most || control) {
+    return bad(name, "must be 1 to " + std::to_string(most) + " characters, none of them a control character");
   }
   return text;
 }

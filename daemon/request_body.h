@@ -23,7 +23,8 @@ class RequestBody {
   explicit RequestBody(const Json& object) : object_(object) {}
 
   bool has(std::string_view name) const;
-  /// Without control characters, at most `most` octets, not empty. Fails with `usage` where it is missing or of another
+  /// Without control characters, at most `most` characters of Unicode (so at most four times
+  /// as many octets), not empty. Fails with `usage` where it is missing or of another
   /// form.
   Result<std::string> text(std::string_view name, std::size_t most = kMostText);
   Result<std::string> text_or(std::string_view name, std::string_view otherwise, std::size_t most = kMostText);

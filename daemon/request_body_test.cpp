@@ -48,6 +48,19 @@ TEST(RequestBody, MembersHaveTheirForms) {
   EXPECT_NE(strict.finish().error().message.find("\"u\""), std::string::npos);
 }
 
+TEST(RequestBody, LengthsAreOfCharactersInEveryLanguage) {
+  std::string words;
+  for (int i = 0; i < 79; ++i) words += "ж";
+  const Json object{{"most", words + "\U0001F600"}, {"over", words + "жж"}, {"latin", std::string(81, 'x')}};
+  RequestBody body(object);
+  EXPECT_EQ(*body.text("most", 80), words + "\U0001F600");
+  for (const char* const name : {"over", "latin"}) {
+    const auto refused = body.text(name, 80);
+    ASSERT_FALSE(refused) << name;
+    EXPECT_NE(refused.error().message.find("1 to 80 characters"), std::string::npos) << refused.error().message;
+  }
+}
+
 TEST(RequestBody, EssenceLeavesSecretsAndPlacesOut) {
   const SecretBytes key(Bytes(32, 1));
   const auto essence = [&](std::string_view text) { return essence_of(Json::parse(text), key, "deed"); };

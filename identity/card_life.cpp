@@ -96,6 +96,14 @@ Result<RevocationReason> parse_revocation_reason(std::string_view name) {
 
 std::span<const CardTransition> card_transitions() { return kTransitions; }
 
+bool lapses(CardState state) {
+  return std::ranges::any_of(
+      kTransitions, [&](const CardTransition& step) { return step.from == state && step.to == CardState::expired; });
+}
+CardState state_at(CardState state, const std::optional<Time>& valid_until, Time now) {
+  return valid_until && now >= *valid_until && lapses(state) ? CardState::expired : state;
+}
+
 Status check_transition(CardState from, CardState to) {
   std::string next;
   for (const CardTransition& step : kTransitions) {

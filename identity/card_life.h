@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace karta::identity {
@@ -51,6 +53,12 @@ struct CardTransition {
 };
 /// Every step a card may take; all others are refused.
 std::span<const CardTransition> card_transitions();
+
+/// True where time alone may end a card in this state: the table has the step to expired.
+bool lapses(CardState state);
+/// What a card is at `now` that the registry has in `state`: expired from its end on, though nobody has set it so. Its
+/// steps go by the registry's state; what it is called, and counted as, by this one.
+CardState state_at(CardState state, const std::optional<Time>& valid_until, Time now);
 
 /// not_permitted, naming both states and what may follow, unless the table has the step.
 Status check_transition(CardState from, CardState to);

@@ -42,6 +42,19 @@ TEST(CardLife, EveryStateButTheFirstIsReached) {
   }
 }
 
+TEST(CardLife, TimeEndsWhatMayExpireAndNothingElse) {
+  const Time end{std::chrono::seconds(1'000)};
+  for (const CardStateRow& row : card_states()) {
+    const bool ends = lapses(row.state);
+    EXPECT_EQ(ends, check_transition(row.state, CardState::expired).has_value()) << row.name;
+    EXPECT_EQ(state_at(row.state, end, end - std::chrono::seconds(1)), row.state) << row.name;
+    EXPECT_EQ(state_at(row.state, end, end), ends ? CardState::expired : row.state) << row.name;
+    EXPECT_EQ(state_at(row.state, std::nullopt, end), row.state) << row.name;
+  }
+  EXPECT_TRUE(lapses(CardState::suspended));
+  EXPECT_FALSE(lapses(CardState::revoked));
+}
+
 TEST(CardLife, NamesComeBack) {
   for (const CardStateRow& row : card_states()) EXPECT_EQ(parse_card_state(row.name), row.state);
   EXPECT_EQ(parse_card_state("dead").error().kind, ErrorKind::usage);

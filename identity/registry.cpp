@@ -46,9 +46,9 @@ Status check_statement(std::string_view text, const char* what, bool required) {
   if (required && trim(text).empty()) {
     return fail(ErrorKind::usage, std::string(what) + " is not stated", "say who, what for and on which case");
   }
-  if (text.size() > kStatementOctets) {
+  if (characters_of(text) > kStatementCharacters) {
     return fail(ErrorKind::limit,
-                std::string(what) + " is longer than " + std::to_string(kStatementOctets) + " octets");
+                std::string(what) + " is longer than " + std::to_string(kStatementCharacters) + " characters");
   }
   if (find_invalid_utf8(text)) return fail(ErrorKind::malformed, std::string(what) + " is not UTF-8");
   return {};
@@ -435,8 +435,7 @@ Status Registry::Impl::move_card(const Card& card, CardState to, RevocationReaso
                        {raw(card.citizen), raw(card.id), static_cast<std::int64_t>(to), static_cast<std::int64_t>(kept),
                         seconds(clock->now())}));
   TRY(move_certificates(card, to, kept));
-  TRY(count_today(database, clock->now(), card_state_counter(card.state), -1));
-  TRY(count_today(database, clock->now(), card_state_counter(to)));
+  TRY(count_card_step(database, clock->now(), card, to));
   if (row_of(card.state).stopped != row_of(to).stopped) {
     TRY(database.execute("UPDATE counters SET value = value + 1 WHERE name = 'card-stops'"));
   }
@@ -694,6 +693,7 @@ Result<Card> Registry::produce_card(CardId id, std::string_view serial, Time val
     TRY(std::move(bound));
     TRY(impl_->database.execute("UPDATE cards SET serial = $3, valid_until = $4 WHERE citizen_id = $1 AND card_id = $2",
                                 {raw(card.citizen), raw(id), canonical, seconds(valid_until)}));
+    TRY(count_card_end(impl_->database, impl_->clock->now(), valid_until, CardState::produced));
     produced = TRY(impl_->load_card(id));
     return {};
   };

@@ -38,7 +38,7 @@ Result<CitizenId> parse_citizen_id(std::string_view text);
 Result<CardId> parse_card_id(std::string_view text);
 
 /// Who reads personal data, what for, and on which case. All three must be stated (usage error otherwise), each at most
-/// kStatementOctets long.
+/// kStatementCharacters long.
 struct Purpose {
   std::string actor;             ///< a person or a program: "operator:7", "karta card issue"
   std::string purpose;           ///< "issue a card"
@@ -52,7 +52,8 @@ struct Cause {
   std::string actor;
   std::string reason;
 };
-inline constexpr std::size_t kStatementOctets = 200;
+/// Characters are Unicode's (characters_of()): a statement may be as long in Russian as in English.
+inline constexpr std::size_t kStatementCharacters = 200;
 inline constexpr std::size_t kPageLimit = 100;  ///< rows in one answer, at most
 
 struct CitizenRecord {
@@ -125,6 +126,9 @@ struct Card {
   Time created;
   Time changed;
 };
+
+/// What it is by the clock; `card.state` is what the registry has.
+inline CardState state_at(const Card& card, Time now) { return state_at(card.state, card.valid_until, now); }
 
 struct Event {
   std::int64_t number = 0;  ///< 1, 2 ... for each citizen

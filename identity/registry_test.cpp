@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "identity/citizen_reads.h"
+#include "identity/daily_counts.h"
 #include "identity/registry_testing.h"
 #include "identity/schema.h"
 #include "service/group_commit.h"
@@ -175,7 +176,7 @@ TEST_F(RegistryTest, WithoutAStatedPurposeNothingIsRead) {
   const Card card = *registry.order_card({.citizen = *id, .profile = "citizen"}, cause_);
   for (const Purpose& purpose :
        {Purpose{"", "p", "c"}, Purpose{"a", " ", "c"}, Purpose{"a", "p", ""},
-        Purpose{"a", std::string(kStatementOctets + 1, 'x'), "c"}, Purpose{"a\xFF", "p", "c"}}) {
+        Purpose{"a", std::string(kStatementCharacters + 1, 'x'), "c"}, Purpose{"a\xFF", "p", "c"}}) {
     EXPECT_FALSE(registry.read_citizen(*id, purpose));
     EXPECT_FALSE(registry.read_citizen(made_up_citizen(1).snils, purpose));
     EXPECT_FALSE(registry.find_citizen(made_up_citizen(1).snils, purpose));
@@ -183,6 +184,22 @@ TEST_F(RegistryTest, WithoutAStatedPurposeNothingIsRead) {
     EXPECT_FALSE(registry.find_citizens("образ", purpose));
   }
   EXPECT_TRUE(registry.access_log(*id)->empty());
+}
+
+TEST_F(RegistryTest, AStatementIsAsLongInRussianAsInEnglish) {
+  Registry registry = create();
+  const auto id = registry.add_citizen(made_up_citizen(1), cause_);
+  ASSERT_TRUE(id);
+  std::string most;
+  for (std::size_t i = 0; i < kStatementCharacters; ++i) most += i % 2 == 0 ? "ж" : "\U0001F600";
+  ASSERT_TRUE(registry.read_citizen(*id, {"a", most, most}));
+  EXPECT_EQ(registry.access_log(*id)->front().purpose.purpose, most);
+  const auto over = registry.read_citizen(*id, {"a", most + "ж", "c"});
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().kind, ErrorKind::limit);
+  EXPECT_THAT(over.error().message, HasSubstr("200 characters"));
+  EXPECT_FALSE(registry.read_citizen(*id, {"a", std::string(kStatementCharacters, '\x80'), "c"})) << "no UTF-8";
+  EXPECT_EQ(registry.access_log(*id)->size(), 1u);
 }
 
 TEST_F(RegistryTest, WhatCannotBeLoggedIsNotRead) {
@@ -641,6 +658,80 @@ TEST_F(RegistryTest, FilesAreTheOwnersOnly) {
   }
 }
 
+/// Cards by what they are by the clock, "active 1 expired 2", on each day from `from` on.
+std::vector<std::string> cards_by_day(Registry& registry, std::int64_t from, std::int64_t to) {
+  std::vector<std::string> out(static_cast<std::size_t>(to - from + 1));
+  const auto rows = DailyCounts::cards(registry, from, to);
+  EXPECT_TRUE(rows) << rows.error().message;
+  for (const CardDays& row : *rows) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      if (row.days[i].count == 0) continue;
+      out[i] +=
+          (out[i].empty() ? "" : " ") + std::string(row_of(row.state).name) + " " + std::to_string(row.days[i].count);
+    }
+  }
+  return out;
+}
+
+TEST_F(RegistryTest, CardsAreCountedAsExpiredFromTheSecondOfTheirEnd) {
+  Registry registry = create();
+  const auto citizen = registry.add_citizen(made_up_citizen(1), cause_);
+  const std::int64_t today = day_of(clock_.now());
+  int serial = 0;
+  const auto make = [&](std::chrono::seconds left, std::initializer_list<CardState> steps) {
+    const Card card = *registry.order_card({.citizen = *citizen, .profile = "citizen"}, cause_);
+    EXPECT_TRUE(registry.produce_card(card.id, "aa0" + std::to_string(serial++), clock_.now() + left, cause_));
+    for (const CardState step : steps) EXPECT_TRUE(registry.change_card_state(card.id, step, cause_));
+    return card.id;
+  };
+  using std::chrono::hours;
+  using S = CardState;
+  const CardId in_hours = make(hours(5), {S::active});
+  const CardId in_days = make(hours(24 * 3), {S::active, S::suspended});
+  make(hours(24 * 3), {S::active, S::revoked});
+  make(hours(24 * 900), {S::shipped});
+  ASSERT_TRUE(registry.order_card({.citizen = *citizen, .profile = "citizen"}, cause_));
+  const std::string at_first = "ordered 1 shipped 1 active 1 suspended 1 revoked 1";
+  EXPECT_THAT(cards_by_day(registry, today - 1, today), testing::ElementsAre("", at_first));
+  // The second before, and the end itself.
+  clock_.advance(hours(5) - std::chrono::seconds(1));
+  EXPECT_THAT(cards_by_day(registry, today, today), testing::ElementsAre(at_first));
+  clock_.advance(std::chrono::seconds(1));
+  const std::string one_over = "ordered 1 shipped 1 suspended 1 revoked 1 expired 1";
+  EXPECT_THAT(cards_by_day(registry, today, today), testing::ElementsAre(one_over));
+  EXPECT_EQ(state_at(*registry.card(in_hours), clock_.now()), S::expired);
+  EXPECT_EQ(registry.card(in_hours)->state, S::active) << "nobody has set it";
+  // Days later, with nothing done meanwhile.
+  clock_.advance(hours(24 * 4));
+  const std::string two_over = "ordered 1 shipped 1 revoked 1 expired 2";
+  EXPECT_THAT(cards_by_day(registry, today, today + 4),
+              testing::ElementsAre(one_over, one_over, one_over, two_over, two_over));
+  // Set expired, and replaced, after the end: the days before stay as they were.
+  ASSERT_TRUE(registry.change_card_state(in_hours, S::expired, cause_));
+  EXPECT_THAT(cards_by_day(registry, today + 4, today + 4), testing::ElementsAre(two_over));
+  ASSERT_TRUE(registry.change_card_state(in_days, S::replaced, cause_));
+  EXPECT_THAT(cards_by_day(registry, today, today + 4),
+              testing::ElementsAre(one_over, one_over, one_over, two_over,
+                                   "ordered 1 shipped 1 revoked 1 expired 1 replaced 1"));
+  // A step after the end that leaves the card its time to be over.
+  const CardId late = make(hours(1), {S::active});
+  clock_.advance(hours(24 * 2));
+  ASSERT_TRUE(registry.change_card_state(late, S::suspended, cause_));
+  EXPECT_THAT(cards_by_day(registry, today + 6, today + 6),
+              testing::ElementsAre("ordered 1 shipped 1 revoked 1 expired 2 replaced 1"));
+}
+
+TEST_F(RegistryTest, TheIndexOfEndingCardsHoldsTheStatesThatLapse) {
+  std::string states;
+  for (const CardStateRow& row : card_states()) {
+    if (!lapses(row.state)) continue;
+    states += (states.empty() ? "" : ", ") + std::to_string(static_cast<int>(row.state));
+  }
+  EXPECT_THAT(std::string(registry_migrations().back().sql),
+              HasSubstr("(valid_until) WHERE state IN (" + states + ")"));
+  EXPECT_EQ(states, "2, 3, 4, 5");
+}
+
 /// Everything of a schema that matters, as text.
 std::string schema_of(service::Database& database) {
   std::string text;
@@ -676,6 +767,10 @@ TEST_P(RegistryMigrationTest, AReleasedVersionIsBroughtUpWithItsData) {
   const auto card = registry.card_by_serial("00c0ffee");
   ASSERT_TRUE(card) << card.error().message;
   EXPECT_EQ(card->state, CardState::active);
+  // It is counted by the clock as one that was made by this version.
+  const std::int64_t end = day_of(card->valid_until.value());
+  clock_.advance(std::chrono::hours(24 * (end - day_of(clock_.now()) + 1)));
+  EXPECT_THAT(cards_by_day(registry, end - 1, end + 1), testing::ElementsAre("active 1", "expired 1", "expired 1"));
   EXPECT_EQ(registry.certificates_of(card->id, purpose_)->size(), 1u);
   EXPECT_EQ(registry.events_of(record->id)->size(), 5u);
   // The next index comes from the block the old version opened.

@@ -496,6 +496,18 @@ CREATE TABLE operator_acts (
 );
 CREATE INDEX operator_acts_by_time ON operator_acts (at, act_id);
 )sql"},
+    // What is counted of cards by the clock (daily_counts.h): those there are, on the day they end, or came into their
+    // state after it.
+    {10, "cards that end today, answered requests in order, a department's title in Russian", R"sql(
+CREATE INDEX cards_ending ON cards (valid_until) WHERE state IN (2, 3, 4, 5);
+INSERT INTO daily_counts (day, name, part, value)
+  SELECT day, 'card-ends-' || state, 0, count(*) FROM (
+    SELECT state, (CASE WHEN valid_until > changed_at THEN valid_until ELSE changed_at END) / 86400 AS day FROM cards
+    WHERE valid_until IS NOT NULL AND state IN (2, 3, 4, 5)) AS ending GROUP BY day, state;
+CREATE INDEX requests_answered ON request_by_id (received_at, request_id) WHERE answered_at IS NOT NULL;
+CREATE INDEX requests_answered_by ON request_by_id (answerer, received_at, request_id) WHERE answered_at IS NOT NULL;
+ALTER TABLE departments ADD COLUMN title_ru TEXT NOT NULL DEFAULT '';
+)sql"},
 });
 
 }  // namespace

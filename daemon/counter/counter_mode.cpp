@@ -8,6 +8,7 @@
 #include "daemon/counter/account_deed.h"
 #include "daemon/counter/courier.h"
 #include "daemon/request_body.h"
+#include "identity/authority/desk_port.h"
 #include "identity/journal/journal.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -20,7 +21,7 @@ using service::HttpMethod;
 constexpr std::string_view kRole = "counter";
 constexpr unsigned kAttempts = 3;
 constexpr std::chrono::milliseconds kPause{300};  // before the second attempt; twice as long before the third
-constexpr std::size_t kMostOperator = 80, kMostAid = 32, kMostOffer = 2048;
+constexpr std::size_t kMostAid = 32, kMostOffer = 2048;
 
 constexpr Route kRoutes[] = {
     {.method = HttpMethod::post, .path = "/v1/activations", .verb = "activate", .at_card = true, .once = true},
@@ -85,8 +86,8 @@ class Counter final : public Mode {
     TRY(body.text_or("reader", "-"));
     if (call.route->path == "/v1/agreements") return agreement(body, desk);
     Deed deed;
-    const std::string person = TRY(body.text_or("operator", call.caller, kMostOperator));
-    const std::string reason = TRY(body.text_or("reason", "-", kMostOperator));
+    const std::string person = TRY(body.text_or("operator", call.caller, identity::kPersonCharacters));
+    const std::string reason = TRY(body.text_or("reason", "-", identity::kReasonCharacters));
     if (call.route->verb == "unblock") {
       const std::string with = TRY(body.text("with"));
       const std::string which = TRY(body.text_or("which", "PIN1"));

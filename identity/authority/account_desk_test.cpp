@@ -212,7 +212,17 @@ TEST(AccountDocuments, AreReadAsTheyWereWritten) {
   refuses("login", 7);
   refuses("mail", nullptr);
   refuses("operator", std::string(81, 'x'));
-  refuses("reason", std::string(81, 'x'));
+  refuses("reason", std::string(121, 'x'));
+  // Words may be as long in Russian as in English.
+  std::string person, reason;
+  for (std::size_t i = 0; i < kPersonCharacters; ++i) person += "ж";
+  for (std::size_t i = 0; i < kReasonCharacters; ++i) reason += "щ";
+  Json longest = good;
+  longest["operator"] = person;
+  longest["reason"] = reason;
+  EXPECT_EQ(must(read_account_order(longest)).person, person);
+  refuses("operator", person + "ж");
+  refuses("reason", reason + "щ");
   refuses("citizen", "another");
   Json less = good;
   less.erase("agreed");

@@ -45,7 +45,10 @@ struct DeskReplies {
 /// Called exactly once, from any thread, perhaps before the call that was given it returns.
 using DeskAnswer = std::function<void(Result<DeskStep>)>;
 
-inline constexpr std::size_t kMostDeskCommands = 64;        ///< in one step
+inline constexpr std::size_t kMostDeskCommands = 64;  ///< in one step
+/// Who sits at a counter, and why something is done there, as its programs say it. Characters are Unicode's, so that
+/// words may be as long in Russian as in English; what is made of them fits a statement of the registry.
+inline constexpr std::size_t kPersonCharacters = 80, kReasonCharacters = 120;
 inline constexpr std::size_t kMostDeskOctets = 256 * 1024;  ///< of a request's or a step's document
 
 /// Used by all of the server's threads at once.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/x509/certificate.h"
+#include "identity/utf8.h"
 
 namespace karta::identity {
 namespace {
@@ -11,7 +12,6 @@ constexpr std::size_t kMostDepth = 16;  // a desk's deeds have documents of thei
 constexpr std::size_t kMostNames = 64;
 constexpr std::size_t kMostCertificates = 32;
 constexpr std::size_t kMostApdu = 65'544;
-constexpr std::size_t kMostWords = 80;  // octets: who sits at a counter, and why
 
 tl::unexpected<Error> bad(const std::string& what) { return fail(ErrorKind::malformed, what); }
 tl::unexpected<Error> bad_key(const char* key) {
@@ -161,8 +161,8 @@ Status read_wish(ObjectReader& reader, Wish& out) {
   out.agreed = TRY(reader.boolean("agreed"));
   if (reader.has("operator")) out.person = TRY(reader.text("operator"));
   if (reader.has("reason")) out.reason = TRY(reader.text("reason"));
-  if (out.person.size() > kMostWords) return bad_key("operator");
-  if (out.reason.size() > kMostWords) return bad_key("reason");
+  if (characters_of(out.person) > kPersonCharacters) return bad_key("operator");
+  if (characters_of(out.reason) > kReasonCharacters) return bad_key("reason");
   return {};
 }
 

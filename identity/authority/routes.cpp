@@ -417,7 +417,7 @@ class AuthorityRoutes::Impl {
     if (!card && card.error().kind != ErrorKind::not_found) return problem(card.error());
     if (card) {
       out.verdict = row_of(card->state).stopped ? CardVerdict::stopped : CardVerdict::good;
-      out.state = card->state;
+      out.state = state_at(*card, out.at);
       out.valid_until = card->valid_until;
     }
     return json_response(200, to_text(card_status_document(*index, out)));

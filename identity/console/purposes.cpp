@@ -1,4 +1,5 @@
 #include "identity/console/console_pages.h"
+#include "identity/utf8.h"
 
 namespace karta::identity {
 
@@ -24,7 +25,9 @@ Status ConsolePages::note(const Visit& visit, std::string_view kind, std::string
                           const Purpose& purpose) {
   std::string reason = purpose.purpose;
   // Together they may be longer than a statement is: the case stands in the access log in full.
-  if (reason.size() + purpose.case_id.size() + 2 <= kStatementOctets) reason += "; " + purpose.case_id;
+  if (characters_of(reason) + characters_of(purpose.case_id) + 2 <= kStatementCharacters) {
+    reason += "; " + purpose.case_id;
+  }
   return acts_.record({0, {}, visit.person->name, std::string(kind), std::move(subject), std::move(detail), reason});
 }
 

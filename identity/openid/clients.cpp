@@ -95,8 +95,8 @@ bool printable(std::string_view text) {
 Result<std::string> text_of(const JsonObject& object, std::string_view member, std::string_view otherwise = {}) {
   if (!object.has(member)) return std::string(otherwise);
   const auto text = object.text(member);
-  if (!text || text->empty() || text->size() > kMostText || !printable(*text)) {
-    return bad(member, "must be a text of at most 400 octets without control characters");
+  if (!text || text->empty() || characters_of(*text) > kMostText || !printable(*text)) {
+    return bad(member, "must be a text of at most 400 characters, without control characters");
   }
   return *text;
 }
@@ -292,9 +292,9 @@ Result<Client> parse_client(std::string_view json) {
   if (out.name.en.empty() && out.name.ru.empty()) return bad("client_name", "is missing: what citizens know it by");
   out.purpose.en = TRY(text_of(object, "purpose"));
   out.purpose.ru = TRY(text_of(object, "purpose#ru"));
-  // It stands in the access log, which takes that many octets.
-  if (out.purpose.en.size() > kStatementOctets || out.purpose.ru.size() > kStatementOctets) {
-    return bad("purpose", "must be at most 200 octets");
+  // It stands in the access log, which takes that many characters.
+  if (characters_of(out.purpose.en) > kStatementCharacters || characters_of(out.purpose.ru) > kStatementCharacters) {
+    return bad("purpose", "must be at most 200 characters");
   }
   out.uri = TRY(text_of(object, "client_uri"));
   TRY(check_uri("client_uri", out.uri));
@@ -450,8 +450,9 @@ Status check_shown(const Client& client) {
 }
 
 Status check(const Cause& cause) {
-  if (cause.actor.empty() || cause.actor.size() > kStatementOctets || cause.reason.size() > kStatementOctets) {
-    return fail(ErrorKind::usage, "who changes a client must be said, and why in at most 200 octets");
+  if (cause.actor.empty() || characters_of(cause.actor) > kStatementCharacters ||
+      characters_of(cause.reason) > kStatementCharacters) {
+    return fail(ErrorKind::usage, "who changes a client must be said, and why in at most 200 characters");
   }
   return {};
 }

@@ -28,8 +28,8 @@ Result<Department> load(Database& database, std::string_view name) {
   Department out;
   {
     Statement row = TRY(database.prepare(
-        "SELECT name, title, state, deadline_days, token_hash, created_at, changed_at FROM departments WHERE name = "
-        "$1"));
+        "SELECT name, title, state, deadline_days, token_hash, created_at, changed_at, title_ru FROM departments WHERE "
+        "name = $1"));
     TRY(row.query({name}));
     if (!TRY(row.next())) return no_department(name);
     out.name = row.text(0);
@@ -39,6 +39,7 @@ Result<Department> load(Database& database, std::string_view name) {
     out.has_token = !row.is_null(4);
     out.created = from_seconds(row.integer(5));
     out.changed = from_seconds(row.integer(6));
+    out.title_ru = row.text(7);
   }
   {
     Statement rows =
@@ -88,19 +89,23 @@ Status check(const DepartmentRight& right) {
     return fail(ErrorKind::usage, "\"" + right.subject + "\" is nothing to ask about",
                 "small letters, digits and hyphens, at most " + std::to_string(kMostDepartmentName));
   }
-  if (basis != !trim(right.legal_basis).empty() || right.legal_basis.size() > kStatementOctets ||
+  if (basis != !trim(right.legal_basis).empty() || characters_of(right.legal_basis) > kStatementCharacters ||
       find_invalid_utf8(right.legal_basis)) {
-    return fail(ErrorKind::usage,
-                "a right to ask names its legal basis, in at most " + std::to_string(kStatementOctets) + " octets");
+    return fail(ErrorKind::usage, "a right to ask names its legal basis, in at most " +
+                                      std::to_string(kStatementCharacters) + " characters");
   }
   return {};
 }
 
 Status check(const DepartmentChange& change) {
-  if (change.title && (trim(*change.title).empty() || change.title->size() > kMostDepartmentTitle ||
-                       find_invalid_utf8(*change.title))) {
+  const auto fits = [](const std::string& title) {
+    return (title.empty() || !trim(title).empty()) && !find_invalid_utf8(title) &&
+           characters_of(title) <= kMostDepartmentTitle;
+  };
+  if ((change.title && (change.title->empty() || !fits(*change.title))) ||
+      (change.title_ru && !fits(*change.title_ru))) {
     return fail(ErrorKind::usage,
-                "a department has a title of 1 to " + std::to_string(kMostDepartmentTitle) + " octets");
+                "a department has a title of 1 to " + std::to_string(kMostDepartmentTitle) + " characters");
   }
   if (change.deadline_days && (*change.deadline_days < 1 || *change.deadline_days > kMostDeadlineDays)) {
     return fail(ErrorKind::usage, "a department answers in 1 to " + std::to_string(kMostDeadlineDays) + " days");
@@ -186,7 +191,7 @@ std::string words_of(const DepartmentChange& change) {
   const auto say = [&](bool there, const std::string& what) {
     if (there) out += (out.empty() ? "" : ", ") + what;
   };
-  say(change.title.has_value(), "title");
+  say(change.title.has_value() || change.title_ru.has_value(), "title");
   say(change.deadline_days.has_value(), "deadline");
   say(!change.certificates.empty(), "+" + std::to_string(change.certificates.size()) + " certificates");
   say(!change.dropped_certificates.empty(), "-" + std::to_string(change.dropped_certificates.size()) + " certificates");
@@ -222,10 +227,11 @@ Result<Department> DepartmentLedger::add(const std::string& name, const Departme
   TRY(impl.database.transact([&]() -> Status {
     const std::int64_t now = seconds(impl.clock->now());
     const std::int64_t made_rows = TRY(impl.database.execute(
-        "INSERT INTO departments (name, title, state, deadline_days, created_at, changed_at) VALUES ($1, $2, $3, $4, "
-        "$5, $5) ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO departments (name, title, state, deadline_days, created_at, changed_at, title_ru) VALUES ($1, $2, "
+        "$3, $4, $5, $5, $6) ON CONFLICT (name) DO NOTHING",
         {name, made.title.value_or(name), static_cast<std::int64_t>(DepartmentState::active),
-         static_cast<std::int64_t>(made.deadline_days.value_or(Department{}.deadline_days)), now}));
+         static_cast<std::int64_t>(made.deadline_days.value_or(Department{}.deadline_days)), now,
+         made.title_ru.value_or("")}));
     if (made_rows == 0) {
       return fail(ErrorKind::already_exists, "there is a department \"" + name + "\"",
                   "karta department change adds to it");
@@ -251,9 +257,10 @@ Result<Department> DepartmentLedger::change(const std::string& name, const Depar
                   "one that is to ask again is added under another name");
     }
     TRY(impl.database.execute(
-        "UPDATE departments SET title = $2, deadline_days = $3, changed_at = $4 WHERE name = $1",
+        "UPDATE departments SET title = $2, deadline_days = $3, changed_at = $4, title_ru = $5 WHERE name = $1",
         {name, change.title.value_or(before.title),
-         static_cast<std::int64_t>(change.deadline_days.value_or(before.deadline_days)), seconds(impl.clock->now())}));
+         static_cast<std::int64_t>(change.deadline_days.value_or(before.deadline_days)), seconds(impl.clock->now()),
+         change.title_ru.value_or(before.title_ru)}));
     TRY(write_around(impl, name, change));
     TRY(add_event(impl, name, "changed", words_of(change), cause));
     out = TRY(load(impl.database, name));
@@ -293,6 +300,17 @@ Result<std::vector<Department>> DepartmentLedger::list() {
   }
   std::vector<Department> out;
   for (const std::string& name : names) out.push_back(TRY(load(database, name)));
+  return out;
+}
+
+Result<std::vector<DepartmentTitle>> DepartmentLedger::titles() {
+  Statement rows =
+      TRY(registry_->impl_->database.prepare("SELECT name, title, title_ru FROM departments ORDER BY name"));
+  TRY(rows.query());
+  std::vector<DepartmentTitle> out;
+  while (TRY(rows.next())) {
+    out.push_back({std::string(rows.text(0)), std::string(rows.text(1)), std::string(rows.text(2))});
+  }
   return out;
 }
 

@@ -33,8 +33,9 @@ struct DepartmentRight {
 };
 
 struct Department {
-  std::string name;   ///< "pension-fund"
-  std::string title;  ///< for people
+  std::string name;      ///< "pension-fund"
+  std::string title;     ///< for people
+  std::string title_ru;  ///< the same in Russian; empty: `title` serves
   DepartmentState state = DepartmentState::active;
   unsigned deadline_days = 5;  ///< to answer in
   bool has_token = false;
@@ -58,6 +59,7 @@ struct DepartmentEvent {
 /// What a department is made with, or what is to change of it.
 struct DepartmentChange {
   std::optional<std::string> title = {};
+  std::optional<std::string> title_ru = {};  ///< empty: none any more
   std::optional<unsigned> deadline_days = {};
   std::vector<crypto::Certificate> certificates = {};  ///< to be added
   std::vector<std::string> dropped_certificates = {};  ///< SHA-256, hexadecimal
@@ -66,9 +68,16 @@ struct DepartmentChange {
   std::optional<Bytes> token_hash = {};  ///< SHA-256 of its new bearer token; the one before is void
 };
 inline constexpr unsigned kMostDeadlineDays = 366;
-inline constexpr std::size_t kMostDepartmentTitle = 200;
+inline constexpr std::size_t kMostDepartmentTitle = 200;  ///< characters
 inline constexpr std::size_t kMostDepartmentRights = 200;
 inline constexpr std::size_t kMostDepartmentCertificates = 16;
+
+/// What a department is called on pages.
+struct DepartmentTitle {
+  std::string name, title, title_ru;
+
+  const std::string& in(bool russian) const { return russian && !title_ru.empty() ? title_ru : title; }
+};
 
 class DepartmentLedger {
  public:
@@ -85,6 +94,8 @@ class DepartmentLedger {
   Result<Department> find(std::string_view name);
   /// By name.
   Result<std::vector<Department>> list();
+  /// By name, revoked ones too.
+  Result<std::vector<DepartmentTitle>> titles();
   /// Newest first.
   Result<std::vector<DepartmentEvent>> events_of(std::string_view name, std::size_t limit = kPageLimit);
 

@@ -17,10 +17,10 @@ constexpr std::size_t kIdDigits = 32;
 constexpr std::size_t kHashOctets = 32;
 
 constexpr auto kSubjects = std::to_array<RegistrySubject>({
-    {"identity", "names, date of birth and sex"},
-    {"insurance", "number and insurer of the compulsory medical insurance"},
-    {"concessions", "grounds for discounts and free services, with their validity"},
-    {"card-status", "the citizen's cards and where each stands"},
+    {"identity", "names, date of birth, sex, SNILS", "ФИО, дата рождения, пол, СНИЛС"},
+    {"insurance", "number and insurer of the compulsory medical insurance", "номер полиса ОМС и страховая организация"},
+    {"concessions", "grounds for concessions, with their validity", "основания льгот и сроки их действия"},
+    {"card-status", "the citizen's cards, their state and validity", "карты гражданина, их состояние и срок действия"},
 });
 
 struct OutcomeRow {
@@ -73,13 +73,14 @@ class Keys {
     ++taken_;
     return &*found;
   }
-  /// UTF-8 without control characters, 1 to `most` octets.
-  Result<std::string> text(std::string_view key, std::size_t most = kStatementOctets) {
+  /// UTF-8 without control characters, 1 to `most` characters.
+  Result<std::string> text(std::string_view key, std::size_t most = kStatementCharacters) {
     const Json* const found = find(key);
     if (found == nullptr || !found->is_string()) return bad_key(key);
     auto out = found->get<std::string>();
-    if (out.size() > most) {
-      return fail(ErrorKind::limit, "\"" + std::string(key) + "\" is longer than " + std::to_string(most) + " octets");
+    if (characters_of(out) > most) {
+      return fail(ErrorKind::limit,
+                  "\"" + std::string(key) + "\" is longer than " + std::to_string(most) + " characters");
     }
     if (trim(out).empty() || find_invalid_utf8(out) ||
         std::ranges::any_of(out, [](unsigned char c) { return (c < 0x20 && c != '\n') || c == 0x7F; })) {
@@ -199,7 +200,7 @@ Result<DepartmentRequest> parse_department_request(std::string_view json) {
   out.case_id = TRY(keys.text("case"));
   TRY(read_citizen(keys, out));
   TRY(read_subjects(keys, out));
-  out.question = TRY(keys.text_or_none("question", kMostQuestionOctets));
+  out.question = TRY(keys.text_or_none("question", kMostQuestionCharacters));
   if (document.contains("deadline")) out.deadline = TRY(keys.time("deadline"));
   if (const Json* const delay = keys.find("delay_disclosure")) {
     if (!delay->is_object()) return bad_key("delay_disclosure");
@@ -257,7 +258,7 @@ Result<DepartmentAnswer> parse_department_answer(std::string_view json) {
     }
     out.data = data->dump();
   } else {
-    out.reason = TRY(keys.text("reason", kMostQuestionOctets));
+    out.reason = TRY(keys.text("reason", kMostQuestionCharacters));
   }
   TRY(keys.finish());
   return out;

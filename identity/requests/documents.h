@@ -29,12 +29,12 @@ inline constexpr std::size_t kMostRequestOctets = 16 * 1024;  ///< of the JSON
 inline constexpr std::size_t kMostAnswerOctets = 40 * 1024;   ///< of the JSON
 inline constexpr std::size_t kMostSubjects = 16;              ///< in one request
 inline constexpr std::size_t kMostDepartmentName = 40;
-inline constexpr std::size_t kMostQuestionOctets = 2000;
+inline constexpr std::size_t kMostQuestionCharacters = 2000;
 
 /// What the registry answers by itself.
 struct RegistrySubject {
-  std::string_view name;   ///< in documents: "insurance"
-  std::string_view words;  ///< for people
+  std::string_view name;             ///< in documents: "insurance"
+  std::string_view words, words_ru;  ///< for people
 };
 std::span<const RegistrySubject> registry_subjects();
 const RegistrySubject* find_registry_subject(std::string_view name);
@@ -52,7 +52,7 @@ struct DepartmentRequest {
   std::string id;        ///< 32 hexadecimal digits, the asker's own, random
   std::string from, to;  ///< departments; `to` may be kRegistryName
   Time made{};
-  std::string legal_basis, purpose, case_id;  ///< at most kStatementOctets each, none empty
+  std::string legal_basis, purpose, case_id;  ///< at most kStatementCharacters each, none empty
   std::optional<Snils> snils;                 ///< the citizen: by one of the two
   std::optional<CitizenId> citizen;
   std::vector<std::string> subjects;  ///< what is asked: "insurance", "income"

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "identity/daily_counts.h"
 #include "identity/registry_impl.h"
@@ -112,11 +114,11 @@ Json concessions_of(const Citizen& citizen) {
   }
   return out;
 }
-Json cards_json(const std::vector<Card>& cards) {
+Json cards_json(const std::vector<Card>& cards, Time now) {
   Json out = Json::array();
   for (const Card& one : cards) {
     out.push_back({{"status_index", one.status_index},
-                   {"state", row_of(one.state).name},
+                   {"state", row_of(state_at(one, now)).name},
                    {"valid_until", one.valid_until ? Json(format_time(*one.valid_until)) : Json()},
                    {"changed", format_time(one.changed)}});
   }
@@ -168,7 +170,7 @@ Result<std::string> RequestLedger::look_up(CitizenId citizen, const std::vector<
       out[subject] = row->data(record->citizen);
     } else {
       KARTA_CHECK(subject == "card-status");
-      out[subject] = cards_json(cards);
+      out[subject] = cards_json(cards, impl.clock->now());
     }
   }
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -299,6 +301,104 @@ Result<std::vector<RequestState>> RequestLedger::list(RequestBox box, std::strin
       break;
     }
   }
+  return out;
+}
+
+namespace {
+
+constexpr std::string_view kLines =
+    "SELECT r.request_id, r.citizen_id, r.request_hash, r.asker, r.answerer, r.subjects, r.received_at, r.deadline_at, "
+    "r.answered_at, q.legal_basis FROM request_by_id AS r JOIN requests AS q ON q.citizen_id = r.citizen_id AND "
+    "q.request_id = r.request_id ";
+
+Status add_lines(Statement& rows, std::vector<RequestLine>& out) {
+  while (TRY(rows.next())) out.push_back({state_of(rows), std::string(rows.text(9))});
+  return {};
+}
+
+/// Not answered, with a deadline before `until`, after `last`.
+Status add_open(Database& database, std::string_view department, std::int64_t until,
+                const std::optional<RequestState>& last, std::int64_t most, std::vector<RequestLine>& out) {
+  Statement rows = TRY(database.prepare(
+      std::string(kLines) +
+      "WHERE r.answered_at IS NULL AND r.deadline_at < $1 AND (r.deadline_at, r.request_id) > ($2, $3) AND ($4 = '' OR "
+      "r.asker = $4 OR r.answerer = $4) ORDER BY r.deadline_at, r.request_id LIMIT $5"));
+  TRY(rows.query(
+      {until, last ? seconds(last->deadline) : INT64_MIN, last ? std::string_view(last->id) : "", department, most}));
+  return add_lines(rows, out);
+}
+
+/// Answered, before `last`. A department's are read as two lists, each in the order of its index, and merged.
+Status add_answered(Database& database, std::string_view department, const std::optional<RequestState>& last,
+                    std::int64_t most, std::vector<RequestLine>& out) {
+  const std::int64_t at = last ? seconds(last->received) : INT64_MAX;
+  const std::string_view id = last ? std::string_view(last->id) : "";
+  const std::string rest =
+      "r.answered_at IS NOT NULL AND (r.received_at, r.request_id) < ($1, $2) ORDER BY r.received_at DESC, "
+      "r.request_id DESC LIMIT $3";
+  if (department.empty()) {
+    Statement rows = TRY(database.prepare(std::string(kLines) + "WHERE " + rest));
+    TRY(rows.query({at, id, most}));
+    return add_lines(rows, out);
+  }
+  std::vector<RequestLine> found;
+  for (const char* const side : {"WHERE r.asker = $4 AND ", "WHERE r.answerer = $4 AND r.asker <> $4 AND "}) {
+    Statement rows = TRY(database.prepare(std::string(kLines) + side + rest));
+    TRY(rows.query({at, id, most, department}));
+    TRY(add_lines(rows, found));
+  }
+  std::ranges::sort(found, [](const RequestLine& a, const RequestLine& b) {
+    return std::tie(a.state.received, a.state.id) > std::tie(b.state.received, b.state.id);
+  });
+  if (found.size() > static_cast<std::size_t>(most)) found.resize(static_cast<std::size_t>(most));
+  std::ranges::move(found, std::back_inserter(out));
+  return {};
+}
+
+}  // namespace
+
+Result<RequestLines> RequestLedger::lines(RequestStanding standing, std::string_view department, std::size_t limit,
+                                          const std::optional<RequestMark>& after) {
+  using S = RequestStanding;
+  Registry::Impl& impl = *registry_->impl_;
+  std::optional<RequestState> last;
+  if (after) {
+    last = TRY(load(impl.database, after->id));
+    if (!last) return no_request(after->id);
+  }
+  const std::size_t most = std::min(limit, kPageLimit);
+  const std::int64_t until = standing == S::overdue ? seconds(impl.clock->now()) : INT64_MAX;
+  const bool among_answered = after && after->answered;
+  RequestLines out;
+  // One more than asked for, to know whether anything follows.
+  const auto left = [&] { return static_cast<std::int64_t>(most + 1 - out.lines.size()); };
+  if (standing != S::answered && !among_answered) {
+    TRY(add_open(impl.database, department, until, last, left(), out.lines));
+  }
+  const std::size_t open = out.lines.size();
+  if ((standing == S::all || standing == S::answered) && left() > 0) {
+    TRY(add_answered(impl.database, department, among_answered ? last : std::nullopt, left(), out.lines));
+  }
+  if (out.lines.size() <= most) return out;
+  out.lines.resize(most);
+  if (most > 0) out.next = RequestMark{out.lines.back().state.id, most > open};
+  return out;
+}
+
+Result<RequestLook> RequestLedger::look(std::string_view id, Purpose purpose) {
+  Registry::Impl& impl = *registry_->impl_;
+  RequestLook out;
+  TRY(impl.database.transact([&]() -> Status {
+    const auto state = TRY(load(impl.database, id));
+    if (!state) return no_request(id);
+    const Purpose asked = TRY(purpose_of(impl.database, *state, purpose.actor));
+    out = {*state, asked.purpose, asked.case_id, asked.legal_basis, asked.disclose_at};
+    // The look tells of the request: the citizen may not learn of it sooner.
+    purpose.disclose_at = asked.disclose_at;
+    purpose.legal_basis = asked.disclose_at ? asked.legal_basis : std::string();
+    TRY(check_purpose(purpose));
+    return log_access(impl, state->citizen, purpose, "request");
+  }));
   return out;
 }
 

@@ -44,6 +44,29 @@ enum class RequestBox : std::uint8_t {
   overdue,  ///< to or by the department, not answered in time; the oldest deadline first
 };
 
+/// Which requests of all departments.
+enum class RequestStanding : std::uint8_t { all, overdue, open, answered };
+/// A request with the law it was made on; no personal datum in it.
+struct RequestLine {
+  RequestState state;
+  std::string legal_basis;
+};
+/// Where a page of them ends. Whether it stood among the answered ones is kept beside: it may be answered meanwhile.
+struct RequestMark {
+  std::string id;
+  bool answered = false;
+};
+struct RequestLines {
+  std::vector<RequestLine> lines;
+  std::optional<RequestMark> next;  ///< hand back for more; none: that was all
+};
+/// What a request says beside its state.
+struct RequestLook {
+  RequestState state;
+  std::string purpose, case_id, legal_basis;  ///< the asker's
+  std::optional<Time> disclose_at;
+};
+
 struct RequestCounts {
   std::uint64_t open = 0, overdue = 0;
 };
@@ -72,6 +95,13 @@ class RequestLedger {
   /// sent).
   Result<std::vector<RequestState>> list(RequestBox box, std::string_view department, std::size_t limit = kPageLimit,
                                          std::string_view after = {});
+  /// Those not answered first, by their deadline, so that overdue ones lead; then those answered, the newest first.
+  /// `department` asks or is asked; empty: everybody's.
+  Result<RequestLines> lines(RequestStanding standing, std::string_view department, std::size_t limit = kPageLimit,
+                             const std::optional<RequestMark>& after = {});
+  /// One request for whoever looks at it: in the citizen's access log as "request", before it returns, told to the
+  /// citizen no sooner than the request itself. not_found.
+  Result<RequestLook> look(std::string_view id, Purpose purpose);
   Result<RequestCounts> counts();
 
  private:

@@ -8,6 +8,7 @@
 #include "identity/requests/departments.h"
 #include "identity/requests/request_ledger.h"
 #include "identity/requests/signed_document.h"
+#include "identity/utf8.h"
 #include "service/json_problem.h"
 #include "service/log.h"
 
@@ -329,7 +330,7 @@ class RequestRoutes final : public RoomRoutes {
     if (asked.delay) {
       purpose.legal_basis += "; " + asked.delay->legal_basis;
       purpose.disclose_at = asked.delay->until;
-      if (purpose.legal_basis.size() > kStatementOctets) purpose.legal_basis = asked.delay->legal_basis;
+      if (characters_of(purpose.legal_basis) > kStatementCharacters) purpose.legal_basis = asked.delay->legal_basis;
     }
     const Bytes receipt = TRY(sign(write_document(receipt_of(state, {}, state.received))));
     std::optional<AnswerDocuments> answer;

@@ -9,6 +9,7 @@
 #include "card/channel.h"
 #include "card/domain_keys.h"
 #include "card/file.h"
+#include "identity/utf8.h"
 #include "issuing/desk/card_deeds.h"
 
 namespace karta::issuing {
@@ -53,7 +54,9 @@ Result<std::string> text_field(const Json& document, const char* name, std::size
   if (!document.contains(name)) return std::string();
   if (!document[name].is_string()) return wrong_field(name, "is no text");
   std::string text = document[name].get<std::string>();
-  if (text.size() > most) return wrong_field(name, "is too long");
+  if (identity::characters_of(text) > most) {
+    return wrong_field(name, "is longer than " + std::to_string(most) + " characters");
+  }
   return text;
 }
 
@@ -129,8 +132,8 @@ Result<Desk::Request> Desk::Request::parse(const DeskCaller& caller, std::string
   if (request.deed == nullptr) return wrong_field("deed", "must be one of " + names);
   request.atr = TRY(hex_field(document, "atr", kMostAtr));
   request.reader = TRY(text_field(document, "reader", 2 * kMostText));
-  const std::string person = TRY(text_field(document, "operator"));
-  const std::string reason = TRY(text_field(document, "reason"));
+  const std::string person = TRY(text_field(document, "operator", identity::kPersonCharacters));
+  const std::string reason = TRY(text_field(document, "reason", identity::kReasonCharacters));
   // The terminal is known by its certificate; who sits there, by its word alone.
   request.cause.actor = "counter:" + caller.terminal + (person.empty() ? "" : "/" + person);
   request.cause.reason =

@@ -96,7 +96,7 @@ start((main) => {
           class: 'mono', value: state.aid, on: { input: (event) => { state.aid = event.target.value; } } }) }),
         field({ id: 'offer', label: t('offer'), hint: state.offer?.name ?? t('offer.hint'), error: state.offerError,
           input: el('input', { type: 'file', on: { change: (event) => { [state.offer] = event.target.files; } } }) })],
-      field({ id: 'operator', label: `${t('operator')} (${t('optional')})`, hint: t('operator.hint'), input: el('input', { type: 'text', maxlength: 64, value: state.operator,
+      field({ id: 'operator', label: `${t('operator')} (${t('optional')})`, hint: t('operator.hint'), input: el('input', { type: 'text', maxlength: 80, value: state.operator,
         on: { input: (event) => { state.operator = event.target.value; } } }) }),
       field({ id: 'reason', label: `${t('reason')} (${t('optional')})`, hint: t('reason.hint'), input: el('input', { type: 'text', maxlength: 120, value: state.reason,
         on: { input: (event) => { state.reason = event.target.value; } } }) }),
