@@ -314,6 +314,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const fs::path& file, Environment 
   options.limits = config.limits;
   options.local_socket_mode = config.socket_mode;
   if (config.own_user_only) options.admit = service::is_own_user;
+  options.room_of = service::room_of_user;
   auto works = TRY(daemon.open_works(std::move(config)));
   daemon.works = works;
   // Doors are opened behind the server's start, which tells the ports; nobody is answered before.

@@ -193,15 +193,27 @@ class HttpServer::Impl {
     listener.acceptor.close(code);
   }
 
+  /// Both ends of a TCP connection; nothing where it is gone.
+  static std::optional<TcpConnection> ends_of(const Socket& socket, const tcp::endpoint& peer) {
+    error_code code;
+    const auto other = socket.local_endpoint(code);
+    if (code) return std::nullopt;
+    tcp::endpoint own;
+    std::memcpy(own.data(), other.data(), std::min(own.capacity(), other.size()));
+    return TcpConnection{peer.address().to_string(), peer.port(), own.address().to_string(), own.port()};
+  }
   /// What the options' `admit` says; without one, yes.
   bool may_enter(const Socket& socket, const tcp::endpoint& peer) const {
     if (!shared_.options.admit) return true;
-    error_code code;
-    const auto other = socket.local_endpoint(code);
-    if (code) return false;
-    tcp::endpoint own;
-    std::memcpy(own.data(), other.data(), std::min(own.capacity(), other.size()));
-    return shared_.options.admit({peer.address().to_string(), peer.port(), own.address().to_string(), own.port()});
+    const auto ends = ends_of(socket, peer);
+    return ends && shared_.options.admit(*ends);
+  }
+  /// The name of `room_of`'s room behind an address; empty: there is none.
+  std::string room_behind(const std::string& key, const Socket& socket, const tcp::endpoint& peer) const {
+    if (!shared_.options.room_of) return {};
+    const auto ends = ends_of(socket, peer);
+    std::string name = ends ? shared_.options.room_of(*ends) : std::string();
+    return name.empty() ? name : key + " " + name;
   }
 
   void admit(Socket socket, Worker& worker, bool is_tcp) {
@@ -210,12 +222,15 @@ class HttpServer::Impl {
     Remote remote{.address = "unix"};
     std::string key = "unix";
     error_code code;
-    if (!is_tcp) remote.credentials = credentials_of(socket.native_handle());
+    tcp::endpoint endpoint;
+    if (!is_tcp) {
+      remote.credentials = credentials_of(socket.native_handle());
+      if (remote.credentials) key += " uid " + std::to_string(remote.credentials->uid);
+    }
     if (is_tcp) {
       // A generic endpoint holds the same octets as the TCP one.
       const auto other = socket.remote_endpoint(code);
       if (code) return;
-      tcp::endpoint endpoint;
       std::memcpy(endpoint.data(), other.data(), std::min(endpoint.capacity(), other.size()));
       remote.address = endpoint.address().to_string();
       key = peer_key(endpoint.address());
@@ -227,7 +242,13 @@ class HttpServer::Impl {
     }
     const HttpLimits& limits = shared_.options.limits;
     std::shared_ptr<Peer> peer;
-    if (counters.open.load(std::memory_order_relaxed) < limits.connections) peer = shared_.peers.enter(key);
+    if (counters.open.load(std::memory_order_relaxed) < limits.connections) {
+      peer = shared_.peers.enter(key);
+      if (!peer && is_tcp) {
+        const std::string room = room_behind(key, socket, endpoint);
+        if (!room.empty()) peer = shared_.peers.enter(room);
+      }
+    }
     if (!peer) {
       counters.refused.fetch_add(1, std::memory_order_relaxed);
       if (!encrypted) {

@@ -80,6 +80,10 @@ struct HttpServerOptions {
   /// Asked before anything is read of a TCP connection; false: it is closed, and counted as refused. is_own_user()
   /// keeps other users of the machine away from a loopback address. Empty: everybody may. On a worker's thread: short.
   std::function<bool(const TcpConnection& connection)> admit = {};
+  /// Asked where an address has all its connections (HttpLimits::connections_per_address): a name beside it whose own
+  /// room the next one takes, as many again; empty: it is turned away. On loopback every user of the machine is one
+  /// address: room_of_user() keeps one from shutting out the others. On a worker's thread: short.
+  std::function<std::string(const TcpConnection& connection)> room_of = {};
   /// Told of TLS handshakes that failed: the client's address and why ("certificate has expired"). On a worker's
   /// thread: short.
   std::function<void(std::string_view peer, std::string_view reason)> on_failed_handshake = {};

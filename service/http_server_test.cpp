@@ -79,9 +79,12 @@ class HttpServerTest : public testing::Test {
  protected:
   HttpServer start(HttpLimits limits = {}, std::size_t workers = 1) {
     HttpServerOptions options;
-    options.listen = {"127.0.0.1:0"};
     options.limits = limits;
     options.workers = workers;
+    return start(std::move(options));
+  }
+  HttpServer start(HttpServerOptions options) {
+    options.listen = {"127.0.0.1:0"};
     auto server = HttpServer::start(std::move(options), factory("first"));
     EXPECT_TRUE(server) << server.error().message;
     where_ = server->addresses().front();
@@ -232,6 +235,36 @@ TEST_F(HttpServerTest, ConnectionsAreBoundedByAddressAndInAll) {
   }
   TestSocket last = connect("127.0.0.3");
   EXPECT_THAT(last.response(), StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(server.counts().refused_connections, 2u);
+}
+
+// Every user of a machine comes from 127.0.0.1: one that takes all its connections leaves the others theirs.
+TEST_F(HttpServerTest, AFullAddressLeavesRoomForEachOfItsUsers) {
+  std::atomic<int> asked{0};
+  std::string whose = "of one";
+  HttpServerOptions options;
+  options.limits = {.connections = 8, .connections_per_address = 2};
+  options.room_of = [&](const TcpConnection& connection) {
+    EXPECT_EQ(connection.peer_address, "127.0.0.1");
+    asked += 1;
+    return whose;
+  };
+  const HttpServer server = start(std::move(options));
+  std::vector<TestSocket> all;
+  const auto comes_in = [&] {
+    all.push_back(connect());
+    return all.back().send(kGet) && all.back().response().starts_with("HTTP/1.1 200");
+  };
+  EXPECT_TRUE(comes_in());
+  EXPECT_TRUE(comes_in());
+  EXPECT_EQ(asked, 0) << "nobody is looked up while there is room";
+  EXPECT_TRUE(comes_in());
+  EXPECT_TRUE(comes_in());
+  EXPECT_FALSE(comes_in()) << "a room has as many as an address";
+  whose = "of another";
+  EXPECT_TRUE(comes_in());
+  whose = "";
+  EXPECT_FALSE(comes_in());
   EXPECT_EQ(server.counts().refused_connections, 2u);
 }
 

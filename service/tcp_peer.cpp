@@ -95,4 +95,9 @@ std::optional<unsigned> uid_of_peer(const TcpConnection& connection) {
 
 bool is_own_user(const TcpConnection& connection) { return uid_of_peer(connection) == ::geteuid(); }
 
+std::string room_of_user(const TcpConnection& connection) {
+  const auto uid = uid_of_peer(connection);
+  return uid ? "uid " + std::to_string(*uid) : std::string();
+}
+
 }  // namespace karta::service

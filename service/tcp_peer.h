@@ -28,4 +28,7 @@ std::optional<unsigned> find_peer_uid(std::string_view table, const TcpConnectio
 /// True if the other end is a program of the user this one runs as: for HttpServerOptions::admit.
 bool is_own_user(const TcpConnection& connection);
 
+/// The other end's user as a name, empty where it cannot be told: for HttpServerOptions::room_of.
+std::string room_of_user(const TcpConnection& connection);
+
 }  // namespace karta::service

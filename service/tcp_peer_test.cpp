@@ -1,6 +1,7 @@
 #include "service/tcp_peer.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "service/http_client.h"
 #include "service/http_server.h"
@@ -49,6 +50,17 @@ TEST(TcpPeer, AServerSeesItsOwnUserAndTurnsOthersAway) {
   const auto reply = client.get("http://" + own->addresses().front() + "/");
   ASSERT_TRUE(reply) << reply.error().message;
   EXPECT_EQ(reply->status, 200);
+
+  std::string room;
+  options.admit = [&](const TcpConnection& connection) {
+    room = room_of_user(connection);
+    return true;
+  };
+  auto asking = HttpServer::start(options, make);
+  ASSERT_TRUE(asking);
+  ASSERT_TRUE(client.get("http://" + asking->addresses().front() + "/"));
+  EXPECT_EQ(room, "uid " + std::to_string(::geteuid()));
+  EXPECT_EQ(room_of_user({"127.0.0.1", 1, "127.0.0.1", 2}), "");
 
   // The same question with another answer: the connection is closed before a request is read.
   options.admit = [](const TcpConnection& connection) { return uid_of_peer(connection) == 4'000'000'000u; };
