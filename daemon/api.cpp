@@ -384,7 +384,7 @@ class ApiHandler final : public service::HttpHandler {
                   "\"verbs\" of the [[caller]] in the configuration"),
           caller.name);
     }
-    if (found.own != nullptr) return own(found, request);
+    if (found.own != nullptr) return own(found, request, caller);
     auto response = call(found, request, caller);
     return response ? std::move(*response) : answer_error(found, response.error());
   }
@@ -395,14 +395,14 @@ class ApiHandler final : public service::HttpHandler {
     return out.to_response();
   }
 
-  HttpResponse own(const Found& found, const HttpRequest& request) {
+  HttpResponse own(const Found& found, const HttpRequest& request, const Caller& caller) {
     switch (found.own->what) {
       case Own::status:
         return json_response(200, dump(works_->status()));
       case Own::readers:
         return readers();
       case Own::events:
-        return events(request);
+        return events(request, caller);
       case Own::metrics: {
         HttpResponse out;
         out.media_type = service::Metrics::kMediaType;
@@ -428,7 +428,8 @@ class ApiHandler final : public service::HttpHandler {
                                     {"readers", std::move(list)}}));
   }
 
-  HttpResponse events(const HttpRequest& request) const {
+  /// They end with the session of the desk that listens.
+  HttpResponse events(const HttpRequest& request, const Caller& caller) const {
     std::uint64_t after = works_->services->events.last();
     const std::string_view last = request.field("Last-Event-ID");
     if (!last.empty()) {
@@ -439,7 +440,11 @@ class ApiHandler final : public service::HttpHandler {
     }
     auto stream = std::make_shared<service::ResponseStream>();
     stream->write(":\n\n");  // the head goes out now, not with the first event
-    works_->services->events.listen(after, [stream](const Event& event) { return stream->write(to_stream(event)); });
+    works_->services->events.listen(after, [stream, holds = caller.holds](const Event& event) {
+      if (!holds || holds()) return stream->write(to_stream(event));
+      stream->close();
+      return false;
+    });
     HttpResponse out = HttpResponse::stream(stream, kEventStream);
     out.fields += kFields;
     return out;

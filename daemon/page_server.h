@@ -18,6 +18,8 @@ struct Services;
 struct Caller {
   std::string name;
   std::vector<std::string> verbs;  ///< "*" alone: all
+  /// False once the desk's session is over; any thread, short. Empty: a program, which has none.
+  std::function<bool()> holds = {};
   bool may(std::string_view verb) const;
 };
 

@@ -135,9 +135,7 @@ Result<std::unique_ptr<DeskPages>> DeskPages::create(DeskPageOptions options, co
 }
 
 DeskPages::DeskPages(DeskPageOptions options, std::shared_ptr<DeskSessions> sessions)
-    : options_(std::move(options)),
-      sessions_(std::move(sessions)),
-      caller_(std::make_shared<const Caller>(Caller{.name = options_.name, .verbs = options_.verbs})) {
+    : options_(std::move(options)), sessions_(std::move(sessions)) {
   const auto is_at_work = [&](std::string_view mode) {
     return std::find(options_.modes.begin(), options_.modes.end(), mode) != options_.modes.end();
   };
@@ -230,7 +228,12 @@ HttpResponse DeskPages::log_out(const HttpRequest& request) {
 }
 
 std::shared_ptr<const Caller> DeskPages::session(const HttpRequest& request) {
-  return sessions_->valid(cookie_of(request), request.field("Karta-Desk")) ? caller_ : nullptr;
+  auto name = sessions_->find(cookie_of(request), request.field("Karta-Desk"));
+  if (!name) return nullptr;
+  return std::make_shared<const Caller>(
+      Caller{.name = options_.name, .verbs = options_.verbs, .holds = [sessions = sessions_, name = std::move(*name)] {
+               return sessions->lives(name);
+             }});
 }
 
 }  // namespace karta::daemon

@@ -43,7 +43,6 @@ class DeskPages final : public PageServer {
 
   DeskPageOptions options_;
   std::shared_ptr<DeskSessions> sessions_;
-  std::shared_ptr<const Caller> caller_;
   std::map<std::string, Document, std::less<>> assets_;                        // by path
   std::map<std::string, std::map<std::string, Document>, std::less<>> pages_;  // by path, by language
 };

@@ -110,14 +110,25 @@ Result<DeskSessions::Session> DeskSessions::log_in(std::string_view code) {
   return session;
 }
 
-bool DeskSessions::valid(std::string_view cookie, std::string_view key) const {
-  if (cookie.empty() || key.empty()) return false;
-  const std::lock_guard lock(mutex_);
-  const auto found = sessions_.find(hash_of(cookie));
-  if (found == sessions_.end()) return false;
+bool DeskSessions::in_time(const Kept& kept) const {
   const Time now = clock_.now();
-  return found->second.from <= now + kBackwards && now < found->second.until &&
-         equal(hash_of(key), found->second.key_hash);
+  return kept.from <= now + kBackwards && now < kept.until;
+}
+
+std::optional<Bytes> DeskSessions::find(std::string_view cookie, std::string_view key) const {
+  if (cookie.empty() || key.empty()) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  Bytes name = hash_of(cookie);
+  const auto found = sessions_.find(name);
+  if (found == sessions_.end() || !in_time(found->second)) return std::nullopt;
+  if (!equal(hash_of(key), found->second.key_hash)) return std::nullopt;
+  return name;
+}
+
+bool DeskSessions::lives(const Bytes& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(name);
+  return found != sessions_.end() && in_time(found->second);
 }
 
 Status DeskSessions::log_out(std::string_view cookie, std::string_view key) {

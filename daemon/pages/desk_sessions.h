@@ -53,7 +53,11 @@ class DeskSessions {
   };
   /// Uses the link up and writes the next one. Fails with not_permitted: the code is none, or was used already.
   Result<Session> log_in(std::string_view code);
-  bool valid(std::string_view cookie, std::string_view key) const;
+  bool valid(std::string_view cookie, std::string_view key) const { return find(cookie, key).has_value(); }
+  /// The name of a valid session, which opens nothing: for lives().
+  std::optional<Bytes> find(std::string_view cookie, std::string_view key) const;
+  /// It has not ended since.
+  bool lives(const Bytes& name) const;
   /// Fails with io: the session is over, but would be taken up again after a restart.
   Status log_out(std::string_view cookie, std::string_view key);
 
@@ -69,6 +73,7 @@ class DeskSessions {
       : options_(std::move(options)), clock_(clock), random_(random) {}
   void load();
   Status save() const;
+  bool in_time(const Kept& kept) const;
   Status new_link();
 
   DeskSessionOptions options_;

@@ -4,6 +4,7 @@
 #include "daemon/gatekeeper.h"
 #include "daemon/pages/pages.h"
 #include "daemon/visit_receipt.h"
+#include "service/test_socket.h"
 #include "tests/kartad/daemon_fixture.h"
 #include "tests/sectors/wire.h"
 
@@ -197,6 +198,38 @@ TEST_F(ClinicTest, ALinkThatIsNotGoodIsInTheJournal) {
   ASSERT_EQ(refusals.size(), 1u);
   EXPECT_NE(refusals[0].body.find("desk-link"), std::string::npos);
   EXPECT_EQ(refusals[0].body.find("0000"), std::string::npos) << "codes are in no journal";
+}
+
+// A page left open behind a desk that has logged out sees nothing of who comes next.
+TEST_F(ClinicTest, EventsEndWithTheSessionOfTheDesk) {
+  kartad.stop();
+  kartad.read_pages = daemon::read_pages;
+  kartad.write_config("[pages]\naddress = \"http://127.0.0.1:8470\"\n");
+  ASSERT_TRUE(kartad.start());
+  std::string link(as_text(kartad.folder.read("state/desk-link")));
+  link = link.substr(link.find('#') + 1);
+  link.resize(link.find('\n'));
+  service::HttpClient client({.any_address = true});
+  const auto in = client.post(kartad.url("/login"), "application/json", as_bytes(Json{{"code", link}}.dump()), {});
+  ASSERT_TRUE(in) << in.error().message;
+  ASSERT_EQ(in->status, 200) << as_text(in->body);
+  const std::string set(in->field("Set-Cookie")), cookie = set.substr(0, set.find(';'));
+  const std::string key = Json::parse(as_text(in->body))["key"];
+  const std::string where = kartad.running().addresses().front();
+  const std::string fields = "Host: " + where + "\r\nCookie: " + cookie + "\r\nKarta-Desk: " + key + "\r\n";
+
+  service::TestSocket page(where);
+  ASSERT_TRUE(page.send("GET /v1/events HTTP/1.1\r\n" + fields + "\r\n"));
+  EXPECT_EQ(page.until("\r\n\r\n").substr(0, 12), "HTTP/1.1 200");
+  insert();
+  EXPECT_NE(page.until("card-in").find("card-in"), std::string::npos) << "it is open";
+  service::TestSocket out(where);
+  ASSERT_TRUE(out.send("POST /logout HTTP/1.1\r\n" + fields + "Content-Length: 0\r\n\r\n"));
+  EXPECT_EQ(out.until("\r\n\r\n").substr(0, 12), "HTTP/1.1 204");
+  kartad.readers.remove(std::string(TestDaemon::kReader));
+  const std::string rest = page.until("\r\n0\r\n\r\n");
+  EXPECT_TRUE(rest.ends_with("\r\n0\r\n\r\n")) << rest;
+  EXPECT_EQ(rest.find("card-out"), std::string::npos) << rest;
 }
 
 TEST_F(ClinicTest, WhoIsRefusedAgainAndAgainDoesNotFillTheJournal) {
