@@ -149,7 +149,8 @@ struct Daemon::Impl {
     out->trust->on_news([this](const TrustNews& news) { tell(news); });
     TRY(out->trust->load());
     out->services.reset(new Services{out->config, environment.clock, environment.random, events, metrics, *journal,
-                                     *deeds, *out->trust, source->readers(), connect, out->terminals});
+                                     *deeds, *out->trust, source->readers(), connect, out->terminals, false,
+                                     environment.steady_now});
     std::vector<Mode*> modes;
     for (const auto& [name, plan] : out->config.modes) {
       auto mode = TRY(plan(*out->services));

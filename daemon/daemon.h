@@ -14,6 +14,7 @@
 #include "daemon/mode.h"
 #include "daemon/page_server.h"
 #include "daemon/reader_source.h"
+#include "daemon/steady_now.h"
 #include "daemon/trust_data.h"
 
 namespace karta::identity {
@@ -34,6 +35,8 @@ struct Environment {
   RulesOpener open_rules = {};
   /// How the authority of [authority] is reached; empty: over HTTPS, as the first terminal that was enrolled.
   std::function<Result<std::unique_ptr<identity::Authority>>()> connect = {};
+  /// What the time of verbs at a card is taken on.
+  SteadyNow steady_now = &std::chrono::steady_clock::now;
 };
 
 class Daemon {

@@ -28,8 +28,8 @@ Result<std::unique_ptr<CardUse>> ReaderDesk::use_card_once_or_twice() {
   // A connection of before may have died since, with pcscd or the card: then a new one is tried, once.
   for (bool kept = connection_ != nullptr;; kept = false) {
     if (!connection_) connection_ = TRY(readers_.connect(reader_));
-    const auto deadline = TimedConnection::SteadyClock::now() + services_.config.verb_time;
-    std::unique_ptr<CardUse> use(new CardUse(*connection_, deadline));
+    const auto deadline = services_.steady_now() + services_.config.verb_time;
+    std::unique_ptr<CardUse> use(new CardUse(*connection_, deadline, services_.steady_now));
     auto transaction = card::Transaction::begin(use->timed_);
     if (transaction) {
       use->transaction_.emplace(std::move(*transaction));

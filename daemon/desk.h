@@ -28,8 +28,8 @@ class CardUse {
 
  private:
   friend class ReaderDesk;
-  CardUse(card::CardConnection& connection, TimedConnection::SteadyClock::time_point deadline)
-      : timed_(connection, deadline), channel_(timed_) {}
+  CardUse(card::CardConnection& connection, TimedConnection::SteadyClock::time_point deadline, const SteadyNow& now)
+      : timed_(connection, deadline, now), channel_(timed_) {}
 
   TimedConnection timed_;
   std::optional<card::Transaction> transaction_;

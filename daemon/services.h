@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
+#include "daemon/steady_now.h"
 
 namespace karta::identity {
 class Authority;  // identity/authority_client.h
@@ -45,6 +46,7 @@ struct Services {
   std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>>& terminals;
   /// Only a look at the configuration: what is named is looked for, nothing is made, nothing served.
   bool looking = false;
+  SteadyNow steady_now = &std::chrono::steady_clock::now;
 
   /// Fails with `configuration` where the daemon has no terminal of this role.
   Result<TerminalIdentity*> terminal(std::string_view role) const;

@@ -100,17 +100,17 @@ microseconds Timeline::card_time() const {
   return all;
 }
 
-TimedConnection::TimedConnection(card::CardConnection& inner, SteadyClock::time_point deadline)
-    : inner_(inner), deadline_(deadline), last_(SteadyClock::now()) {}
+TimedConnection::TimedConnection(card::CardConnection& inner, SteadyClock::time_point deadline, const SteadyNow& now)
+    : inner_(inner), now_(now), deadline_(deadline), last_(now_()) {}
 
 Result<Bytes> TimedConnection::timed(ByteView command, Result<Bytes> (card::CardConnection::*send)(ByteView)) {
-  const auto begun = SteadyClock::now();
+  const auto begun = now_();
   if (begun >= deadline_) {
     return fail(ErrorKind::card_unresponsive, "the card is too slow: its time for this is over",
                 "try again; if it happens again, the card or the reader is worn out");
   }
   auto answer = (inner_.*send)(command);
-  const auto ended = SteadyClock::now();
+  const auto ended = now_();
   Exchange one;
   if (command.size() >= 4) {
     one.cla = command[0];

@@ -8,6 +8,7 @@
 
 #include "card/reader.h"
 #include "daemon/json.h"
+#include "daemon/steady_now.h"
 
 namespace karta::daemon {
 
@@ -45,7 +46,8 @@ class Timeline {
 class TimedConnection final : public card::CardConnection {
  public:
   using SteadyClock = std::chrono::steady_clock;
-  TimedConnection(card::CardConnection& inner, SteadyClock::time_point deadline);
+  /// `now` outlives it, too.
+  TimedConnection(card::CardConnection& inner, SteadyClock::time_point deadline, const SteadyNow& now);
 
   Result<Bytes> transmit(ByteView command) override;
   Result<Bytes> transmit_sensitive(ByteView command) override;
@@ -66,6 +68,7 @@ class TimedConnection final : public card::CardConnection {
   Result<Bytes> timed(ByteView command, Result<Bytes> (card::CardConnection::*send)(ByteView));
 
   card::CardConnection& inner_;
+  const SteadyNow& now_;
   const SteadyClock::time_point deadline_;
   SteadyClock::time_point last_;
   Timeline timeline_;
