@@ -445,7 +445,8 @@ Status check_shown(const Client& client) {
   for (const auto& [member, text] : shown) {
     if (!shows_what_it_is(*text)) return bad(member, "holds characters that hide or turn the direction of writing");
   }
-  if (origin_of(client.uri) != client.origin()) return bad("client_uri", "must have a host of letters, digits, - and .");
+  if (origin_of(client.uri) != client.origin())
+    return bad("client_uri", "must have a host of letters, digits, - and .");
   return {};
 }
 
@@ -476,8 +477,8 @@ Status ClientLedger::add_event(std::string_view id, std::string_view kind, std::
 
 Status ClientLedger::add(const Client& client, const Cause& cause) {
   TRY(check(cause));
-  const std::string document = write_client(client);
   TRY(check_shown(client));
+  const std::string document = write_client(client);
   if (document.size() > kMostDocument) return fail(ErrorKind::limit, "the client's document is longer than 64 KiB");
   TRY(parse_client(document));
   return database_->transact([&]() -> Status {
@@ -496,8 +497,8 @@ Status ClientLedger::add(const Client& client, const Cause& cause) {
 
 Result<bool> ClientLedger::change(const Client& client, const Cause& cause) {
   TRY(check(cause));
-  const std::string document = write_client(client);
   TRY(check_shown(client));
+  const std::string document = write_client(client);
   if (document.size() > kMostDocument) return fail(ErrorKind::limit, "the client's document is longer than 64 KiB");
   TRY(parse_client(document));
   bool changed = false;

@@ -588,7 +588,7 @@ TEST_F(OpenidTest, ADocumentIsReadBackAndEveryFaultIsNamed) {
                {"subject_type", "pairwise"},
                {"require_pushed_authorization_requests", true},
                {"backchannel_logout_session_required", true}});
-  EXPECT_EQ(write_client(must(parse_client(said.dump()))), write_client(portal));
+  EXPECT_EQ(write_client(must(parse_client(said.dump()))), write_client(must(parse_client(good.dump()))));
   said["profile"] = "basic";
   EXPECT_FALSE(parse_client(said.dump())) << "unpushed requests would be taken all the same";
   // A private key in the set would be everybody's.
