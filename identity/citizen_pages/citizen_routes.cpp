@@ -8,6 +8,8 @@
 #include "identity/login/claim_words.h"
 #include "identity/login/sessions.h"
 #include "identity/pages/page.h"
+#include "identity/requests/departments.h"
+#include "identity/requests/request_words.h"
 #include "service/log.h"
 
 namespace karta::identity {
@@ -79,6 +81,7 @@ constexpr auto kLooks = std::to_array<LookWords>({
     {"certificates", {"your certificates", "ваши сертификаты"}},
     {"log-in", {"what you have allowed it to learn", "то, что вы разрешили ему узнать"}},
     {"portrait", {"your portrait", "ваш портрет"}},
+    {"request", {"a department's request about you", "запрос ведомства о вас"}},
 });
 
 class Pages final : public RoomRoutes {
@@ -87,7 +90,8 @@ class Pages final : public RoomRoutes {
       : address_(config.address),
         around_(around),
         provider_(provider),
-        sessions_(around, config.sessions, ending_of(provider)) {}
+        sessions_(around, config.sessions, ending_of(provider)),
+        departments_(around.registry) {}
 
   HttpResponse answer(const HttpRequest& request) override {
     for (const Route& route : kRoutes) {
@@ -193,7 +197,7 @@ class Pages final : public RoomRoutes {
 
   void write_card(Html& html, const Visit& here, const Card& card) const {
     const Language language = here.language;
-    const StateWords& state = words_of(card.state);
+    const StateWords& state = words_of(state_at(card, around_.clock.now()));
     html.open("div", {{"class", "panel-head"}});
     html.element("h2", std::string(own_words::kCard.in(language)) + " " + format_id(card.id).substr(0, 8));
     badge(html, state.kind, state.words.in(language));
@@ -209,8 +213,9 @@ class Pages final : public RoomRoutes {
     auto cards = around_.registry.cards_of(here.session.citizen);
     if (!cards) return unavailable(here, cards.error());
     // Those in use first, then the newest.
-    std::ranges::sort(*cards, [](const Card& a, const Card& b) {
-      const bool a_over = row_of(a.state).final, b_over = row_of(b.state).final;
+    const Time now = around_.clock.now();
+    std::ranges::sort(*cards, [&](const Card& a, const Card& b) {
+      const bool a_over = row_of(state_at(a, now)).final, b_over = row_of(state_at(b, now)).final;
       return a_over != b_over ? b_over : a.created > b.created;
     });
     Html html;
@@ -219,7 +224,7 @@ class Pages final : public RoomRoutes {
       html.open("section", {{"class", "panel"}});
       write_card(html, here, card);
       html.open("div", {{"class", "actions"}});
-      if (card.state == CardState::active) {
+      if (can_suspend(card)) {
         link_button(html, ButtonKind::danger, own_words::kLost.in(here.language),
                     "/me/suspend?id=" + format_id(card.id));
       }
@@ -279,11 +284,14 @@ class Pages final : public RoomRoutes {
     return page_response(200, frame(here, own_words::kCard), html);
   }
 
+  /// Past its end it lets nobody in and speaks for nobody: there is nothing to suspend.
+  bool can_suspend(const Card& card) const { return state_at(card, around_.clock.now()) == CardState::active; }
+
   HttpResponse ask_suspend(const Visit& here, const FormData& query) {
     const auto card = own_card(here, query.value("id"));
     if (!card) return unavailable(here, card.error());
     if (!*card) return no_card(here);
-    if ((*card)->state != CardState::active) {
+    if (!can_suspend(**card)) {
       return said(here, 409, NoticeKind::warning, own_words::kCannot, own_words::kNotActive);
     }
     Html html;
@@ -303,6 +311,7 @@ class Pages final : public RoomRoutes {
     const auto card = own_card(here, form.value("id"));
     if (!card) return unavailable(here, card.error());
     if (!*card) return no_card(here);
+    if (!can_suspend(**card)) return said(here, 409, NoticeKind::warning, own_words::kCannot, own_words::kNotActive);
     const auto moved = around_.registry.change_card_state(
         (*card)->id, CardState::suspended, {.actor = std::string(kActor), .reason = "reported lost on the own page"},
         RevocationReason::certificate_hold);
@@ -371,12 +380,14 @@ class Pages final : public RoomRoutes {
 
   // Who asked
 
-  /// What the log has as actor, in words: the portal's own name where it is known.
-  std::string actor_words(const Visit& here, std::string_view actor, const std::vector<Grant>& grants) const {
+  /// What the log has as actor, in words: the portal's or department's own name where it is known.
+  std::string actor_words(const Visit& here, std::string_view actor, const std::vector<Grant>& grants,
+                          const DepartmentNames& departments) const {
     if (actor == kActor) return std::string(own_words::kYou.in(here.language));
     for (const ActorWords& row : kActors) {
       if (!actor.starts_with(row.prefix)) continue;
       std::string name(actor.substr(row.prefix.size()));
+      if (row.prefix == "department:") name = departments(name);
       for (const Grant& grant : grants) {
         if (row.prefix == "client:" && grant.client_id == name) name = grant.client_name.in(name_of(here.language));
       }
@@ -390,7 +401,8 @@ class Pages final : public RoomRoutes {
     return actor == kActor ? own_words::kOwnPage.in(here.language) : purpose;
   }
 
-  std::string look_words(const Visit& here, std::string_view what) const {
+  std::string look_words(const Visit& here, std::string_view what, const DepartmentNames& departments) const {
+    if (auto request = words_of_look(what, departments)) return std::move(*request);
     const auto row = std::ranges::find(kLooks, what, &LookWords::what);
     return std::string(row == kLooks.end() ? what : row->words.in(here.language));
   }
@@ -407,7 +419,10 @@ class Pages final : public RoomRoutes {
     if (!entries) return unavailable(here, entries.error());
     const auto grants = provider_.grants_of(citizen);
     if (!grants) return unavailable(here, grants.error());
+    auto titles = departments_.titles();
+    if (!titles) return unavailable(here, titles.error());
     const Language language = here.language;
+    const DepartmentNames departments(std::move(*titles), language);
     Html html;
     if (skip == 0) {
       const auto totals = around_.registry.access_totals(citizen);
@@ -420,7 +435,7 @@ class Pages final : public RoomRoutes {
         write_heads(html, here, {own_words::kWho, own_words::kWhatFor, own_words::kTimes, own_words::kLast});
         for (const AccessTotal& one : *totals) {
           html.open("tr")
-              .element("td", actor_words(here, one.actor, *grants))
+              .element("td", actor_words(here, one.actor, *grants, departments))
               .element("td", purpose_words(here, one.actor, one.purpose));
           html.element("td", std::to_string(one.count), {{"class", "number"}}).open("td");
           time_element(html, language, one.last);
@@ -440,8 +455,8 @@ class Pages final : public RoomRoutes {
         const AccessEntry& one = (*entries)[i];
         html.open("tr").open("td");
         time_element(html, language, one.at);
-        html.close().element("td", actor_words(here, one.purpose.actor, *grants));
-        html.element("td", look_words(here, one.what))
+        html.close().element("td", actor_words(here, one.purpose.actor, *grants, departments));
+        html.element("td", look_words(here, one.what, departments))
             .element("td", purpose_words(here, one.purpose.actor, one.purpose.purpose));
         html.element("td", one.purpose.case_id).element("td", one.purpose.legal_basis).close();
       }
@@ -503,6 +518,7 @@ class Pages final : public RoomRoutes {
   RoomSurroundings around_;
   Provider& provider_;
   Sessions sessions_;
+  DepartmentLedger departments_;
 };
 
 const std::array<Pages::Route, 9> Pages::kRoutes = {{

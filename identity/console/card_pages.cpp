@@ -33,19 +33,35 @@ HttpResponse ConsolePages::answer_card(Visit& visit, std::string_view name, bool
   return done ? std::move(*done) : error_page(visit, done.error());
 }
 
-std::vector<CardState> ConsolePages::steps_from(CardState state) {
+bool ConsolePages::offers(const Card& card, CardState to) const {
+  if (to == CardState::produced || !check_transition(card.state, to)) return false;
+  // Past its end it comes into nobody's hands any more.
+  const bool over = state_at(card, clock_.now()) == CardState::expired;
+  return !over || row_of(to).final || to == CardState::suspended;
+}
+
+std::vector<CardState> ConsolePages::steps_from(const Card& card) const {
   std::vector<CardState> out;
   for (const CardTransition& one : card_transitions()) {
-    if (one.from == state && one.to != CardState::produced) out.push_back(one.to);
+    if (one.from == card.state && offers(card, one.to)) out.push_back(one.to);
   }
   return out;
+}
+
+void ConsolePages::write_state(Html& html, const Visit& visit, const Card& card) const {
+  const CardState now = state_at(card, clock_.now());
+  badge(html, colour_of(now), visit.in(words_of(now).name));
+  if (now == card.state) return;
+  html.element("span",
+               " " + std::string(visit.in(words::kInRegistry)) + " " + std::string(visit.in(words_of(card.state).name)),
+               {{"class", "hint"}});
 }
 
 void ConsolePages::write_steps(Html& html, const Visit& visit, const Card& card, const Purpose& purpose) {
   if (!visit.person->may(ConsoleScope::card_life)) return;
   html.open("section", {{"class", "panel"}});
   heading(html, visit.in(words::kNextSteps));
-  const auto steps = steps_from(card.state);
+  const auto steps = steps_from(card);
   if (steps.empty()) html.paragraph(visit.in(words::kNoSteps));
   html.open("div", {{"class", "actions"}});
   for (const CardState to : steps) {
@@ -66,7 +82,7 @@ Result<HttpResponse> ConsolePages::show_card(Visit& visit, CardId id, const Purp
   html.open("div", {{"class", "columns"}});
   html.open("section", {{"class", "panel"}}).open("dl", {{"class", "facts"}});
   html.element("dt", visit.in(words::kState)).open("dd");
-  badge(html, colour_of(card.state), visit.in(words_of(card.state).name));
+  write_state(html, visit, card);
   if (card.state == CardState::revoked) html.text(" " + std::string(name_of(card.revocation_reason)));
   html.close();
   fact(html, visit.in(words::kChanged), show_time(visit.language, card.changed));

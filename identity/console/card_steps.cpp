@@ -17,6 +17,7 @@ Result<HttpResponse> ConsolePages::confirm_step(Visit& visit, CardId id, const P
   if (!check_transition(card.state, to)) {
     return message(visit, 409, NoticeKind::warning, words::kMovedMeanwhile, visit.in(words_of(card.state).name));
   }
+  if (!offers(card, to)) return message(visit, 409, NoticeKind::warning, words::kOver, visit.in(words::kOverText));
   Html html;
   html.open("section", {{"class", "panel"}});
   open_form(html, address + "/step", visit.csrf);
@@ -68,6 +69,7 @@ Result<HttpResponse> ConsolePages::take_step(Visit& visit, CardId id, const Purp
   RevocationReason reason = RevocationReason::unspecified;
   if (to == CardState::revoked && form.has("reason")) reason = TRY(parse_revocation_reason(form.value("reason")));
   TRY(check_transition(from, to));
+  if (!offers(TRY(registry_.card(id)), to) && !row_of(to).final) return confirm_step(visit, id, purpose, form, {});
   const std::string detail = std::string(row_of(from).name) + " to " + std::string(row_of(to).name);
   // What was confirmed was a step from a state: from another one it would be another step.
   const auto card = TRY(acts_.step_card(id, from, to, reason, {visit.actor(), why},

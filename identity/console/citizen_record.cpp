@@ -17,7 +17,7 @@ void ConsolePages::write_cards(Html& html, const Visit& visit, const std::vector
       html.element("a", one.serial.empty() ? format_id(one.id) : one.serial,
                    {{"href", with_purpose("/console/cards/" + format_id(one.id), purpose)}});
       html.close().open("td");
-      badge(html, colour_of(one.state), visit.in(words_of(one.state).name));
+      write_state(html, visit, one);
       html.close().element("td", std::to_string(one.status_index));
       html.element("td", one.valid_until ? show_day(visit.language, *one.valid_until) : std::string("—")).close();
     }

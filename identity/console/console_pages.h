@@ -21,6 +21,7 @@
 namespace karta::identity {
 
 struct ChartSeries;
+class DepartmentNames;
 
 class ConsolePages final : public RoomRoutes {
  public:
@@ -111,7 +112,11 @@ class ConsolePages final : public RoomRoutes {
   // A card (card_pages.cpp)
 
   HttpResponse answer_card(Visit& visit, std::string_view name, bool reads);
-  static std::vector<CardState> steps_from(CardState state);
+  /// True where the step is lawful, and a card past its end may still take it.
+  bool offers(const Card& card, CardState to) const;
+  std::vector<CardState> steps_from(const Card& card) const;
+  /// What the card is by the clock; beside it the registry's state, where that is another.
+  void write_state(Html& html, const Visit& visit, const Card& card) const;
   void write_steps(Html& html, const Visit& visit, const Card& card, const Purpose& purpose);
   Result<HttpResponse> show_card(Visit& visit, CardId id, const Purpose& purpose, bool done);
   void write_certificates(Html& html, const Visit& visit, const std::vector<CardCertificate>& certificates);
@@ -146,6 +151,13 @@ class ConsolePages final : public RoomRoutes {
   // Requests between departments (request_pages.cpp)
 
   HttpResponse answer_requests(Visit& visit, std::string_view name, bool reads);
+  void write_request_filter(Html& html, const Visit& visit, const DepartmentNames& departments,
+                            std::string_view department, std::string_view standing);
+  void write_request_state(Html& html, const Visit& visit, const RequestState& one) const;
+  Result<HttpResponse> list_requests(Visit& visit, const FormData& query);
+  /// A link for whoever may find people; others are not told.
+  void write_about_whom(Html& html, const Visit& visit, CitizenId citizen, const Purpose& purpose);
+  Result<HttpResponse> show_request(Visit& visit, std::string_view id, const Purpose& purpose);
 
   // What operators did (act_pages.cpp)
 

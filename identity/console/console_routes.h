@@ -8,7 +8,9 @@
 //   GET      /console/terminals[/NAME]
 //   GET POST /console/terminals/NAME/revoke
 //   GET      /console/numbers[?days=30]          counts by day as charts
-//   GET      /console/requests                   overdue requests between departments
+//   GET      /console/requests[?department&state]   requests between departments, overdue ones first
+//   GET      /console/requests/ID?purpose&case   one of them, in the citizen's access log first; from there
+//   GET      /console/requests/ID/receipt, /answer-receipt
 //   GET      /console/acts                       what operators did
 //
 // An operator is a citizen logged in with card and PIN, or whoever shows a client certificate, named in [console].

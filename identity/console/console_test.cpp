@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "crypto/digest.h"
 #include "crypto/testing.h"
 #include "identity/certificate_ledger.h"
@@ -12,6 +14,8 @@
 #include "identity/daily_counts.h"
 #include "identity/pages/page.h"
 #include "identity/registry_testing.h"
+#include "identity/requests/departments.h"
+#include "identity/requests/request_ledger.h"
 #include "identity/terminals.h"
 #include "service/log.h"
 
@@ -94,6 +98,49 @@ class Console : public RegistryFixture {
     for (const OperatorAct& one : must(OperatorActs(*registry_).list())) {
       out.push_back(one.name + " " + one.kind + " " + one.subject + " " + one.detail + " " + one.reason);
     }
+    return out;
+  }
+
+  /// A request as the server keeps one; `answered` at once, in the second it came.
+  std::string keep(int number, const std::string& from, const std::string& to, std::chrono::hours deadline,
+                   bool answered = false, CitizenId about = CitizenId{-1}, std::optional<Time> disclose_at = {}) {
+    RequestState state;
+    std::string id = std::to_string(number);
+    state.id = std::string(32 - id.size(), '0') + id;
+    state.citizen = about == CitizenId{-1} ? citizen_ : about;
+    state.from = from;
+    state.to = to;
+    state.subjects = {"insurance", "income"};
+    state.hash = Bytes(32, 7);
+    state.received = clock_.now();
+    state.deadline = clock_.now() + deadline;
+    Purpose purpose{"department:" + from, "reckon a pension", "12-7", "Act 7, article 3"};
+    purpose.disclose_at = disclose_at;
+    std::optional<AnswerDocuments> answer;
+    if (answered)
+      answer = AnswerDocuments{to_bytes(as_bytes("answer")), to_bytes(as_bytes("its receipt")), state.received};
+    if (answered) state.answered = state.received;
+    const Status kept =
+        RequestLedger(*registry_).keep(state, purpose, as_bytes("request"), as_bytes("a receipt"), answer);
+    EXPECT_TRUE(kept) << kept.error().message;
+    return state.id;
+  }
+  /// The requests a page lists, in its order.
+  static std::vector<std::string> listed(const std::string& page) {
+    constexpr std::string_view kMark = "href=\"/console/requests/";
+    std::vector<std::string> out;
+    for (std::size_t at = page.find(kMark); at != std::string::npos; at = page.find(kMark, at + 1)) {
+      out.push_back(page.substr(at + kMark.size(), 32));
+    }
+    return out;
+  }
+  /// Where "Go on" leads; empty: nothing follows.
+  static std::string next_of(const std::string& page) {
+    const std::size_t at = page.find("href=\"/console/requests?");
+    if (at == std::string::npos) return {};
+    std::string out = page.substr(at + 6, page.find('"', at + 6) - at - 6);
+    for (std::size_t amp = out.find("&amp;"); amp != std::string::npos; amp = out.find("&amp;"))
+      out.replace(amp, 5, "&");
     return out;
   }
 
@@ -376,6 +423,172 @@ TEST_F(Console, NumbersAreDrawnAndListed) {
             1);
   EXPECT_EQ(must(DailyCounts::per_day(*registry_, kLogInsHigh, today, today + 2))[2].count, 0);
   EXPECT_FALSE(DailyCounts::per_day(*registry_, kLogInsHigh, 0, DailyCounts::kMostDays));
+}
+
+TEST_F(Console, TheRequestsOfAllDepartmentsAreListedOverdueOnesFirst) {
+  using std::chrono::hours;
+  crypto::testing::TestCentre centre;
+  DepartmentLedger departments(*registry_);
+  must(departments.add(
+      "pension-fund", {.title = "Pension <fund>", .title_ru = "Пенсионный фонд", .certificates = {centre.ca}}, cause_));
+  const std::string late = keep(1, "tax", "police", hours(1));
+  const std::string old = keep(2, "pension-fund", "registry", hours(24), true);
+  clock_.advance(hours(2));
+  const std::string far = keep(3, "pension-fund", "tax", hours(48)), near = keep(4, "pension-fund", "tax", hours(5));
+  const std::string fresh = keep(5, "tax", "registry", hours(24), true);
+  log_in(operator_);
+  const auto ids = [&](const std::string& query) { return listed(text(get("/console/requests" + query))); };
+  using testing::ElementsAre;
+  EXPECT_THAT(ids(""), ElementsAre(late, near, far, fresh, old));
+  EXPECT_THAT(ids("?state=overdue"), ElementsAre(late));
+  EXPECT_THAT(ids("?state=open&department="), ElementsAre(late, near, far));
+  EXPECT_THAT(ids("?state=answered"), ElementsAre(fresh, old));
+  EXPECT_THAT(ids("?department=pension-fund"), ElementsAre(near, far, old)) << "asks";
+  EXPECT_THAT(ids("?department=tax"), ElementsAre(late, near, far, fresh)) << "asks, or is asked";
+  EXPECT_THAT(ids("?department=registry&state=answered"), ElementsAre(fresh, old));
+  EXPECT_THAT(ids("?department=nobody"), testing::IsEmpty());
+  for (const char* const nothing : {"?state=x", "?department=A%20b", "?after=1", "/1", "/../x"}) {
+    EXPECT_EQ(get(std::string("/console/requests") + nothing).status, 404) << nothing;
+  }
+  const std::string page = text(get("/console/requests"));
+  for (const char* const words : {"Pension &lt;fund&gt;", "the registry", "police", "Act 7, article 3", "overdue",
+                                  "number and insurer of the compulsory medical insurance; income"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  EXPECT_THAT(page, Not(HasSubstr(format_id(citizen_)))) << "about whom a look at one of them tells";
+  EXPECT_TRUE(must(registry_->access_log(citizen_)).size() == 5) << "those of the requests themselves";
+  EXPECT_THAT(acts(), Contains("registrar requests tax all "));
+  cookie_ += "; __Host-karta-language=ru";
+  EXPECT_THAT(text(get("/console/requests")), HasSubstr("Пенсионный фонд"));
+  // What is answered late.
+  clock_.advance(hours(6));
+  must(RequestLedger(*registry_).keep_answer(near, "department:tax", {{1}, {2}, clock_.now()}));
+  log_in(operator_);
+  cookie_ += "; __Host-karta-language=ru";
+  EXPECT_THAT(text(get("/console/requests?state=answered")), HasSubstr("с опозданием"));
+  EXPECT_THAT(ids("?state=overdue"), ElementsAre(late));
+}
+
+TEST_F(Console, RequestsGoOnPageByPageThoughTheyAreAnsweredMeanwhile) {
+  using std::chrono::hours;
+  std::set<std::string> all;
+  for (int i = 0; i < 150; ++i) all.insert(keep(1000 + i, "a", "b", hours(1 + i / 7)));
+  for (int i = 0; i < 120; ++i) {
+    all.insert(keep(2000 + i, "b", i % 2 == 0 ? "a" : "registry", hours(1), true));
+    if (i % 5 == 0) clock_.advance(std::chrono::seconds(1));
+  }
+  log_in(operator_);
+  for (const char* const first : {"/console/requests", "/console/requests?department=b"}) {
+    std::vector<std::string> seen;
+    int pages = 0;
+    for (std::string target = first; !target.empty() && pages < 9; ++pages) {
+      const std::string page = text(get(target));
+      for (const std::string& id : listed(page)) seen.push_back(id);
+      target = next_of(page);
+      // The one the first page ended with: its place is kept.
+      if (pages == 0 && std::string_view(first).ends_with("requests")) {
+        must(RequestLedger(*registry_).keep_answer(seen.back(), "department:b", {{1}, {2}, clock_.now()}));
+      }
+    }
+    EXPECT_EQ(pages, 3);
+    EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()), all);
+    EXPECT_LE(seen.size(), all.size() + 1) << "the one that moved may stand in both lists";
+  }
+  std::size_t open = 0;
+  for (std::string target = "/console/requests?state=open"; !target.empty();) {
+    const std::string page = text(get(target));
+    open += listed(page).size();
+    target = next_of(page);
+  }
+  EXPECT_EQ(open, 149u);
+}
+
+TEST_F(Console, ALookAtARequestIsLoggedAndTellsAboutWhomByScope) {
+  using std::chrono::hours;
+  const Time told = clock_.now() + hours(24 * 30);
+  const std::string one = "/console/requests/" + keep(1, "tax", "police", hours(1));
+  const std::string kept_back = "/console/requests/" + keep(2, "tax", "police", hours(1), true, citizen_, told);
+  const std::string nobody = "/console/requests/" + keep(3, "tax", "registry", hours(1), true, CitizenId{});
+  const auto looks = [&] {
+    std::vector<std::string> out;
+    for (const AccessEntry& entry : must(registry_->access_log(citizen_))) {
+      if (entry.purpose.actor == "operator:registrar") out.push_back(entry.what + " " + entry.purpose.purpose);
+    }
+    return out;
+  };
+  log_in(operator_);
+  EXPECT_EQ(get(one).status, 400);
+  EXPECT_EQ(get(one + "/receipt").status, 400);
+  EXPECT_THAT(text(get(one)), Not(HasSubstr("reckon a pension")));
+  EXPECT_TRUE(looks().empty());
+  const std::string purpose = std::string("?") + kPurpose;
+  const std::string shown = text(get(one + purpose));
+  EXPECT_THAT(shown, HasSubstr("reckon a pension"));
+  EXPECT_THAT(shown, HasSubstr("/console/citizens/" + format_id(citizen_)));
+  EXPECT_THAT(shown, Not(HasSubstr("/answer-receipt")));
+  EXPECT_THAT(looks(), testing::ElementsAre("request lost card"));
+  EXPECT_THAT(acts(), Contains(HasSubstr("registrar request ")));
+  // What the citizen may not learn of yet, the look does not tell either.
+  EXPECT_THAT(text(get(kept_back + purpose)), HasSubstr("The citizen is told"));
+  EXPECT_EQ(looks().size(), 1u);
+  clock_.advance(hours(24 * 31));
+  log_in(operator_);
+  EXPECT_EQ(looks().size(), 2u);
+  EXPECT_THAT(text(get(nobody + purpose)), HasSubstr("nobody the registry knows"));
+  EXPECT_EQ(get("/console/requests/" + std::string(32, 'f') + purpose).status, 404);
+  // Receipts leave, documents with data do not.
+  const auto receipt = get(one + "/receipt" + purpose);
+  EXPECT_EQ(receipt.status, 200);
+  EXPECT_EQ(text(receipt), "a receipt");
+  EXPECT_EQ(receipt.media_type, "application/cms");
+  EXPECT_EQ(text(get(kept_back + "/answer-receipt" + purpose)), "its receipt");
+  EXPECT_EQ(get(one + "/answer-receipt" + purpose).status, 404) << "not answered";
+  for (const char* const part : {"/request", "/answer", "/x", "/receipt/x"}) {
+    EXPECT_EQ(get(kept_back + part + purpose).status, 404) << part;
+  }
+  EXPECT_EQ(post(one, kPurpose).status, 404);
+  // Without the scope to find people: not about whom.
+  config_.operators.front().scopes = 1u << static_cast<unsigned>(ConsoleScope::requests);
+  open_routes();
+  const std::string narrow = text(get(one + purpose));
+  EXPECT_THAT(narrow, HasSubstr("reckon a pension"));
+  EXPECT_THAT(narrow, Not(HasSubstr(format_id(citizen_))));
+  EXPECT_EQ(looks().size(), 3u);
+}
+
+TEST_F(Console, ACardPastItsEndReadsExpiredEverywhere) {
+  using std::chrono::hours;
+  clock_.advance(hours(24 * 900) - std::chrono::seconds(1));
+  log_in(operator_);
+  const std::string at_citizen = "/console/citizens/" + format_id(citizen_) + "?" + kPurpose;
+  EXPECT_THAT(text(get(at_citizen)), HasSubstr("<span class=\"badge good\">active</span>"));
+  EXPECT_THAT(text(get("/console")), HasSubstr("Cards: active"));
+  clock_.advance(std::chrono::seconds(1));
+  for (const std::string& target : {at_citizen, at_card() + "?" + kPurpose}) {
+    const std::string page = text(get(target));
+    EXPECT_THAT(page, HasSubstr("<span class=\"badge bad\">expired</span>")) << target;
+    EXPECT_THAT(page, HasSubstr("in the registry: active")) << target;
+  }
+  EXPECT_EQ(state(), CardState::active) << "nobody has set it";
+  EXPECT_THAT(text(get("/console")), HasSubstr("<dt>Cards: expired</dt><dd>1</dd>"));
+  EXPECT_THAT(text(get("/console")), Not(HasSubstr("Cards: active")));
+  const std::string numbers = text(get("/console/numbers?days=7"));
+  EXPECT_THAT(numbers, HasSubstr("<span>expired</span><b>1</b>"));
+  EXPECT_THAT(numbers, HasSubstr("<span>active</span><b>0</b>"));
+  // It may be ended or stopped; it comes into nobody's hands again.
+  const std::string card = text(get(at_card() + "?" + kPurpose));
+  for (const char* const to : {"suspended", "revoked", "expired", "replaced"}) {
+    EXPECT_THAT(card, HasSubstr(std::string("&amp;to=") + to)) << to;
+  }
+  must(registry_->change_card_state(card_.id, CardState::suspended, cause_));
+  EXPECT_THAT(text(get(at_card() + "?" + kPurpose)), Not(HasSubstr("&amp;to=active")));
+  EXPECT_EQ(get(at_card() + "/step?to=active&" + kPurpose).status, 409);
+  EXPECT_THAT(text(get(at_card() + "/step?to=active&" + kPurpose)), HasSubstr("past its end"));
+  EXPECT_EQ(post(at_card() + "/step", std::string("to=active&from=suspended&why=x&") + kPurpose).status, 409);
+  EXPECT_EQ(state(), CardState::suspended);
+  EXPECT_EQ(post(at_card() + "/step", std::string("to=expired&from=suspended&why=x&") + kPurpose).status, 303);
+  EXPECT_EQ(state(), CardState::expired);
+  EXPECT_THAT(text(get(at_card() + "?" + kPurpose)), Not(HasSubstr("in the registry:")));
 }
 
 TEST_F(Console, SpeaksRussian) {

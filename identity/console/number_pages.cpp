@@ -62,13 +62,13 @@ Result<HttpResponse> ConsolePages::show_numbers(Visit& visit) {
   heading(html, visit.in(words::kCardsByState));
   html.open("ul", {{"class", "plain columns"}});
   Chart table{std::string(visit.in(words::kCardsByState)), from, {}};
-  for (const CardStateRow& row : card_states()) {
-    const auto counts = TRY(DailyCounts::up_to_day(registry_, card_state_counter(row.state), from, to));
+  const auto cards = TRY(DailyCounts::cards(registry_, from, to));
+  for (const CardDays& row : cards) {
     Chart one{std::string(visit.in(words_of(row.state).name)), from, {{"", {}}}};
     one.series.front().label = one.title;
-    for (const DayCount& day : counts) one.series.front().values.push_back(day.count);
+    for (const DayCount& day : row.days) one.series.front().values.push_back(std::max<std::int64_t>(0, day.count));
     html.open("li").open("div", {{"class", "panel-head"}});
-    html.element("span", one.title).element("b", std::to_string(counts.back().count)).close();
+    html.element("span", one.title).element("b", std::to_string(one.series.front().values.back())).close();
     small_chart(html, visit.language, one);
     html.close();
     table.series.push_back(std::move(one.series.front()));

@@ -25,12 +25,12 @@ HttpResponse ConsolePages::overview(Visit& visit) {
     html.open("section", {{"class", "panel"}});
     heading(html, visit.in(words::kNow));
     html.open("dl", {{"class", "facts"}});
-    for (const CardStateRow& row : card_states()) {
-      const auto count = DailyCounts::up_to_day(registry_, card_state_counter(row.state), today, today);
-      if (!count) return error_page(visit, count.error());
-      if (count->back().count == 0) continue;
+    const auto cards = DailyCounts::cards(registry_, today, today);
+    if (!cards) return error_page(visit, cards.error());
+    for (const CardDays& row : *cards) {
+      if (row.days.back().count == 0) continue;
       fact(html, std::string(visit.in(words::kCards)) + ": " + std::string(visit.in(words_of(row.state).name)),
-           std::to_string(count->back().count));
+           std::to_string(row.days.back().count));
     }
     std::int64_t log_ins = 0;
     for (const std::string_view name : {kLogInsHigh, kLogInsSubstantial, kLogInsLow}) {

@@ -69,6 +69,10 @@ inline constexpr Words kNoCards{"No card has been ordered.", "Карты не з
 inline constexpr Words kNone{"none", "нет"};
 
 inline constexpr Words kCard{"Card", "Карта"};
+inline constexpr Words kInRegistry{"in the registry:", "в реестре:"};
+inline constexpr Words kOver{"The card is past its end", "Срок карты истёк"};
+inline constexpr Words kOverText{"It is not activated, sent off or released any more. Order another in its place.",
+                                 "Её больше нельзя активировать, отправить или возобновить. Закажите карту взамен."};
 inline constexpr Words kSerial{"Serial of the chip", "Номер микросхемы"};
 inline constexpr Words kStatusIndex{"Status index", "Индекс статуса"};
 inline constexpr Words kProfile{"Kind", "Вид"};
@@ -131,8 +135,32 @@ inline constexpr Words kLate{"late", "с опозданием"};
 inline constexpr Words kRequestsOpen{"Requests without an answer", "Запросов без ответа"};
 inline constexpr Words kRequestsOverdue{"of these overdue", "из них просрочено"};
 
-inline constexpr Words kOverdueTitle{"Overdue requests between departments", "Просроченные межведомственные запросы"};
-inline constexpr Words kNothingOverdue{"Nothing is overdue.", "Просроченных запросов нет."};
+inline constexpr Words kRequestsTitle{"Requests between departments", "Межведомственные запросы"};
+inline constexpr Words kNoRequests{"There are no such requests.", "Таких запросов нет."};
+inline constexpr Words kRequest{"Request", "Запрос"};
+inline constexpr Words kDepartment{"Department, asking or asked", "Ведомство: спрашивает или отвечает"};
+inline constexpr Words kAnyDepartment{"any", "любое"};
+inline constexpr Words kAllRequests{"all, overdue ones first", "все, сначала просроченные"};
+inline constexpr Words kOverdueRequests{"overdue", "просроченные"};
+inline constexpr Words kOpenRequests{"not answered", "без ответа"};
+inline constexpr Words kAnsweredRequests{"answered", "с ответом"};
+inline constexpr Words kShow{"Show", "Показать"};
+inline constexpr Words kOverdue{"overdue", "просрочен"};
+inline constexpr Words kNotAnswered{"not answered", "без ответа"};
+inline constexpr Words kAnswered{"answered", "ответ дан"};
+inline constexpr Words kAnsweredLate{"answered late", "ответ дан с опозданием"};
+inline constexpr Words kAnsweredAt{"Answered", "Ответ получен"};
+inline constexpr Words kToldAt{"The citizen is told", "Гражданину сообщат"};
+inline constexpr Words kLegalBasis{"Legal basis", "Правовое основание"};
+inline constexpr Words kUnknownCitizen{"nobody the registry knows", "нет в реестре"};
+inline constexpr Words kNotYoursToSee{"shown to operators who may find people (find)",
+                                      "видно операторам с правом поиска (find)"};
+inline constexpr Words kReceipts{"Receipts", "Расписки"};
+inline constexpr Words kReceiptsText{
+    "Signed by the identity system, without personal data: karta request check reads them.",
+    "Подписаны системой, личных данных нет; проверяет karta request check."};
+inline constexpr Words kRequestReceipt{"For the request", "О запросе"};
+inline constexpr Words kAnswerReceipt{"For the answer", "Об ответе"};
 inline constexpr Words kFrom{"From", "От"};
 inline constexpr Words kTo{"To", "Кому"};
 inline constexpr Words kAsked{"Asked for", "Запрошено"};

@@ -8,6 +8,8 @@
 #include "identity/login/login_testing.h"
 #include "identity/login/totp.h"
 #include "identity/pages/html.h"
+#include "identity/requests/departments.h"
+#include "identity/requests/request_ledger.h"
 
 namespace karta::identity {
 namespace {
@@ -801,6 +803,62 @@ TEST_F(CitizenPagesTest, ALostCardIsSuspendedByCodeAndEndsItsSessions) {
   // Releasing it brings the session of before not back.
   must(world.registry.change_card_state(world.card.card.id, CardState::active, kCause));
   EXPECT_EQ(with_card.get("/me").status, 303);
+}
+
+TEST_F(CitizenPagesTest, ACardPastItsEndReadsExpiredAndIsNotSuspended) {
+  const std::string id = format_id(world.card.card.id);
+  world.clock.advance(*world.card.card.valid_until - world.clock.now() - std::chrono::seconds(1));
+  log_in_by_code(browser);
+  EXPECT_THAT(text_of(browser.get("/me")), HasSubstr("/me/suspend?id=" + id));
+  const std::string form = text_of(browser.get("/me/suspend?id=" + id));
+  world.clock.advance(std::chrono::seconds(1));
+  const std::string page = text_of(browser.get("/me"));
+  EXPECT_THAT(page, HasSubstr("<span class=\"badge bad\">expired</span>"));
+  EXPECT_THAT(page, Not(HasSubstr("/me/suspend")));
+  EXPECT_EQ(browser.get("/me/suspend?id=" + id).status, 409);
+  EXPECT_EQ(browser.post("/me/suspend", {{"csrf", hidden_value(form, "csrf")}, {"id", id}}).status, 409);
+  EXPECT_EQ(must(world.registry.card(world.card.card.id)).state, CardState::active);
+}
+
+TEST_F(CitizenPagesTest, DepartmentsAreNamedByTheirTitlesWithWhatTheyAsked) {
+  DepartmentLedger departments(world.registry);
+  must(departments.add("pension-fund",
+                       {.title = "Pension fund", .title_ru = "Пенсионный фонд", .certificates = {world.ca}}, kCause));
+  must(departments.add("tax", {.title = "Tax <service>", .certificates = {world.card.certificate}}, kCause));
+  RequestLedger requests(world.registry);
+  const Purpose purpose{"department:pension-fund", "reckon a pension", "12-7", "Act 7, article 3"};
+  RequestState state;
+  state.id = std::string(32, '1');
+  state.citizen = world.citizen;
+  state.from = "pension-fund";
+  state.to = "tax";
+  state.subjects = {"insurance", "income"};
+  state.hash = Bytes(32, 1);
+  state.received = world.clock.now();
+  state.deadline = world.clock.now() + std::chrono::hours(24);
+  must(requests.keep(state, purpose, Bytes{1}, Bytes{2}, std::nullopt));
+  must(requests.keep_answer(state.id, "department:tax", {{3}, {4}, world.clock.now()}));
+  must(requests.hand_out(state.id, RequestPart::answer, "department:pension-fund"));
+  must(requests.look_up(world.citizen, {"card-status"}, purpose));
+  must(world.registry.read_citizen(world.citizen, {"department:gone", "x", "y"}));
+  log_in(browser, world.card);
+  const std::string page = text_of(browser.get("/me/requests"));
+  for (const char* const words :
+       {"Pension fund (department)", "Tax &lt;service&gt; (department)", "gone (department)", "Act 7, article 3",
+        "asked Tax &lt;service&gt;: number and insurer of the compulsory medical insurance; income",
+        "answered Pension fund: number", "received the answer: number",
+        "looked up in the registry: the citizen&#39;s cards"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  for (const char* const raw : {"department:", "pension-fund", "looked up: ", "took the"}) {
+    EXPECT_THAT(page, Not(HasSubstr(raw)));
+  }
+  browser.language = "ru";
+  const std::string russian = text_of(browser.get("/me/requests"));
+  for (const char* const words : {"Пенсионный фонд (ведомство)", "Tax &lt;service&gt; (ведомство)",
+                                  "запрос («Tax &lt;service&gt;»): номер полиса ОМС", "получен ответ: номер полиса"}) {
+    EXPECT_THAT(russian, HasSubstr(words));
+  }
 }
 
 TEST_F(CitizenPagesTest, AnAccountsSessionsEndWithIt) {

@@ -39,6 +39,33 @@ for back in range(1, 60):
 database.commit()
 `]);
 
+  step('requests of departments, as their programs have left them');
+  const overdue = '1'.repeat(32), answered = '2'.repeat(32);
+  run('/usr/bin/python3', ['-c', `
+import sqlite3, sys, time
+database = sqlite3.connect("centre/registry.sqlite")
+now, citizen = int(time.time()), int("${registrar.citizen}", 16)
+for name, title, russian in (("pension-fund", "Pension fund of the sample land", "Пенсионный фонд образцового края"),
+                             ("tax-service", "Tax service", "Налоговая служба")):
+    database.execute("INSERT INTO departments (name, title, state, deadline_days, created_at, changed_at, title_ru) VALUES (?, ?, 1, 5, ?, ?, ?)",
+                     (name, title, now, now, russian))
+rows = [("${overdue}", "pension-fund", "tax-service", "income", -3600, None), ("3" * 32, "tax-service", "pension-fund", "insurance", 86400, None),
+        ("${answered}", "pension-fund", "registry", "insurance,card-status", 86400, now - 7200)]
+rows += [("4%031d" % i, "tax-service", "registry", "identity", 86400, now - 90000 - i) for i in range(150)]
+for id, asker, answerer, subjects, left, done in rows:
+    database.execute("INSERT INTO request_by_id VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     (id, citizen, bytes(32), asker, answerer, subjects, (done or now - 90000), now + left, done))
+    database.execute("INSERT INTO requests VALUES (?, ?, 'reckon a pension', '12-7', 'Act 7, article 3', NULL, ?, ?, ?, ?)",
+                     (citizen, id, b"request", b"a receipt", done and b"answer", done and b"its receipt"))
+number = database.execute("SELECT coalesce(max(number), 0) FROM access_log WHERE citizen_id = ?", (citizen,)).fetchone()[0]
+for actor, what in (("pension-fund", "asked tax-service: income"), ("pension-fund", "asked registry: insurance,card-status"),
+                    ("pension-fund", "looked up: insurance,card-status"), ("tax-service", "took the request: income")):
+    number += 1
+    database.execute("INSERT INTO access_log (citizen_id, number, at, actor, purpose, case_id, what, legal_basis) VALUES (?, ?, ?, ?, 'reckon a pension', '12-7', ?, 'Act 7, article 3')",
+                     (citizen, number, now - 100 + number, "department:" + actor, what))
+database.commit()
+`]);
+
   step('who is no operator is refused, who is not logged in is led there');
   const stranger = new Citizen(holder, { roots: [world.rootPem] });
   const refused = await stranger.follow(`${issuer}/login?acr=high&back=/console`).catch((error) => error.page);
@@ -130,8 +157,54 @@ database.commit()
   await until('the table', () => page.run('document.querySelector("details").open'));
   assert.ok(await page.run('document.querySelector("details tbody").rows.length') === 30, 'a row a day');
   await page.open(`${issuer}/console/requests`);
-  await page.sees('Nothing is overdue.');
+  await page.sees('Pension fund of the sample land');
+  assert.ok(await page.run('document.querySelector("tbody tr").innerText.includes("overdue")'), 'overdue ones first');
   await sound('requests');
+  await page.click('a[href*="after="]');
+  await until('the second page', () => page.run('location.search.includes("among=answered")'));
+  assert.ok(await page.run('document.querySelectorAll("tbody tr").length') > 50, 'the rest');
+  // Which department and state, by keyboard alone.
+  await page.open(`${issuer}/console/requests`);
+  await page.tabTo('department');
+  await page.type('Pension');
+  await page.tabTo('state');
+  await page.type('answered');
+  await page.press('Tab');
+  await page.press('Enter');
+  await until('the answered ones', () => page.run('document.querySelectorAll("tbody tr").length === 1'));
+  await page.click(`a[href="/console/requests/${answered}"]`);
+  await page.sees('Say what for');
+  await page.focuses('purpose');
+  await page.type('a complaint about the answer');
+  await page.tabTo('case');
+  await page.type('complaint 5');
+  await page.press('Enter');
+  await page.sees('Act 7, article 3');
+  await page.sees('number and insurer of the compulsory medical insurance');
+  assert.ok(await page.run(`Boolean(document.querySelector('a[href^="/console/citizens/${registrar.citizen}?"]'))`), 'about whom');
+  const receipt = await operator.ask(`${issuer}${await page.run(`document.querySelector('a[href*="/answer-receipt?"]').getAttribute('href')`)}`);
+  assert.equal(receipt.status, 200);
+  await sound('request');
+  await page.open(`${issuer}/me/requests`);
+  await page.sees('Pension fund of the sample land (department)');
+  await page.sees('asked Tax service: income');
+  await page.sees('a complaint about the answer');
+  assert.ok(!(await page.text()).includes('department:'), 'no word of the log as it stands');
+  await sound('own-requests');
+
+  step('a card past its end is expired, whatever the registry says');
+  run('/usr/bin/python3', ['-c', `
+import sqlite3, time
+database = sqlite3.connect("centre/registry.sqlite")
+database.execute("UPDATE cards SET valid_until = ? WHERE card_id = ?", (int(time.time()) - 60, int("${holder.card}", 16)))
+database.commit()
+`]);
+  await page.open(`${issuer}/console/cards/${holder.card}?purpose=x&case=y`);
+  await page.sees('expired');
+  await page.sees('in the registry: suspended');
+  assert.ok(!await page.run(`Boolean(document.querySelector('a[href*="to=active"]'))`), 'it is not released');
+  await sound('expired');
+  assert.match(karta(['card', 'status', holder.card], { secrets: [] }), /is expired since .*, in the registry suspended/);
   await page.open(`${issuer}/console/acts`);
   for (const words of ['card-step', 'terminal-revoke', 'find', 'left in a tram']) await page.sees(words);
   assert.ok(!(await page.text()).includes(family), 'no name among the acts');
@@ -142,7 +215,14 @@ database.commit()
   await page.open(`${issuer}/assets/language?to=ru&back=%2Fconsole%2Fnumbers`);
   await page.sees('Входов в день');
   await sound('numbers-narrow', { width: 390 });
-  for (const section of ['', '/find', '/terminals', '/acts']) {
+  await page.open(`${issuer}/console/requests/${overdue}?purpose=x&case=y`);
+  await page.sees('просрочен');
+  await page.sees('Налоговая служба');
+  await sound('ru-request', { width: 390 });
+  await page.open(`${issuer}/me/requests`);
+  await page.sees('Пенсионный фонд образцового края (ведомство)');
+  await sound('ru-own-requests', { width: 390 });
+  for (const section of ['', '/find', '/terminals', '/requests', '/acts']) {
     await page.open(`${issuer}/console${section}`);
     await page.sees('Консоль оператора');
     await sound(`ru${section.replace('/', '-')}`, { width: 390 });
