@@ -111,15 +111,17 @@ ClientCertificate client_certificate_of(SSL* connection) {
 
 /// The parts of a stream that differ with and without TLS.
 struct Plain {
-  explicit Plain(Socket socket, net::ssl::context*) : stream(std::move(socket)) {}
+  explicit Plain(Socket socket, const std::shared_ptr<net::ssl::context>&) : stream(std::move(socket)) {}
   static constexpr bool kHandshake = false;
   Socket& lowest() { return stream; }
   Socket stream;
 };
 struct Encrypted {
-  explicit Encrypted(Socket socket, net::ssl::context* context) : stream(std::move(socket), *context) {}
+  explicit Encrypted(Socket socket, std::shared_ptr<net::ssl::context> given)
+      : context(std::move(given)), stream(std::move(socket), *context) {}
   static constexpr bool kHandshake = true;
   Socket& lowest() { return stream.next_layer(); }
+  const std::shared_ptr<net::ssl::context> context;  // the server may have another one by now
   net::ssl::stream<Socket> stream;
 };
 
@@ -128,8 +130,9 @@ class Connection final : public ConnectionBase,
                          public detail::Waker,
                          public std::enable_shared_from_this<Connection<Layer>> {
  public:
-  Connection(Socket socket, net::ssl::context* tls, Worker& worker, std::shared_ptr<Peer> peer, Remote remote)
-      : layer_(std::move(socket), tls),
+  Connection(Socket socket, std::shared_ptr<net::ssl::context> tls, Worker& worker, std::shared_ptr<Peer> peer,
+             Remote remote)
+      : layer_(std::move(socket), std::move(tls)),
         worker_(worker),
         limits_(worker.shared.options.limits),
         peer_(std::move(peer)),
@@ -647,10 +650,11 @@ class Connection final : public ConnectionBase,
 
 }  // namespace
 
-void start_connection(Socket socket, net::ssl::context* tls, Worker& worker, std::shared_ptr<Peer> peer,
+void start_connection(Socket socket, std::shared_ptr<net::ssl::context> tls, Worker& worker, std::shared_ptr<Peer> peer,
                       Remote remote) {
   const auto start = [&]<class Layer>() {
-    std::make_shared<Connection<Layer>>(std::move(socket), tls, worker, std::move(peer), std::move(remote))->start();
+    std::make_shared<Connection<Layer>>(std::move(socket), std::move(tls), worker, std::move(peer), std::move(remote))
+        ->start();
   };
   if (tls != nullptr) {
     start.template operator()<Encrypted>();

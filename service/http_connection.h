@@ -8,8 +8,9 @@
 
 namespace karta::service::serving {
 
-/// On the worker's thread. The connection is the worker's until it ends by itself. `tls`: null for plain HTTP; outlives
-/// the worker.
-void start_connection(Socket socket, net::ssl::context* tls, Worker& worker, std::shared_ptr<Peer> peer, Remote remote);
+/// On the worker's thread. The connection is the worker's until it ends by itself. `tls`: null for plain HTTP; the
+/// connection keeps it.
+void start_connection(Socket socket, std::shared_ptr<net::ssl::context> tls, Worker& worker, std::shared_ptr<Peer> peer,
+                      Remote remote);
 
 }  // namespace karta::service::serving

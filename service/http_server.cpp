@@ -61,8 +61,7 @@ class HttpServer::Impl {
       workers_.back()->handler = TRY(make_handler(i));
     }
     if (shared_.options.tls) {
-      tls_.emplace(net::ssl::context::tls_server);
-      TRY(serving::set_up_tls(*tls_, *shared_.options.tls));
+      tls_ = TRY(context_of(*shared_.options.tls));
     }
     listening_.emplace(workers_.front()->context, shared_.options.local_socket_mode);
     for (const std::string& text : shared_.options.listen) TRY(listening_->listen(text));
@@ -74,6 +73,21 @@ class HttpServer::Impl {
       worker->thread = std::thread([&context = worker->context] { context.run(); });
     }
     return {};
+  }
+
+  Result<std::function<void()>> prepare_tls(const HttpTls& tls) {
+    if (!tls_) return fail(ErrorKind::configuration, "TLS begins with a restart");
+    auto fresh = TRY(context_of(tls));
+    return [this, fresh = std::move(fresh)]() mutable {
+      std::promise<void> done;
+      // Whoever takes connections, takes them with one or the other.
+      net::post(workers_.front()->context, [&] {
+        tls_.swap(fresh);
+        done.set_value();
+      });
+      done.get_future().wait();
+      fresh.reset();
+    };
   }
 
   Result<std::function<void()>> prepare(const HandlerFactory& make_handler) {
@@ -193,6 +207,12 @@ class HttpServer::Impl {
     listener.acceptor.close(code);
   }
 
+  static Result<std::shared_ptr<net::ssl::context>> context_of(const HttpTls& tls) {
+    auto out = std::make_shared<net::ssl::context>(net::ssl::context::tls_server);
+    TRY(serving::set_up_tls(*out, tls));
+    return out;
+  }
+
   /// Both ends of a TCP connection; nothing where it is gone.
   static std::optional<TcpConnection> ends_of(const Socket& socket, const tcp::endpoint& peer) {
     error_code code;
@@ -218,7 +238,7 @@ class HttpServer::Impl {
 
   void admit(Socket socket, Worker& worker, bool is_tcp) {
     Counters& counters = shared_.counters;
-    const bool encrypted = is_tcp && tls_.has_value();
+    const bool encrypted = is_tcp && tls_ != nullptr;
     Remote remote{.address = "unix"};
     std::string key = "unix";
     error_code code;
@@ -262,11 +282,11 @@ class HttpServer::Impl {
     }
     counters.connections.fetch_add(1, std::memory_order_relaxed);
     counters.open.fetch_add(1, std::memory_order_relaxed);
-    net::ssl::context* const tls = encrypted ? &*tls_ : nullptr;
-    net::post(worker.context, [&worker, tls, peer = std::move(peer), remote = std::move(remote),
-                               moved = std::make_shared<Socket>(std::move(socket))]() mutable {
-      serving::start_connection(std::move(*moved), tls, worker, std::move(peer), std::move(remote));
-    });
+    net::post(
+        worker.context, [&worker, tls = encrypted ? tls_ : nullptr, peer = std::move(peer), remote = std::move(remote),
+                         moved = std::make_shared<Socket>(std::move(socket))]() mutable {
+          serving::start_connection(std::move(*moved), std::move(tls), worker, std::move(peer), std::move(remote));
+        });
   }
 
   void sweep_peers() {
@@ -281,7 +301,7 @@ class HttpServer::Impl {
 
   // The order matters: connections go with their worker's context, before what they count in.
   serving::Shared shared_;
-  std::optional<net::ssl::context> tls_;
+  std::shared_ptr<net::ssl::context> tls_;  // of the first worker's thread; connections keep that which they began with
   std::vector<std::unique_ptr<Worker>> workers_;
   std::optional<serving::HttpListening> listening_;
   std::optional<net::steady_timer> peer_timer_;
@@ -300,6 +320,7 @@ Result<HttpServer> HttpServer::start(HttpServerOptions options, const HandlerFac
 }
 
 const std::vector<std::string>& HttpServer::addresses() const { return impl_->addresses(); }
+Result<std::function<void()>> HttpServer::prepare_tls(const HttpTls& tls) { return impl_->prepare_tls(tls); }
 Result<std::function<void()>> HttpServer::prepare_handlers(const HandlerFactory& make_handler) {
   return impl_->prepare(make_handler);
 }

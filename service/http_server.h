@@ -123,6 +123,9 @@ class HttpServer {
   /// The same in two steps, for who replaces those of several servers or of none: what is returned lets them take over,
   /// once, and cannot fail; called before stop() and before the server goes, or never.
   Result<std::function<void()>> prepare_handlers(const HandlerFactory& make_handler);
+  /// Another certificate, key and roots for connections that begin from then on, in two steps as above; those that are
+  /// open keep theirs. Fails with configuration where they cannot be used, or the server was started without TLS.
+  Result<std::function<void()>> prepare_tls(const HttpTls& tls);
   /// Takes no more connections, answers what has arrived (later responses too), ends streams, closes; returns when
   /// that is done, or limits.stop_time over. Whoever would answer after that finds the client gone.
   void stop();

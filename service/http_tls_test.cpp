@@ -106,6 +106,40 @@ std::optional<std::vector<std::string>> asked_for(const std::string& where, int 
   return out;
 }
 
+/// A connection to a server of TLS that is open, and what the server has shown there.
+class OpenConnection {
+ public:
+  explicit OpenConnection(const std::string& where) {
+    BIO_set_conn_hostname(connection_, where.c_str());
+    EXPECT_EQ(BIO_do_handshake(connection_), 1);
+  }
+  OpenConnection(const OpenConnection&) = delete;
+  ~OpenConnection() {
+    BIO_free_all(connection_);
+    SSL_CTX_free(context_);
+  }
+  Bytes shown() {
+    SSL* connection = nullptr;
+    BIO_get_ssl(connection_, &connection);
+    X509* const certificate = SSL_get1_peer_certificate(connection);
+    unsigned char* octets = nullptr;
+    const int size = i2d_X509(certificate, &octets);
+    Bytes out(octets, octets + std::max(size, 0));
+    OPENSSL_free(octets);
+    X509_free(certificate);
+    return out;
+  }
+  bool is_served() {
+    std::string answer(12, ' ');
+    return BIO_puts(connection_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") > 0 &&
+           BIO_read(connection_, answer.data(), 12) == 12 && answer == "HTTP/1.1 200";
+  }
+
+ private:
+  SSL_CTX* const context_ = SSL_CTX_new(TLS_client_method());
+  BIO* const connection_ = BIO_new_ssl_connect(context_);
+};
+
 class HttpTlsTest : public testing::Test {
  protected:
   HttpServer start(ClientCertificates mode, const std::string& roots, bool names_roots = true) {
@@ -167,6 +201,48 @@ class HttpTlsTest : public testing::Test {
   Bytes seen_, shown_;
   std::string reasons_;
 };
+
+TEST_F(HttpTlsTest, ACertificateIsRenewedWhileConnectionsGoOn) {
+  auto server = start(ClientCertificates::required, terminals_.pem());
+  const TestCertificate terminal = terminals_.certify({.name = "terminal", .extended_key_usage = "clientAuth"});
+  const TestCertificate other = others_.certify({.name = "other", .extended_key_usage = "clientAuth"});
+  TestCertificate renewed = servers_.certify({.name = "server", .alternative_name = "IP:127.0.0.1"});
+  HttpTls tls;
+  tls.certificates_pem = renewed.pem;
+  tls.private_key = std::move(renewed.key);
+  tls.client_certificates = ClientCertificates::required;
+  tls.client_roots_pem = others_.pem();
+  EXPECT_TRUE(client(&terminal).get(where_));
+  const auto change = server.prepare_tls(tls);
+  ASSERT_TRUE(change) << change.error().message;
+  EXPECT_TRUE(client(&terminal).get(where_)) << "until it is said, nothing changes";
+  (*change)();
+  EXPECT_FALSE(client(&terminal).get(where_));
+  EXPECT_TRUE(client(&other).get(where_));
+  tls.certificates_pem = "no certificate";
+  const auto refused = server.prepare_tls(tls);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::configuration);
+  EXPECT_TRUE(client(&other).get(where_));
+}
+
+TEST_F(HttpTlsTest, AnOpenConnectionOutlivesTheCertificateItBeganWith) {
+  auto server = start(ClientCertificates::none, "");
+  const std::string where = server.addresses().front();
+  TestCertificate renewed = servers_.certify({.name = "server", .alternative_name = "IP:127.0.0.1"});
+  HttpTls tls;
+  tls.certificates_pem = renewed.pem;
+  tls.private_key = std::move(renewed.key);
+  OpenConnection before(where);
+  EXPECT_NE(before.shown(), renewed.der);
+  const auto change = server.prepare_tls(tls);
+  ASSERT_TRUE(change);
+  (*change)();
+  OpenConnection after(where);
+  EXPECT_EQ(after.shown(), renewed.der);
+  EXPECT_TRUE(after.is_served());
+  EXPECT_TRUE(before.is_served());
+}
 
 TEST_F(HttpTlsTest, ClientsCertificatesAreAskedForAndVerified) {
   const TestCertificate good = terminals_.certify({.name = "terminal", .extended_key_usage = "clientAuth"});

@@ -170,10 +170,17 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
   // Both doors or neither: handlers refer to what goes with their configuration.
   const auto replace_both = [&](const Services& fresh) -> Status {
     const auto first = TRY(server.prepare_handlers(handlers_of(fresh, false)));
-    std::function<void()> second = [] {};
+    std::function<void()> second = [] {}, tls = [] {}, mtls = [] {};
     if (mtls_server) second = TRY(mtls_server->prepare_handlers(handlers_of(fresh, true)));
+    // TLS itself begins and ends with a restart, as listeners do.
+    if (const auto renewed = tls_of(*fresh.keys); renewed && tls_of(*services.keys))
+      tls = TRY(server.prepare_tls(*renewed));
+    if (const auto renewed = mtls_of(*fresh.keys); renewed && mtls_server)
+      mtls = TRY(mtls_server->prepare_tls(*renewed));
     first();
     second();
+    tls();
+    mtls();
     return {};
   };
   auto told_watchdog = std::chrono::steady_clock::now();

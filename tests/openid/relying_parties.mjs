@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
@@ -633,8 +634,9 @@ test('a token of the card is good for one origin, one nonce, one browser, once',
   const asked = await citizen.follow((await portal.begin()).url, { stopAt: 'agent' });
   const twice = answerRequest(asked, world.cards[12]);
   await citizen.open(twice, { here: (to) => to.startsWith(issuer) });
-  const again = await citizenOf(world.cards[12]).open(twice, { here: (to) => to.startsWith(issuer) });
-  assert.ok(!again.location?.startsWith(redirect), 'a second time');
+  const again = await citizen.open(twice, { here: (to) => to.startsWith(issuer) });
+  assert.equal(again.status, 403, 'a second time, in the very browser');
+  assert.match(again.words(), /used already/);
 });
 
 test('cards that are not to be accepted are refused with the reason, at once', async () => {
@@ -697,6 +699,23 @@ test('a portal that was revoked is gone within two seconds', async () => {
   await until('the new portal', async () => (await push()) === 201);
   karta(['client', 'revoke', 'passing', '--why', 'closed'], { secrets: [] });
   await until('the end of the portal', async () => (await push()) === 401, 4);
+});
+
+test('certificates of TLS are renewed by a reload, at both doors', async () => {
+  const shown = (host) => new Promise((resolve, reject) => {
+    const socket = connectTls({ host, port: 443, servername: host }, () => { resolve(socket.getPeerCertificate().fingerprint256); socket.destroy(); });
+    socket.on('error', reject);
+  });
+  const doors = [issuer, mtlsAddress].map((one) => new URL(one).hostname);
+  const early = await Promise.all(doors.map(shown));
+  run('/usr/bin/openssl', ['x509', '-req', '-in', 'tls/host.csr', '-CA', 'tls/root.pem', '-CAkey', 'tls/root.key', '-days', '7', '-extfile', 'tls/host.ext', '-out', 'tls/host.crt']);
+  const renewed = new X509Certificate(tls('host.crt')).fingerprint256;
+  await world.reload();
+  for (const [i, door] of doors.entries()) {
+    assert.notEqual(early[i], renewed);
+    assert.equal(await shown(door), renewed, door);
+  }
+  await portal.logIn(citizenOf(world.cards[14]));
 });
 
 // The last: libraries keep the keys they have read for minutes.
