@@ -9,123 +9,16 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
-#include <string>
-#include <vector>
+#include <string_view>
 
-#include "base/random.h"
+#include "card/card_data.h"
+#include "card/card_journal.h"
 #include "card/channel.h"
-#include "card/cv_certificate.h"
-#include "card/esign.h"
-#include "card/identity_data.h"
+#include "card/personalisation_plan.h"
 #include "card/profile.h"
 #include "card/security_infos.h"
-#include "card/transaction_keys.h"
-#include "card/transports.h"
 
 namespace karta::card {
-
-/// The secrets printed in the PIN letter.
-struct CardSecrets {
-  std::map<PinKind, SecretBytes> transport_pins;  ///< one for each PIN of the profile
-  SecretBytes puk;
-  SecretBytes can;
-
-  /// Fresh ones of the lengths the profile asks for.
-  static CardSecrets generate(const CardProfile& profile, RandomSource& random);
-};
-
-/// What the card compares with when a terminal asks "born before?", "lives in?", "valid on?" (auxiliary data of
-/// TR-03110-3 A.6.5); empty: it answers "nothing to compare with".
-struct ComparisonData {
-  std::string birth_date;   ///< YYYYMMDD, an unknown part filled up to the latest day possible
-  std::string valid_until;  ///< YYYYMMDD
-  Bytes municipality;       ///< as in data group 18
-};
-
-/// A ledger's own serial and keys.
-struct LedgerData {
-  Bytes serial;        ///< eight random octets
-  LedgerMasters keys;  ///< of this ledger alone: diversify_ledger_key()
-
-  /// A fresh serial, and keys from `masters`.
-  static LedgerData derive(const LedgerMasters& masters, RandomSource& random);
-};
-
-/// Whole files of the health application; empty: nothing is known, and the file is there for later.
-struct HealthData {
-  Bytes insurance;     ///< InsuranceRecord::encode()
-  Bytes emergency;     ///< EmergencyData::encode()
-  Bytes entitlements;  ///< Entitlements::encode(); as many slots as the profile says
-  LedgerData ledger;
-};
-
-struct TransitData {
-  Bytes product;  ///< TransitPass::encode(); as many products as the profile says
-  LedgerData ledger;
-};
-
-/// What is individual about one card.
-struct CardData {
-  CardSecrets secrets;
-  std::map<unsigned, Bytes> data_groups;  ///< whole files by number, from encode_data_groups()
-  ComparisonData comparison;
-  std::optional<std::uint64_t> status_index;  ///< for EF.CardSecurity
-  Bytes trust_anchor;                         ///< self-signed CVCA certificate, 7F21; only with [identity]
-  std::optional<CvDate> date;                 ///< the card's idea of today to begin with
-  HealthData health;                          ///< only with [health]
-  TransitData transit;                        ///< only with [transit]
-  std::string label;                          ///< TokenInfo label; empty: the profile's
-  std::optional<Bytes> expected_serial;       ///< refuse any other chip
-};
-
-/// Certificates and signatures for phase two.
-struct CardCertificates {
-  std::map<KeyRole, Bytes> by_role;          ///< DER
-  std::map<std::string, Bytes> authorities;  ///< DER, by the profile's name
-  Bytes agreement;                           ///< DER: of the card's agreement key
-  Bytes card_security;                       ///< EF.CardSecurity; only with [identity]
-  Bytes transit;                             ///< DER: of the key that signs transit statements; only where there is one
-};
-
-/// The files of the data groups the profile names and `values` has, each with a fresh salt.
-Result<std::map<unsigned, Bytes>> encode_data_groups(const IdentityProfile& profile, const IdentityData& values,
-                                                     RandomSource& random);
-
-/// One step as --dry-run shows it. Figures are exact for short forms and extended lengths alike, unless `estimated`.
-struct PlanStep {
-  std::string words;  ///< "create key file 4B01 for AUT (p256), PIN1, sign"
-  unsigned commands = 0;
-  std::size_t octets_out = 0;
-  std::size_t octets_back = 0;
-  bool estimated = false;  ///< depends on a certificate not made yet
-  bool portrait = false;   ///< the holder's picture: counted apart
-};
-
-struct PersonalisationPlan {
-  std::vector<PlanStep> prepare, complete;
-  // All steps, the portrait's included.
-  unsigned commands() const;
-  std::size_t octets_out() const;
-  std::size_t octets_back() const;
-  /// The portrait's alone: it is longer than all the rest, and budgets are stated without it. Its hash in
-  /// EF.CardSecurity, about 40 octets, counts with the rest.
-  WireCount portrait() const;
-};
-
-/// Where a card stands; keep its text form until the card is done. Contains no secret.
-struct Journal {
-  Bytes serial;
-  std::string profile;
-  unsigned phase = 1;                     ///< 1 prepare, 2 complete, 3 done
-  unsigned next_step = 0;                 ///< within the phase
-  std::map<KeyRole, Bytes> public_keys;   ///< DER SubjectPublicKeyInfo
-  std::map<std::uint16_t, Bytes> points;  ///< of the card's own keys by file: chip authentication 0041, agreement 00C5,
-                                          ///< transit 00E4
-
-  std::string to_text() const;
-  static Result<Journal> from_text(std::string_view text);
-};
 
 /// step, of how many, what is being done
 using StepProgress = std::function<void(unsigned step, unsigned steps, std::string_view words)>;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "card/personalisation_step.h"
-#include "card/personalise.h"
+#include "card/card_data.h"
 
 namespace karta::card {
 
