@@ -48,7 +48,7 @@ constexpr ErrorKind kOfTheCard[] = {ErrorKind::no_pcscd,     ErrorKind::no_reade
 /// What somebody may have tried: it goes into the journal.
 constexpr ErrorKind kRefusals[] = {ErrorKind::card_insecure, ErrorKind::untrusted,     ErrorKind::invalid_signature,
                                    ErrorKind::card_refused,  ErrorKind::not_permitted, ErrorKind::wrong_pin,
-                                   ErrorKind::pin_blocked,   ErrorKind::card_unknown};
+                                   ErrorKind::pin_blocked,   ErrorKind::card_unknown,  ErrorKind::configuration};
 
 bool is_among(ErrorKind kind, std::span<const ErrorKind> kinds) {
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();

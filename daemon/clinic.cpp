@@ -405,6 +405,7 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
   if (readable) {
     TRY(read(*opening, desk, visit, groups));
     portrait = look_for_portrait(*opening->identity, groups);
+    opening->evidence.last_day_untold = !opening->evidence.last_day && !opening->evidence.valid_today;
     opening->decision = decide(opening->evidence);
     // What the card itself brought up against it (its last day) is known only now.
     if (opening->decision.trust == Trust::refused && purpose != "emergency") {

@@ -33,6 +33,9 @@ constexpr auto kReasons = std::to_array<ReasonRow>({
      "У карты нет номера, по которому можно узнать её состояние."},
     {ReasonCode::no_stop_list, "no-stop-list", Trust::unknown, "There is no stop-list for this card's issuer.",
      "Нет стоп-листа издателя этой карты."},
+    {ReasonCode::last_day_untold, "last-day-untold", Trust::unknown,
+     "The card does not tell this terminal until when it is valid: its rights do not reach that far.",
+     "Карта не сообщает этому терминалу срок своего действия: у него нет на это права."},
     {ReasonCode::clock_back, "clock-back", Trust::unknown, "This terminal's clock was set back: set it right.",
      "Часы терминала переведены назад: установите верное время."},
     {ReasonCode::clock_leapt, "clock-leapt", Trust::unknown, "This terminal's clock has leapt ahead: set it right.",
@@ -107,6 +110,7 @@ Decision decide(const Evidence& evidence) {
   if (evidence.trust_list == Age::too_old) out.add(ReasonCode::trust_list_too_old);
   if ((evidence.last_day && *evidence.last_day < evidence.today) || evidence.valid_today == false)
     out.add(ReasonCode::expired);
+  if (evidence.last_day_untold) out.add(ReasonCode::last_day_untold);
 
   if (evidence.on_line) {
     // The authority's word of now stands above any list: it is newer in both directions.

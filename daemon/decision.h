@@ -28,6 +28,7 @@ enum class ReasonCode : std::uint8_t {
   not_listed,          ///< in no batch the stop-list knows
   no_status_index,     ///< the card names none
   no_stop_list,        ///< there is none for its issuer
+  last_day_untold,     ///< the card did not tell this terminal whether its time is over
   clock_back,          ///< the terminal's clock stands before a time that has been
   clock_leapt,         ///< or further ahead than can be
   stop_list_too_old,   ///< beyond what policy allows
@@ -77,6 +78,7 @@ struct Evidence {
   bool on_line_wanted = false;                   ///< and if `on_line` is empty: it could not be asked
   std::optional<std::chrono::year_month_day> last_day;
   std::optional<bool> valid_today;  ///< as the card compares, which shows the day to nobody
+  bool last_day_untold = false;     ///< it was asked for in either way, and did not come
   std::chrono::year_month_day today{};
   identity::ClockState clock = identity::ClockState::fine;
 };

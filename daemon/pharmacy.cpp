@@ -52,6 +52,7 @@ struct Redemption {
 /// What has been taken, by a commit of now or of before.
 struct Redeemed {
   Redemption what;
+  std::uint32_t package = 0;  ///< the form that was taken, whichever was asked for
   Bytes serial;
   std::uint32_t sequence = 0;
   std::vector<std::uint32_t> counters;
@@ -80,6 +81,13 @@ Json ledger_json(const Redeemed& done, std::optional<std::uint64_t> status_index
 }
 
 std::string ascii(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
+/// The package form in a slot of the card; what was asked for where the slot has become another medicine's since.
+std::uint32_t package_in(const card::LedgerState& state, std::uint8_t slot, const Redemption& wanted) {
+  const auto all = card::Entitlements::parse(state.product, state.counters.size());
+  const bool there = all && slot < all->slots.size() && all->slots[slot].medicine == wanted.medicine;
+  return there ? all->slots[slot].package : wanted.package;
+}
 
 Json day_json(const card::CardDay& day) { return day ? Json(card::to_string(day)) : Json(); }
 
@@ -195,6 +203,7 @@ Json Pharmacy::answer_json(const Redeemed& done, std::uint64_t record) {
   Json out{{"schema", "karta.kartad.redemption/1"}, {"settled", done.settled}};
   const Json what = done.what.to_json();
   for (const auto& [name, value] : what.items()) out[name] = value;
+  out["package"] = done.package;
   out["left"] = done.left;
   out["receipt"] = {{"ledger", to_hex(done.serial)},
                     {"sequence", done.sequence},
@@ -223,6 +232,7 @@ Result<std::optional<Redeemed>> Pharmacy::settle_pending(HealthApplication& heal
   const Json request = Json::parse(pending->request, nullptr, /*allow_exceptions=*/false);
   if (request.is_discarded()) return fail(ErrorKind::malformed, "what was kept of an unsettled redemption is damaged");
   done.what = Redemption::from_json(request);
+  done.package = package_in(state, entry.slot, done.what);
   const card::Settlement settlement = card::settle(commit, ledger.info(), state);
   if (settlement == card::Settlement::not_written) {
     TRY(services_.journal.append(
@@ -255,6 +265,7 @@ Result<Redeemed> Pharmacy::commit(const Call& call, const Redemption& wanted, ca
                                   std::optional<std::uint64_t> status_index) {
   Redeemed done;
   done.what = wanted;
+  done.package = package_in(ledger.state(), slot, wanted);
   done.serial = ledger.info().serial;
   done.sequence = ledger.state().sequence + 1;
   done.counters = change.counters;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
+#include <vector>
 
 #include "crypto/kdf.h"
 #include "identity/utf8.h"
@@ -27,13 +29,20 @@ tl::unexpected<Error> bad(std::string_view name, const std::string& what) {
 }  // namespace
 
 Result<Json> parse_object(ByteView octets) {
-  bool deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
+  bool deep = false, twice = false;
+  std::vector<std::set<std::string>> names;  // of the objects that are open
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& part) {
+    using Event = Json::parse_event_t;
     deep = deep || depth > kMostDepth;
-    return !deep;
+    if (event == Event::object_start) names.emplace_back();
+    if (event == Event::object_end) names.pop_back();
+    if (event == Event::key) twice = twice || !names.back().insert(part.get_ref<const std::string&>()).second;
+    return !deep && !twice;
   };
   Json document = Json::parse(octets.begin(), octets.end(), watch, /*allow_exceptions=*/false);
   if (deep) return fail(ErrorKind::malformed, "the body is nested too deeply");
+  // RFC 8259 §4: readers differ in which of the two they take.
+  if (twice) return fail(ErrorKind::malformed, "a member stands in the body twice");
   if (document.is_discarded()) return fail(ErrorKind::malformed, "the body is no JSON");
   if (!document.is_object()) return fail(ErrorKind::malformed, "the body is no JSON object");
   return document;

@@ -12,7 +12,7 @@
 
 namespace karta::daemon {
 
-/// The object of `octets`: UTF-8 JSON, nested no deeper than 16. Fails with `malformed`.
+/// The object of `octets`: UTF-8 JSON, nested no deeper than 16, no member twice. Fails with `malformed`.
 Result<Json> parse_object(ByteView octets);
 
 class RequestBody {

@@ -22,6 +22,16 @@ TEST(RequestBody, TakesObjectsOnly) {
   EXPECT_EQ(parse(deep).error().kind, ErrorKind::malformed);
 }
 
+TEST(RequestBody, AMemberStandsOnce) {
+  for (const char* const text :
+       {R"({"packages":200,"packages":1})", R"({"a":{"b":1,"b":1}})", R"({"a":[{"b":1},{"c":1,"c":2}]})"}) {
+    const auto parsed = parse(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().kind, ErrorKind::malformed);
+  }
+  EXPECT_TRUE(parse(R"({"a":{"b":1},"b":[{"b":1},{"b":2}]})"));
+}
+
 TEST(RequestBody, MembersHaveTheirForms) {
   const Json object = Json::parse(R"({"t":"x","n":5,"big":18446744073709551615,"half":0.5,"b":true,"can":"314159",
                                       "bad":"a\u0007","long":")" +

@@ -394,11 +394,52 @@ TEST_F(ClinicTest, ATerminalThatNoAuthorityOfTheCardCertifiedIsNotLetIn) {
   EXPECT_NE(refusals[0].body.find("untrusted"), std::string::npos);
 }
 
+// Its own authority gave it all a clinic may read; the card's has let it have given names alone.
+TEST_F(ClinicTest, ATerminalThatClaimsMoreThanTheCardsAuthorityGaveReadsNoMore) {
+  using crypto::testing::must;
+  kartad.stop();
+  const CentreForTerminals& home = kartad.centre;
+  const card::CvDate today = card::cv_date_of(kartad.clock.now());
+  card::TerminalStore abroad(kartad.folder / "abroad"), copy(kartad.folder / "home");
+  ASSERT_TRUE(abroad.create("XB", CentreForTerminals::quick(), home.passphrase, today));
+  for (const char* const role : {"clinic", "pharmacy"}) {
+    ASSERT_TRUE(abroad.issue_terminal(*card::find_terminal_role(role), {}, CentreForTerminals::quick(), home.passphrase,
+                                      today));
+  }
+  std::filesystem::copy(home.store.folder(), copy.folder());
+  const card::UnlockedVerifier verifier = must(abroad.unlock_verifier(home.passphrase));
+  const Bytes request = must(card::make_cv_request(must(copy.authority()).holder(), verifier.certificate.holder(), {},
+                                                   *verifier.signer, verifier.signer->algorithms().front()));
+  const card::Rights given = card::right_bit(card::right_to_read(4)) | card::right_bit(card::kRightCanAllowed);
+  kartad.foreign_verifier = must(copy.issue_verifier(must(card::CvRequest::parse(request)), given,
+                                                     CentreForTerminals::quick(), home.passphrase, today))
+                                .octets();
+  kartad.terminals = abroad.folder();
+  kartad.write_trust_list();
+  kartad.write_config();
+  ASSERT_TRUE(kartad.start());
+  insert();
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["groups"]["read"], Json::array({"given-names"}));
+  EXPECT_TRUE(answer.body["insurance"].is_null());
+  EXPECT_TRUE(answer.body["emergency"].is_null());
+  // Nor is the card accepted on trust: whether its time is over was not to be learnt.
+  EXPECT_EQ(answer.body["decision"], "unknown");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "last-day-untold");
+  const auto visits = kartad.records("visit");
+  ASSERT_EQ(visits.size(), 1u);
+  EXPECT_NE(visits[0].body.find("last-day-untold"), std::string::npos);
+}
+
 TEST_F(ClinicTest, ATerminalWhoseCertificateHasExpiredSaysSo) {
   insert();
   kartad.clock.advance(std::chrono::days(40));
   const auto answer = visit();
   EXPECT_EQ(answer.type(), "urn:karta:error:configuration") << answer.text;
+  const auto refusals = kartad.records("refusal");
+  ASSERT_EQ(refusals.size(), 1u);
+  EXPECT_NE(refusals[0].body.find("has expired"), std::string::npos);
   EXPECT_EQ(kartad.get("/healthz", "").status, 503);
   EXPECT_EQ(kartad.get("/v1/status").body["terminals"][0]["state"], "expired");
 }
@@ -544,6 +585,7 @@ TEST_F(PharmacyTest, APackageIsRedeemedOnceHoweverOftenItIsAskedFor) {
   const auto first = redeem("k1");
   ASSERT_EQ(first.status, 200) << first.text;
   EXPECT_EQ(first.body["left"], 2);
+  EXPECT_EQ(first.body["package"], 4711) << "the form taken, which the request left open";
   EXPECT_EQ(first.body["settled"], false);
   const auto again = redeem("k1");
   EXPECT_TRUE(again.replayed);

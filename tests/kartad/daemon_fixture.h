@@ -144,6 +144,9 @@ class TestDaemon {
     };
     add(crypto::TrustService::document_signer, centre.centre.ca);
     add(crypto::TrustService::unqualified_ca, centre.issuing);
+    if (!foreign_verifier.empty()) {
+      list.entries.push_back({crypto::TrustService::cvca, "Other Authority", "", foreign_verifier, list.issued_at, {}});
+    }
     const Bytes file = crypto::testing::must(crypto::sign_trust_list(list, centre.centre.citizen));
     folder.write("trust-list.p7m", file);
   }
@@ -252,6 +255,7 @@ class TestDaemon {
   daemon::RulesOpener open_rules = {};
   std::function<Result<std::unique_ptr<identity::Authority>>()> connect = {};
   std::filesystem::path terminals = centre.store.folder();
+  Bytes foreign_verifier = {};  ///< a CV certificate in the next trust list: another region's verifier, by this one
   std::uint64_t sequence = 0, epoch = 0;
 
  private:
