@@ -20,6 +20,7 @@
 #include "daemon/daemon.h"
 #include "identity/journal/journal.h"
 #include "tests/citizen/login_card.h"
+#include "tests/kartad/movable_clock.h"
 
 namespace karta::test {
 namespace {
@@ -31,17 +32,6 @@ constexpr daemon::ModeRow kModes[] = {{"citizen", daemon::read_citizen, true}};
 constexpr std::string_view kProfile =
     "schema = \"karta.certificate-profile/1\"\nname = \"request-signing\"\nvalidity_days = 365\n"
     "key_usage = [\"digitalSignature\"]\n";
-
-/// Time that a story may move while the daemon reads it.
-class MovableClock final : public Clock {
- public:
-  explicit MovableClock(Time at) : seconds_(at.time_since_epoch().count()) {}
-  Time now() const override { return Time(std::chrono::seconds(seconds_)); }
-  void advance(std::chrono::seconds by) { seconds_ += by.count(); }
-
- private:
-  std::atomic<std::int64_t> seconds_;
-};
 
 class BorrowedReaders final : public daemon::ReaderSource {
  public:

@@ -22,6 +22,7 @@
 #include "service/http_client.h"
 #include "service/loopback_guard.h"
 #include "tests/eac/identity_card.h"
+#include "tests/kartad/movable_clock.h"
 #include "tests/kartad/simulated_readers.h"
 
 namespace karta::test {
@@ -246,7 +247,7 @@ class TestDaemon {
 
   CentreForTerminals& centre = CentreForTerminals::shared();
   crypto::testing::TemporaryFolder folder;
-  FixedClock clock{crypto::testing::test_time()};
+  MovableClock clock{crypto::testing::test_time()};
   int utc_offset_minutes = 0;  ///< in the next configuration
   SystemRandom random;
   SimulatedReaders readers;
