@@ -134,13 +134,21 @@ Status make_security_module(Channel& issuer, const ModuleRole& role, const Trans
 
 namespace {
 
-Status unlock_module(Channel& channel, const SecretBytes& pin) {
+Status unlock_module(Channel& channel, const SecretBytes& pin, bool spare_last_try = false) {
   const ResponseApdu selected = TRY(channel.transmit(select_application(kSecurityModuleAid, SelectReturn::nothing)));
   if (!selected.status.ok()) {
     return fail(ErrorKind::card_unknown, "the card in that reader is no security module",
                 "an issuing centre makes one: karta sam make");
   }
   TRY(check_presented_pin(PinKind::pin1, pin));
+  if (spare_last_try) {
+    // Without a PIN the card only tells how many tries there are.
+    const ResponseApdu standing = TRY(channel.transmit(verify_status(kPinReference)));
+    if (standing.status.remaining_tries() == 1u) {
+      return fail(ErrorKind::wrong_pin, "the security module has one try left: it is left alone",
+                  "present the right PIN by hand first: karta transit tap --sam");
+    }
+  }
   const SecretBytes field = pin_field(pin);
   const ResponseApdu answer = TRY(channel.transmit(verify(kPinReference, field.expose_secret())));
   if (const auto tries = answer.status.remaining_tries(); tries && *tries > 0) {
@@ -157,8 +165,8 @@ Status unlock_module(Channel& channel, const SecretBytes& pin) {
 }  // namespace
 
 Result<std::unique_ptr<TransactionKeys>> open_security_module(Channel& channel, std::string_view application,
-                                                              const SecretBytes& pin) {
-  TRY(unlock_module(channel, pin));
+                                                              const SecretBytes& pin, bool spare_last_try) {
+  TRY(unlock_module(channel, pin, spare_last_try));
   std::map<LedgerKey, std::uint16_t> files;
   // A module that lacks a master says so when it is asked for it.
   for (const LedgerKey kind : {debit, credit, settlement}) files[kind] = master_file(application, kind);

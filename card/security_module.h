@@ -44,9 +44,10 @@ Status make_security_module(Channel& issuer, const ModuleRole& role, const Trans
 
 /// Selects the module behind `channel`, unlocks it with its PIN, and gives what works with `application`'s ledgers.
 /// `channel` must outlive the answer. Fails with `card_unknown` where the card is no module, `wrong_pin`,
-/// `pin_blocked`.
+/// `pin_blocked`. `spare_last_try`: for programs nobody sits at; where one try is left the PIN is not presented
+/// (`wrong_pin`).
 Result<std::unique_ptr<TransactionKeys>> open_security_module(Channel& channel, std::string_view application,
-                                                              const SecretBytes& pin);
+                                                              const SecretBytes& pin, bool spare_last_try = false);
 
 /// The keys of `application`'s ledger on a card being made, derived inside an issuing centre's module: the masters stay
 /// there. `issuer`: the issuer's session with that module, under the module's own keys (open_issuer_channel), which

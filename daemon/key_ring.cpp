@@ -30,12 +30,22 @@ KeyRing::KeyRing(KeyRingConfig config, std::string application, card::ReaderList
 
 Status KeyRing::open() {
   const SecretBytes secret = TRY(read_secret_line(config_.secret_file));
+  if (wrong_ && wrong_->equals(secret.expose_secret())) {
+    return fail(ErrorKind::wrong_pin, "the PIN in \"" + config_.secret_file.string() + "\" is wrong",
+                "correct the file; the daemon does not present it again");
+  }
+  Status opened = open_with(secret);
+  if (!opened && opened.error().kind == ErrorKind::wrong_pin) wrong_ = secret.clone();
+  return opened;
+}
+
+Status KeyRing::open_with(const SecretBytes& secret) {
   if (config_.keys.starts_with(kModule)) {
     const auto all = TRY(readers_.list());
     const std::string name = TRY(card::choose_reader(all, std::string_view(config_.keys).substr(kModule.size())));
     module_ = TRY(readers_.connect(name));
     channel_ = std::make_unique<card::PlainChannel>(*module_);
-    keys_ = TRY(card::open_security_module(*channel_, application_, secret));
+    keys_ = TRY(card::open_security_module(*channel_, application_, secret, /*spare_last_try=*/true));
     return {};
   }
   if (crypto::is_pkcs11_uri(config_.keys)) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "card/reader.h"
@@ -45,6 +46,7 @@ class KeyRing {
 
  private:
   Status open();
+  Status open_with(const SecretBytes& secret);
 
   KeyRingConfig config_;
   std::string application_;
@@ -54,6 +56,7 @@ class KeyRing {
   std::unique_ptr<card::CardConnection> module_;
   std::unique_ptr<card::Channel> channel_;
   std::unique_ptr<card::TransactionKeys> keys_;
+  std::optional<SecretBytes> wrong_;  // a PIN that was: not presented again, or the module would be blocked by it
 };
 
 }  // namespace karta::daemon

@@ -132,8 +132,18 @@ TEST(SecurityModule, StaysShutWithoutItsPin) {
   const auto wrong = open_security_module(*gate_module.channel, "transit", test::secret("111222"));
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().kind, ErrorKind::wrong_pin);
+  // A program nobody sits at leaves the last try to somebody who knows the PIN.
+  std::string words;
+  for (int i = 0; i < 8; ++i) {
+    const auto spared = open_security_module(*gate_module.channel, "transit", test::secret("111222"), true);
+    ASSERT_FALSE(spared);
+    EXPECT_EQ(spared.error().kind, ErrorKind::wrong_pin);
+    words = spared.error().message;
+  }
+  EXPECT_NE(words.find("one try left"), std::string::npos) << words;
   SamTransactionKeys locked(*gate_module.channel, {{LedgerKey::debit, master_file("transit", LedgerKey::debit)}});
   EXPECT_FALSE(locked.prepare(LedgerKey::debit, Bytes(8, 1)));
+  EXPECT_TRUE(open_security_module(*gate_module.channel, "transit", test::secret(kModulePin)));
   IdentityCard card;
   card.put(os::Interface::contact);
   EXPECT_EQ(open_security_module(*card.plain, "transit", test::secret(kModulePin)).error().kind,
