@@ -30,6 +30,8 @@ constexpr auto kRows = std::to_array<GateReasonRow>({
     {no_stop_list, "no-stop-list", "out of order: there is no stop-list", "не работает: нет стоп-листа", false},
     {stop_list_too_old, "stop-list-too-old", "out of order: the stop-list is too old", "не работает: стоп-лист устарел",
      false},
+    {trust_list_too_old, "trust-list-too-old", "out of order: the trust list is too old",
+     "не работает: список доверия устарел", false},
     {clock, "clock", "out of order: the clock is wrong", "не работает: неверное время", false},
     {no_keys, "no-keys", "out of order: the gate has no keys", "не работает: нет ключей", false},
     {journal, "journal", "out of order: nothing can be written down", "не работает: журнал не пишется", false},

@@ -31,6 +31,7 @@ enum class GateReason : std::uint8_t {
   rules_too_old,
   no_stop_list,
   stop_list_too_old,
+  trust_list_too_old,  ///< of card-signed taps: who has certified the card is not known any more
   clock,    ///< stands where it cannot be
   no_keys,  ///< masters, module or anchors are not there
   journal,  ///< nothing can be written down

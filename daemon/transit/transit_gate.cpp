@@ -278,6 +278,7 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
 GateResult TransitGate::card_signed(card::Channel& channel, const Timeline* timeline, const GateTerms& terms) {
   GateResult result;
   result.card_signed = true;
+  if (terms.anchors_too_old) return refuse(GateReason::trust_list_too_old, std::move(result));
   const Time now = services_.clock.now();
   const auto outcome =
       card::run_signed_tap(channel, terms.anchors, terms.gate, now, services_.random, terms.signed_status);

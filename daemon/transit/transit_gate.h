@@ -37,6 +37,7 @@ struct GateTerms {
   card::StatusCheck status = {};
   card::SignedStatusCheck signed_status = {};
   std::vector<crypto::Certificate> anchors = {};  ///< card-signed taps are taken from cards they certified; may be none
+  bool anchors_too_old = false;                   ///< and none for now: the trust list that names them is past its time
   /// The longest a card of this place takes to answer OPEN, way and reader included; 0: no bound.
   std::chrono::microseconds longest_open{0};
 };

@@ -281,7 +281,9 @@ void TransitMode::refresh(AtReader& place, const ReaderConfig& reader) {
 bool TransitMode::too_old(const TrustItem* item) const {
   if (item == nullptr || !item->present) return false;
   const StalePolicy policy = services_.config.policy(kTapVerb);
-  const std::chrono::seconds stale_for = item->kind == TrustItemKind::rules ? policy.rules : policy.stop_list;
+  const std::chrono::seconds stale_for = item->kind == TrustItemKind::rules        ? policy.rules
+                                         : item->kind == TrustItemKind::trust_list ? policy.trust_list
+                                                                                   : policy.stop_list;
   const TrustState state = item->state(services_.clock.now(), stale_for);
   return !usable(state) && (policy.beyond == StalePolicy::Beyond::refuse || state == TrustState::early);
 }
@@ -302,6 +304,7 @@ void TransitMode::card_in(ReaderDesk& desk) {
   refresh(*place, desk.config());
   GateTerms& terms = place->terms;
   terms.closed = closed(*place);
+  terms.anchors_too_old = too_old(place->trust->item(TrustItemKind::trust_list));
   terms.found_lying = desk.found_lying();
   const auto begun = std::chrono::steady_clock::now();
   GateResult result;
@@ -399,9 +402,11 @@ Result<Reply> TransitMode::inspect(const Call& call, ReaderDesk& desk) {
   std::vector<std::uint32_t> counters;
   std::vector<card::TransitEntry> entries;
   std::uint32_t sequence = 0;
+  const StopListInUse* list = own_list(*trust);
   if (whole) {
     auto opening = TRY(open_card(desk, {config_.role, kInspectVerb, false}, *secret));
     if (!opening->identity) return fail(ErrorKind::card_insecure, std::string(opening->decision.words()));
+    list = trust->stop_list(opening->region);  // it may be another region's card
     auto transit = TRY(card::TransitApplication::open(opening->identity->channel()));
     auto reading = TRY(transit.read());
     opening->identity->close();
@@ -427,18 +432,17 @@ Result<Reply> TransitMode::inspect(const Call& call, ReaderDesk& desk) {
     document["ratified"] = state.ratified;
   }
   document["status_index"] = pass.status_index;
-  const StopListInUse* const stopped = own_list(*trust);
-  const CardVerdict verdict = stopped != nullptr ? stopped->table->find(pass.status_index) : CardVerdict::unknown;
+  const CardVerdict verdict = list != nullptr ? list->table->find(pass.status_index) : CardVerdict::unknown;
   document["state"] = std::string(name_of(verdict));
   document["sequence"] = sequence;
   document["concession"] = pass.concession;
   document["concession_until"] = day_json(pass.concession_until);
   document["products"] = products_json(pass, counters);
-  Json list = Json::array();
+  Json shown = Json::array();
   for (const card::TransitEntry& entry : entries) {
-    if (entry.event != card::TransitEntry::Event::none) list.push_back(entry_json(entry));
+    if (entry.event != card::TransitEntry::Event::none) shown.push_back(entry_json(entry));
   }
-  document["entries"] = std::move(list);
+  document["entries"] = std::move(shown);
   TRY(services_.journal.append("visit", Json({{"caller", call.caller},
                                               {"reader", desk.reader()},
                                               {"status_index", pass.status_index},

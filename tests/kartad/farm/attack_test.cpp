@@ -3,13 +3,19 @@
 
 #include <thread>
 
+#include "base/file.h"
+#include "card/issuer_channel.h"
+#include "card/security_module.h"
 #include "card/tap_record.h"
+#include "crypto/trust_list.h"
 #include "issuing/settlement.h"
 #include "tests/kartad/daemon_fixture.h"
 #include "tests/kartad/farm/gate_house.h"
 
 namespace karta::test {
 namespace {
+
+using crypto::testing::must;
 
 constexpr std::uint8_t kInsOpen = 0x32, kInsCommit = 0x34;
 
@@ -260,6 +266,141 @@ TEST_F(GateAttack, ACardThatSignsPassesWithoutKeysInTheGateAndOnceOnly) {
   const auto report = settlement.finish();
   EXPECT_TRUE(report.faultless()) << report.findings.front().words;
   EXPECT_EQ(report.all.card_signed, 1u);
+}
+
+// A card that answers garbage, too little, an error or nothing, at each command of a tap: the gate opens where it has
+// its proof, the same card passes at the next try, and each commit has opened the gate once.
+TEST_F(GateAttack, WhateverIsAnsweredAtEachCommandIsNeitherFreeNorPaidTwice) {
+  const auto spoilt = [](unsigned how, Bytes answer) -> Bytes {
+    if (how == 0) return {};
+    if (how == 1) return {0x90};
+    if (how == 2) return {0x6F, 0x00};
+    for (std::size_t i = 0; i < answer.size(); ++i) answer[i] = static_cast<std::uint8_t>(0xA5 ^ i);
+    return answer;
+  };
+  constexpr unsigned kWays = 4;
+  for (const bool counted : {true, false}) {
+    house.reset();
+    start({.gates = 1, .counted = counted, .more = counted ? "card_signed = false" : ""});
+    IdentityCard held({.seed = 7, .card_signed = true});
+    unsigned commands = 0;
+    EXPECT_EQ(tap(contactless(held,
+                              [&](ByteView, Bytes answer) {
+                                ++commands;
+                                return answer;
+                              })),
+              "open");
+    std::size_t opened = 1;
+    for (unsigned at = 1; at <= commands; ++at) {
+      for (unsigned how = 0; how < kWays; ++how) {
+        unsigned seen = 0;
+        const std::string decision = tap(contactless(
+            held, [&](ByteView, Bytes answer) { return ++seen == at ? spoilt(how, std::move(answer)) : answer; }));
+        ASSERT_GE(seen, at);
+        // RATIFY is sent behind the open gate.
+        EXPECT_EQ(decision == "open", counted && at == commands) << at << " " << how << " " << decision;
+        EXPECT_EQ(tap(contactless(held)), "open") << at << " " << how;
+        opened += decision == "open" ? 2 : 1;
+      }
+    }
+    EXPECT_EQ(house->openings().size(), opened);
+    if (counted) {
+      EXPECT_EQ(ledger_of(held).sequence, opened);
+    }
+    running->stop();
+    running.reset();
+    readers.begin_again();
+  }
+}
+
+// A PIN that is wrong in the file is presented once, not at every tap: the fifth time would block the module for good.
+TEST_F(GateAttack, AWrongPinInTheFileDoesNotBlockTheModule) {
+  SimulatedCard module(77);
+  SystemRandom random;
+  {
+    card::PlainChannel plain(module.connection());
+    const card::CardManagerProfile manager;
+    const SecretBytes master(Bytes(card::kMasterKeyOctets, 0x6B));
+    card::IssuerChannelRequest request;
+    request.profile = &manager;
+    request.master = &master;
+    request.take_blank = true;
+    const auto issuer = must(card::open_issuer_channel(plain, request, random));
+    card::TransactionMasters masters;
+    masters.emplace("health", ledger_masters(kHealthMasters));
+    masters.emplace("transit", ledger_masters(kTransitMasters));
+    ASSERT_TRUE(card::make_security_module(*issuer, *card::find_module_role("gate"), masters, secret("246813")));
+    module.replug();
+  }
+  unsigned presented = 0;
+  readers.add_reader("Module");
+  readers.insert("Module", {.process =
+                                [&](ByteView command) {
+                                  presented += command.size() > 5 && command[1] == 0x20 ? 1 : 0;
+                                  return to_bytes(module.card().process(command));
+                                },
+                            .atr = [&] { return to_bytes(module.card().atr()); },
+                            .reset = [&] { module.card().reset(); }});
+  house = std::make_unique<GateHouse>(GateHouseOptions{
+      .gates = 1, .counted = false, .more = "card_signed = false\nkeys = \"sam:Module\"\npassphrase_file = \"pin\"\n"});
+  const auto write_pin = [&](std::string_view pin) {
+    house->write("pin", as_bytes(pin));
+    ::chmod((house->folder.path() / "pin").c_str(), 0600);
+  };
+  write_pin("111222\n");
+  start();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(tap(contactless(card)), "no-keys");
+  EXPECT_EQ(presented, 1u);
+  write_pin("246813\n");
+  EXPECT_EQ(tap(contactless(card)), "open");
+  EXPECT_EQ(presented, 2u);
+}
+
+// A gate of region B that has no keys and knows nobody: the national trust list names region A's issuer, and A's cards
+// pass, by A's stop-list, as long as the trust list is not too old for the gate's policy.
+TEST_F(GateAttack, AnotherRegionsCardPassesByTheTrustListAlone) {
+  house = std::make_unique<GateHouse>(GateHouseOptions{.gates = 1, .counted = false});
+  const Bytes written = must(read_file(house->config(), 1u << 20));
+  std::string text(as_text(written));
+  const std::string by_hand = "card_issuers = [\"issuing.der\"]\nstop_list_signers = [\"issuing.der\"]\n";
+  ASSERT_NE(text.find(by_hand), std::string::npos);
+  text.replace(text.find(by_hand), by_hand.size(), "trust_list = \"trust-list.p7m\"\nroots = [\"root.der\"]\n");
+  house->write("kartad.toml", as_bytes(text));
+  house->write("root.der", house->centre.centre.root.der());
+  const auto write_trust_list = [&](std::uint64_t sequence) {
+    crypto::TrustList list;
+    list.sequence = sequence;
+    list.issued_at = clock.now() - std::chrono::hours(1);
+    list.next_update = clock.now() + std::chrono::hours(1);
+    list.entries.push_back(
+        {crypto::TrustService::unqualified_ca, "Region A", "A", house->centre.issuing.der(), list.issued_at, {}});
+    house->write("trust-list.p7m", must(crypto::sign_trust_list(list, house->centre.centre.citizen)));
+  };
+  const auto restart = [&] {
+    running->stop();
+    running.reset();
+    start();
+  };
+  write_trust_list(1);
+  start();
+  IdentityCard signing({.seed = 7, .card_signed = true});
+  EXPECT_EQ(tap(contactless(signing)), "open");
+  // 72 hours past its time are the policy's, and they are over; nothing else is.
+  running->stop();
+  clock.advance(std::chrono::hours(74));
+  house->now = clock.now();
+  house->write_stop_list({});
+  restart();
+  EXPECT_EQ(tap(contactless(signing)), "trust-list-too-old");
+  write_trust_list(2);
+  restart();
+  // Another card: the one of before might have lain there through the restart.
+  IdentityCard other({.seed = 8, .card_signed = true});
+  EXPECT_EQ(tap(contactless(other)), "open");
+  house->write_stop_list({4711});
+  restart();
+  EXPECT_EQ(tap(contactless(signing)), "stopped");
+  EXPECT_EQ(house->openings().size(), 2u);
 }
 
 // Two stations that know nothing of each other: the second takes a trip of its own and writes down what it saw, and the
