@@ -1,5 +1,5 @@
-// The farm: cards at gates, pulled, cut inside COMMIT, with readers that go and a daemon that is killed, until trips on
-// cards, journals, openings and settlement are compared to the last one.
+// The farm: cards at gates, pulled, cut inside COMMIT, with readers that go, a pcscd that is started anew and a daemon
+// that is killed, until trips on cards, journals, openings and settlement are compared to the last one.
 #include "tests/kartad/farm/farm.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -127,7 +128,8 @@ class FarmDaemon {
 
 /// What happens to a tap.
 struct Trouble {
-  enum class Kind { none, pull, cut, reader, kill };
+  enum class Kind { none, pull, cut, reader, pcscd, kill };
+  static constexpr std::size_t kKinds = 6;
   Kind kind = Kind::none;
   unsigned command = 0;     ///< the how-manieth of the tap
   bool before = false;      ///< before the card has it, or behind
@@ -178,6 +180,7 @@ class Farm {
     return decisions_;
   }
   std::uint64_t kills() const { return kills_; }
+  std::uint64_t struck(Trouble::Kind kind) const { return struck_[static_cast<std::size_t>(kind)]; }
   void stop() { daemon_.reset(); }
 
  private:
@@ -203,6 +206,7 @@ class Farm {
     if (one < 12) out.kind = Trouble::Kind::pull;
     if (one >= 12 && one < 24) out.kind = Trouble::Kind::cut;
     if (one >= 24 && one < 27) out.kind = Trouble::Kind::reader;
+    if (one >= 31 && one < 33) out.kind = Trouble::Kind::pcscd;
     if (one >= 27 && one < 31 && kills_left_.fetch_sub(1) > 0) out.kind = Trouble::Kind::kill;
     return out;
   }
@@ -212,7 +216,14 @@ class Farm {
     std::string decision;
     std::shared_ptr<FarmDaemon> served;
     {
-      const std::shared_lock lock(daemon_mutex_);
+      std::shared_lock lock(daemon_mutex_, std::defer_lock);
+      std::unique_lock alone(daemon_mutex_, std::defer_lock);
+      // All gates stand on one pcscd: where it goes in the middle of a tap, no other gate is in the middle of one.
+      if (trouble.kind == Trouble::Kind::pcscd) {
+        alone.lock();
+      } else {
+        lock.lock();
+      }
       served = daemon_;
       decision = tap_at(*served, gate, card, trouble, dice);
     }
@@ -243,10 +254,15 @@ class Farm {
     using Kind = Trouble::Kind;
     const auto strike = [&](bool before) {
       if (trouble.command != commands || trouble.before != before) return;
-      if (trouble.kind == Kind::pull) gone = true;
-      if (trouble.kind == Kind::reader && !reader_gone) {
+      const auto struck = [&] { ++struck_[static_cast<std::size_t>(trouble.kind)]; };
+      if (trouble.kind == Kind::pull) {
+        gone = true;
+        struck();
+      }
+      if ((trouble.kind == Kind::reader || trouble.kind == Kind::pcscd) && !reader_gone) {
         reader_gone = true;
-        daemon.tell('X', gate);
+        daemon.tell(trouble.kind == Kind::pcscd ? 'P' : 'X', gate);
+        struck();
       }
       if (trouble.kind == Kind::kill) daemon.kill();
     };
@@ -274,9 +290,13 @@ class Farm {
       Bytes answer;
       if (!gone && !reader_gone) {
         const bool commit = message->octets.size() > 1 && message->octets[0] == 0x80 && message->octets[1] == 0x34;
-        if (commit && trouble.kind == Kind::cut) chip.cut_power_at({.command = 1, .write = trouble.write});
+        const bool cut = commit && trouble.kind == Kind::cut;
+        if (cut) chip.cut_power_at({.command = 1, .write = trouble.write});
         answer = to_bytes(chip.process(message->octets));
-        if (answer.empty()) gone = true;
+        if (answer.empty()) {
+          gone = true;
+          if (cut) ++struck_[static_cast<std::size_t>(Kind::cut)];
+        }
       }
       strike(false);
       ++commands;
@@ -294,7 +314,7 @@ class Farm {
     if (daemon.killed()) return {};
     const std::string decision = done.decision;
     if (reader_gone) {
-      daemon.tell('A', gate);
+      if (trouble.kind != Kind::pcscd) daemon.tell('A', gate);
     } else {
       daemon.tell('R', gate);
     }
@@ -312,6 +332,7 @@ class Farm {
   std::atomic<std::int64_t> left_{0};
   std::atomic<int> kills_left_{0};
   std::uint64_t kills_ = 0;
+  std::array<std::atomic<std::uint64_t>, Trouble::kKinds> struck_{};
   mutable std::mutex counts_mutex_;
   std::map<std::string, std::uint64_t> decisions_;
 };
@@ -397,6 +418,16 @@ void run_farm(std::uint64_t taps, unsigned kills) {
     std::printf(" %s %llu", decision.c_str(), static_cast<unsigned long long>(count));
   }
   std::printf("\n");
+  // What was to happen did.
+  for (const auto& [kind, name] : {std::pair(Trouble::Kind::pull, "pulls"),
+                                   {Trouble::Kind::cut, "cuts"},
+                                   {Trouble::Kind::reader, "readers lost"},
+                                   {Trouble::Kind::pcscd, "pcscd restarts"}}) {
+    EXPECT_GT(farm.struck(kind), 0u) << name;
+    std::printf("[ farm     ] %s %llu\n", name, static_cast<unsigned long long>(farm.struck(kind)));
+  }
+  EXPECT_GT(farm.kills(), 0u);
+  for (const char* const decision : {"open", "lost-answer", "removed"}) EXPECT_GT(farm.decisions()[decision], 0u);
   compare(house, farm);
 }
 

@@ -64,6 +64,7 @@ class SocketReaders final : public daemon::ReaderSource, public card::ReaderList
   card::ReaderList& readers() override { return *this; }
   Result<std::vector<ReaderEvent>> next(std::chrono::milliseconds timeout) override {
     if (!first_.empty()) return std::exchange(first_, {});
+    if (!back_.empty()) return std::exchange(back_, {});
     std::vector<ReaderEvent> events;
     pollfd one{control_, POLLIN, 0};
     if (stopped_ || ::poll(&one, 1, static_cast<int>(timeout.count())) <= 0) return events;
@@ -71,6 +72,15 @@ class SocketReaders final : public daemon::ReaderSource, public card::ReaderList
     if (!message) std::_Exit(0);
     const std::string name = message->text();
     const std::lock_guard lock(mutex_);
+    if (message->letter == 'P') {
+      events.push_back({ReaderEvent::Kind::pcscd_stopped, {}, {}});
+      back_.push_back({ReaderEvent::Kind::pcscd_started, {}, {}});
+      for (auto& [each, its] : readers_) {
+        its.card = false;
+        back_.push_back({ReaderEvent::Kind::reader_added, each, {}});
+      }
+      return events;
+    }
     Reader& reader = readers_.at(name);
     using Kind = ReaderEvent::Kind;
     reader.card = message->letter == 'I';
@@ -99,7 +109,7 @@ class SocketReaders final : public daemon::ReaderSource, public card::ReaderList
   int control_;
   std::mutex mutex_;
   std::map<std::string, Reader> readers_;
-  std::vector<ReaderEvent> first_;
+  std::vector<ReaderEvent> first_, back_;  // told at first; told once pcscd is back
   std::atomic<bool> stopped_{false};
 };
 

@@ -3,6 +3,7 @@
 //
 //   control, to the daemon:    I reader   a card is in           R reader   it is out
 //                              X reader   the reader is gone     A reader   it is there
+//                              P reader   pcscd is gone with all readers, and comes back; no card is in any
 //   control, from the daemon:  U          it is up               D reader decision   a tap is over
 //   reader, from the daemon:   C command  an APDU                Z          a reset
 //   reader, to the daemon:     A answer                          G          the card is gone   L  the reader is
