@@ -795,6 +795,20 @@ TEST(Mails, AServerThatRefusesIsAProblemWithoutTheAddress) {
   EXPECT_THAT(messenger->problem(), testing::Not(HasSubstr("sample@")));
 }
 
+TEST(Mails, WhatWaitsGoesOutBeforeTheEnd) {
+  crypto::testing::TemporaryFolder folder;
+  const SystemClock clock;
+  constexpr int kCodes = 100;
+  {
+    const auto messenger = must(open_messenger({.from = "karta@id.example", .folder = folder.path()}, clock));
+    for (int i = 0; i < kCodes; ++i) {
+      EXPECT_TRUE(messenger->send({"sample@mail.example", SecretBytes::copy_of("654321"), Language::english, {}}));
+    }
+  }
+  const auto files = std::filesystem::directory_iterator(folder.path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), kCodes);
+}
+
 TEST(Mails, OrLieInAFolder) {
   crypto::testing::TemporaryFolder folder;
   const SystemClock clock;

@@ -16,6 +16,8 @@ namespace {
 
 constexpr long kConnectSeconds = 10, kTotalSeconds = 30;
 constexpr int kTries = 3;
+/// For what waits when the server stops or reads its configuration anew: none is begun later.
+constexpr std::chrono::seconds kStopTime{5};
 
 constexpr Words kSubject{"Code for logging in", "Код для входа"};
 constexpr Words kCodeIs{"Your code for logging in:", "Ваш код для входа:"};
@@ -113,6 +115,7 @@ class QueuedMessenger final : public Messenger {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
+      stop_by_ = std::chrono::steady_clock::now() + kStopTime;
     }
     changed_.notify_all();
     thread_.join();
@@ -140,7 +143,8 @@ class QueuedMessenger final : public Messenger {
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-        if (stopping_) return;
+        // Citizens have been told that their codes are on the way; a configuration that is read anew changes that not.
+        if (waiting_.empty() || std::chrono::steady_clock::now() >= stop_by_) break;
         message = std::move(waiting_.front());
         waiting_.pop_front();
       }
@@ -149,8 +153,10 @@ class QueuedMessenger final : public Messenger {
       for (int tries = 1; !done && tries < kTries && !is_stopping(); ++tries) done = carrier_->carry(mail, message.to);
       if (!done) service::log_warning("a code was not sent: " + done.error().message);
       const std::lock_guard lock(mutex_);
+      if (!done && stopping_) break;
       problem_ = done ? std::string() : "codes are not sent: " + done.error().message;
     }
+    if (!waiting_.empty()) service::log_warning(std::to_string(waiting_.size()) + " codes were not sent: the end came");
   }
   bool is_stopping() const {
     const std::lock_guard lock(mutex_);
@@ -165,6 +171,7 @@ class QueuedMessenger final : public Messenger {
   std::condition_variable changed_;
   std::deque<CodeMessage> waiting_;
   bool stopping_ = false;
+  std::chrono::steady_clock::time_point stop_by_ = std::chrono::steady_clock::time_point::max();
   std::string problem_;
   std::thread thread_;  // the last: it uses all of the above
 };
