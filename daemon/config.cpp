@@ -1,5 +1,7 @@
 #include "daemon/config.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -7,6 +9,7 @@
 
 #include "card/terminal_role.h"
 #include "daemon/mode.h"
+#include "daemon/verbs.h"
 #include "service/http_limits.h"
 
 namespace karta::daemon {
@@ -37,6 +40,31 @@ bool is_name(std::string_view text) {
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos;
 }
 
+bool is_loopback_host(std::string_view host) {
+  in_addr address{};
+  return host == "localhost" || host == "[::1]" ||
+         (host.starts_with("127.") && ::inet_pton(AF_INET, std::string(host).c_str(), &address) == 1);
+}
+
+/// "127.0.0.1:8470", "[::1]:8470"
+bool is_loopback(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || text.starts_with("localhost")) return false;
+  const std::string_view digits = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return is_loopback_host(text.substr(0, colon)) && read.ec == std::errc() && read.ptr == digits.data() + digits.size();
+}
+
+/// A card's state, the time and the stop-lists' newest come from there: nobody on the way may write in it.
+bool is_authority_url(std::string_view url) {
+  constexpr std::string_view kPlain = "http://";
+  if (!url.starts_with(kPlain)) return url.starts_with("https://");
+  const std::string_view rest = url.substr(kPlain.size());
+  const std::size_t from = rest.starts_with('[') ? rest.find(']') : 0;
+  return from != std::string_view::npos && is_loopback_host(rest.substr(0, rest.find_first_of(":/", from)));
+}
+
 Result<CallerConfig> read_caller(ConfigTable& table) {
   CallerConfig out;
   out.name = TRY(table.text("name"));
@@ -54,6 +82,9 @@ Result<CallerConfig> read_caller(ConfigTable& table) {
   }
   out.verbs = TRY(table.texts("verbs"));
   if (out.verbs.empty()) return table.bad("verbs", "is missing: what the caller may");
+  for (const std::string& verb : out.verbs) {
+    if (!is_verb(verb)) return table.bad("verbs", "names \"" + verb + "\", which is no verb");
+  }
   return out;
 }
 
@@ -115,12 +146,14 @@ Result<StalePolicy> read_policy(ConfigTable& table) {
 Status read_server(ConfigTable& server, DaemonConfig& out) {
   out.listen = TRY(server.texts("listen"));
   if (out.listen.empty()) return server.bad("listen", "is missing: \"unix:/run/kartad/kartad.sock\"");
-  for (const std::string& one : out.listen) {
-    const bool local = one.starts_with("unix:") || one.starts_with("systemd:") || one.starts_with("fd:") ||
-                       one.starts_with("127.") || one.starts_with("[::1]:");
+  for (std::string& one : out.listen) {
+    constexpr std::string_view kUnix = "unix:";
+    const bool file = one.starts_with(kUnix) && one.size() > kUnix.size();
     // The API knows no TLS: it is for this machine's own programs.
-    if (!local)
+    if (!file && !one.starts_with("systemd:") && !one.starts_with("fd:") && !is_loopback(one)) {
       return server.bad("listen", "must be local: \"unix:PATH\", \"127.0.0.1:PORT\", \"[::1]:PORT\", \"systemd:NAME\"");
+    }
+    if (file) one = std::string(kUnix) + (out.file.parent_path() / one.substr(kUnix.size())).string();
   }
   out.hosts = TRY(server.texts("hosts"));
   if (out.hosts.empty()) out.hosts = {"localhost", "127.0.0.1", "[::1]"};
@@ -205,8 +238,8 @@ Result<DaemonConfig> read(service::Configuration configuration, const fs::path& 
   if (auto authority = TRY(root.table("authority"))) {
     AuthorityConfig one;
     one.url = TRY(authority->text("url"));
-    if (!one.url.starts_with("https://") && !one.url.starts_with("http://")) {
-      return authority->bad("url", "must begin with https://");
+    if (!is_authority_url(one.url)) {
+      return authority->bad("url", "must begin with https:// (http:// is for a server on this machine)");
     }
     if (const auto roots = TRY(authority->path_if("roots"))) one.roots = *roots;
     one.upload_every =

@@ -19,6 +19,10 @@ constexpr ModeRow kModes[] = {{"clinic", read_nothing}, {"transit", read_nothing
 
 const std::string kHead = "schema = \"karta.kartad/1\"\nstate = \"state\"\n[server]\nlisten = [\"unix:/run/x\"]\n";
 
+std::string head_of(const std::string& listen) {
+  return "schema = \"karta.kartad/1\"\nstate = \"s\"\n[server]\nlisten = [\"" + listen + "\"]\n[clinic]\n";
+}
+
 Result<DaemonConfig> parse(const std::string& text) {
   return parse_daemon_config(text, "/etc/karta/kartad.toml", kModes);
 }
@@ -98,6 +102,14 @@ TEST(DaemonConfig, TellsLineAndKeyOfWhatIsOff) {
       {kHead + "[clinic]\n[policy.barber]\n", "policy.barber"},
       {kHead + "socket_mode = \"0888\"\n[clinic]\n", "server.socket_mode"},
       {kHead + "[clinic]\n[authority]\nurl = \"ftp://x\"\n", "authority.url"},
+      {kHead + "[clinic]\n[authority]\nurl = \"http://identity.example\"\n", "authority.url"},
+      {kHead + "[clinic]\n[authority]\nurl = \"http://127.0.0.1.evil.example\"\n", "authority.url"},
+      {kHead + "[clinic]\n[[caller]]\nname = \"a\"\nuid = 1\nverbs = [\"visit\", \"vist\"]\n",
+       "kartad.toml:9: \"caller.verbs\" names \"vist\", which is no verb"},
+      {head_of("127.evil.example:80"), "kartad.toml:4: \"server.listen\" must be local"},
+      {head_of("127.0.0.1"), "\"server.listen\" must be local"},
+      {head_of("127.0.0.1:65536"), "\"server.listen\" must be local"},
+      {head_of("unix:"), "\"server.listen\" must be local"},
       {kHead + "[clinic]\n[pages]\n", "\"pages\""},
   };
   for (const Row& row : rows) {
@@ -106,6 +118,22 @@ TEST(DaemonConfig, TellsLineAndKeyOfWhatIsOff) {
     EXPECT_EQ(config.error().kind, ErrorKind::configuration) << row.text;
     EXPECT_NE(config.error().message.find(row.words), std::string::npos) << row.text << "\n" << config.error().message;
   }
+}
+
+TEST(DaemonConfig, AddressesArePathsOfTheFilesFolderOrLoopback) {
+  for (const auto& [given, meant] : {std::pair("unix:kartad.sock", "unix:/etc/karta/kartad.sock"),
+                                     {"unix:/run/x", "unix:/run/x"},
+                                     {"127.0.0.1:0", "127.0.0.1:0"},
+                                     {"127.1.2.3:8470", "127.1.2.3:8470"},
+                                     {"[::1]:8470", "[::1]:8470"},
+                                     {"systemd:api", "systemd:api"}}) {
+    const auto config = parse(head_of(given));
+    ASSERT_TRUE(config) << given << ": " << config.error().message;
+    EXPECT_EQ(config->listen, std::vector<std::string>{meant});
+  }
+  for (const char* const url :
+       {"https://identity.example", "http://127.0.0.1:9", "http://localhost", "http://[::1]:8080/"})
+    EXPECT_TRUE(parse(kHead + "[clinic]\n[authority]\nurl = \"" + url + "\"\n")) << url;
 }
 
 TEST(Pattern, FitsAsAShellsWould) {

@@ -7,21 +7,10 @@
 
 #include "daemon/pages/desk_pages.h"
 #include "daemon/services.h"
+#include "daemon/verbs.h"
 
 namespace karta::daemon {
 namespace {
-
-/// What a desk asks of the API in each mode; "" is asked in all.
-struct VerbRow {
-  std::string_view mode;
-  std::string_view verb;
-};
-constexpr VerbRow kVerbs[] = {
-    {"", "status"},         {"", "events"},       {"clinic", "visit"},        {"pharmacy", "entitlements"},
-    {"pharmacy", "redeem"}, {"transit", "gates"}, {"transit", "inspect"},     {"counter", "activate"},
-    {"counter", "unblock"}, {"counter", "renew"}, {"counter", "application"}, {"counter", "replace"},
-    {"counter", "account"},
-};
 
 struct PageTable {
   std::string address;
@@ -67,6 +56,9 @@ Result<PagePlan> read_pages(service::ConfigTable& table) {
   }
   out.name = TRY(table.text_or("name", "desk"));
   out.verbs = TRY(table.texts("verbs"));
+  for (const std::string& verb : out.verbs) {
+    if (!is_verb(verb)) return table.bad("verbs", "names \"" + verb + "\", which is no verb");
+  }
   out.life = std::chrono::hours(TRY(table.integer_or("hours", 1, 24 * 7, 12)));
   return PagePlan([out](const Services& services, std::vector<std::string> modes,
                         const PageServer* before) -> Result<std::unique_ptr<PageServer>> {
@@ -85,6 +77,7 @@ Result<PagePlan> read_pages(service::ConfigTable& table) {
     options.verbs = out.verbs;
     if (options.verbs.empty()) {
       for (const VerbRow& row : kVerbs) {
+        if (!row.of_the_desk) continue;
         if (row.mode.empty() || std::find(modes.begin(), modes.end(), row.mode) != modes.end()) {
           options.verbs.emplace_back(row.verb);
         }
