@@ -2,9 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "identity/authority_client.h"
+#include "daemon/on_line_status.h"
 #include "identity/journal/journal.h"
-#include "service/log.h"
 
 namespace karta::daemon {
 namespace {
@@ -41,17 +40,29 @@ std::optional<ReasonCode> failed_proof(const Error& error, const Timeline& timel
   return std::nullopt;
 }
 
+/// Of the first terminal that was enrolled: by that one the authority knows this machine.
+std::vector<crypto::Certificate> tls_chain_of(const Services& services) {
+  for (const TerminalConfig& one : services.config.terminals) {
+    auto chain = services.terminals.at(one.role)->tls_chain();
+    if (!chain.empty()) return chain;
+  }
+  return {};
+}
+
 void ask_on_line(const Services& services, CardOpening& out) {
   out.evidence.on_line_wanted = true;
-  if (!services.connect_authority || !out.evidence.status_index) return;
-  auto authority = services.connect_authority();
-  if (!authority) return;
-  const auto card = (*authority)->card_status(*out.evidence.status_index);
-  if (!card) {
-    service::log_info("the authority was not asked for a card's state: " + card.error().message);
-    return;
-  }
-  if (card->state) out.evidence.on_line = *card->state;
+  if (services.on_line == nullptr || !out.evidence.status_index) return;
+  // Another region's card of the same number is another card.
+  if (region_of_authority(tls_chain_of(services), *out.trust) != out.region) return;
+  out.evidence.on_line = services.on_line->ask(*out.evidence.status_index);
+}
+
+tl::unexpected<Error> wrong_clock(identity::ClockState clock, std::string_view consequence) {
+  return fail(ErrorKind::configuration,
+              std::string("this terminal's clock ") +
+                  (clock == identity::ClockState::back ? "was set back" : "has leapt ahead") + ", and by it " +
+                  std::string(consequence),
+              "set the clock right");
 }
 
 }  // namespace
@@ -86,7 +97,9 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   const Time now = services.clock.now();
   const StalePolicy policy = services.config.policy(request.verb);
   TerminalIdentity* const terminal = TRY(services.terminal(request.role));
-  if (terminal->status().state == IdentityState::expired) {
+  const identity::ClockState clock = services.trust.clock_state();
+  if (terminal->status().cards_until <= now) {
+    if (clock != identity::ClockState::fine) return wrong_clock(clock, "the terminal's certificate has expired");
     return fail(ErrorKind::configuration, "this terminal's certificate has expired: no card lets it in",
                 "renew it: karta terminal renew, or enrol the terminal anew");
   }
@@ -94,7 +107,7 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   out->trust = services.trust.snapshot();
   out->keys = terminal->keys(out->trust->cv_certificates);
   out->evidence.today = services.config.day_of(now);
-  out->evidence.clock = services.trust.clock_state();
+  out->evidence.clock = clock;
   const TrustItem* const trust_list = out->trust->item(TrustItemKind::trust_list);
   // Where roots of genuine cards are configured by hand there need be no list.
   out->evidence.trust_list = trust_list == nullptr || !trust_list->present
@@ -116,6 +129,10 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   if (!identity) {
     const auto reason = failed_proof(identity.error(), out->use->timeline());
     if (!reason) return fail(std::move(identity).error());
+    // A genuine card is not called a false one because the time is wrong.
+    if (*reason == ReasonCode::not_genuine && clock != identity::ClockState::fine) {
+      return wrong_clock(clock, "what the card's issuer signed is not valid");
+    }
     out->decision.add(*reason);
     return out;
   }

@@ -35,9 +35,11 @@ Status make_state_folder(const fs::path& folder) {
 }
 
 /// A client under the name of the first terminal of the configuration that was enrolled; without one where none was.
+/// `patience`: its url, roots and name come from the configuration, how long it waits from here.
 Connect connect_to(const DaemonConfig& config,
-                   const std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>>& terminals) {
-  return [&config, &terminals]() -> Result<std::unique_ptr<identity::Authority>> {
+                   const std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>>& terminals,
+                   const identity::AuthorityOptions& patience = {}) {
+  return [&config, &terminals, patience]() -> Result<std::unique_ptr<identity::Authority>> {
     std::optional<identity::TlsIdentity> identity;
     for (const TerminalConfig& one : config.terminals) {
       auto tls = terminals.at(one.role)->tls();
@@ -47,7 +49,7 @@ Connect connect_to(const DaemonConfig& config,
       }
       if (tls.error().kind != ErrorKind::not_found) return fail(std::move(tls).error());
     }
-    identity::AuthorityOptions options;
+    identity::AuthorityOptions options = patience;
     options.url = config.authority->url;
     options.roots = config.authority->roots;
     auto client = TRY(identity::AuthorityClient::create(std::move(options), std::move(identity)));
@@ -135,9 +137,16 @@ struct Daemon::Impl {
       auto terminal = TRY(TerminalIdentity::open(one, &source->readers(), environment.clock, environment.random));
       out->terminals.emplace(one.role, std::move(terminal));
     }
-    Connect connect;
+    Connect connect, connect_quickly;
     if (out->config.authority) {
-      connect = environment.connect ? environment.connect : connect_to(out->config, out->terminals);
+      connect = connect_quickly = environment.connect;
+      if (!connect) {
+        connect = connect_to(out->config, out->terminals);
+        connect_quickly =
+            connect_to(out->config, out->terminals,
+                       {.url = {}, .connect_time = OnLineStatus::kConnectTime, .total_time = OnLineStatus::kTotalTime});
+      }
+      out->on_line = std::make_unique<OnLineStatus>(connect_quickly);
     }
     TrustData::Sources sources;
     sources.files = out->config.trust;
@@ -151,6 +160,7 @@ struct Daemon::Impl {
     out->services.reset(new Services{out->config, environment.clock, environment.random, events, metrics, *journal,
                                      *deeds, *out->trust, source->readers(), connect, out->terminals, false,
                                      environment.steady_now});
+    out->services->on_line = out->on_line.get();
     std::vector<Mode*> modes;
     for (const auto& [name, plan] : out->config.modes) {
       auto mode = TRY(plan(*out->services));

@@ -22,7 +22,7 @@ enum class ReasonCode : std::uint8_t {
   genuine,             ///< passive and chip authentication, or the ledger's key
   not_stopped,         ///< by the stop-list
   active_on_line,      ///< by the authority, now
-  not_asked,           ///< the authority could not be asked
+  not_asked,           ///< the authority could not be asked, or is not this card's
   stop_list_stale,     ///< beyond its time, and policy lets it be used
   trust_list_stale,    ///< the same
   not_listed,          ///< in no batch the stop-list knows

@@ -387,7 +387,9 @@ Result<std::string> ReaderHall::choose(std::string_view mode, std::string_view w
     return fail(ErrorKind::no_reader, "no attached reader is for the mode \"" + std::string(mode) + "\"",
                 "name it in a [[reader]] of the configuration");
   }
-  return card::choose_reader(readers, wanted);
+  auto chosen = card::choose_reader(readers, wanted);
+  if (!chosen && chosen.error().kind == ErrorKind::usage) chosen.error().hint = "say which one: \"reader\"";
+  return chosen;
 }
 
 Status ReaderHall::submit(const std::string& reader, ReaderJob job) {

@@ -26,6 +26,7 @@ class ReaderList;
 namespace karta::daemon {
 
 class DeedStore;         // daemon/deed_store.h
+class OnLineStatus;      // daemon/on_line_status.h
 class TerminalIdentity;  // daemon/terminal_identity.h
 class TrustData;         // daemon/trust_data.h
 
@@ -47,6 +48,7 @@ struct Services {
   /// Only a look at the configuration: what is named is looked for, nothing is made, nothing served.
   bool looking = false;
   SteadyNow steady_now = &std::chrono::steady_clock::now;
+  OnLineStatus* on_line = nullptr;  ///< null where no authority is configured
 
   /// Fails with `configuration` where the daemon has no terminal of this role.
   Result<TerminalIdentity*> terminal(std::string_view role) const;

@@ -177,7 +177,12 @@ Result<SecretBytes> TerminalIdentity::secret() const { return read_secret_line(c
 
 Status TerminalIdentity::reload() {
   auto key = std::make_shared<Key>();
-  key->facts = TRY(folder_.facts(config_.role));
+  auto facts = folder_.facts(config_.role);
+  if (!facts && facts.error().kind == ErrorKind::not_found) {
+    facts.error().hint =
+        "karta terminal join makes the folder, with a code of the centre's; karta cv issue at the centre itself";
+  }
+  key->facts = TRY(std::move(facts));
   if (!key->facts.role.empty() && key->facts.role != config_.role) {
     return fail(ErrorKind::configuration, "\"" + config_.folder.string() + "\" is a terminal's for \"" +
                                               key->facts.role + "\", not for \"" + config_.role + "\"");
@@ -277,13 +282,20 @@ Result<identity::TlsIdentity> TerminalIdentity::tls() const {
   return out;
 }
 
+std::vector<crypto::Certificate> TerminalIdentity::tls_chain() const {
+  const std::scoped_lock lock(mutex_);
+  if (!key_->tls) return {};
+  auto chain = crypto::Certificate::many_from_file_octets(as_bytes(key_->tls->certificates_pem));
+  return chain ? std::move(*chain) : std::vector<crypto::Certificate>();
+}
+
 IdentityStatus TerminalIdentity::status() const {
   IdentityStatus status;
   {
     const std::scoped_lock lock(mutex_);
     status.holder = key_->chain.back().holder();
     status.from = key_->facts.from;
-    status.until = key_->facts.cv_until;
+    status.until = status.cards_until = key_->facts.cv_until;
     if (key_->facts.tls_until > Time{}) status.until = std::min(status.until, key_->facts.tls_until);
     status.renew_after = key_->facts.renew_after;
     status.problem = problem_;

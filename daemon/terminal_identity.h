@@ -40,6 +40,7 @@ struct IdentityStatus {
   IdentityState state = IdentityState::fine;
   std::string holder;    ///< reference of the CV certificate
   Time from{}, until{};  ///< of the first to end
+  Time cards_until{};    ///< of the CV certificate: so long cards let it in, the authority or no authority
   Time renew_after{};
   std::string problem;  ///< why the last renewal failed; empty: none has
 };
@@ -67,6 +68,8 @@ class TerminalIdentity {
   TerminalKeys keys(std::span<const card::CvCertificate> others = {}) const;
   /// For AuthorityClient. Fails with not_found where the terminal was never enrolled.
   Result<identity::TlsIdentity> tls() const;
+  /// Its TLS certificate and those above it, without the root; none where it was never enrolled.
+  std::vector<crypto::Certificate> tls_chain() const;
   IdentityStatus status() const;
 
   using Connect = std::function<Result<std::unique_ptr<identity::Authority>>()>;

@@ -309,6 +309,10 @@ TEST_F(TerminalIdentityTest, WhatCannotWorkIsSaid) {
   EXPECT_EQ(TerminalIdentity::open(config_, nullptr, clock_, random_).error().kind, ErrorKind::wrong_pin);
   ::chmod((folder_ / "secret").c_str(), 0644);
   EXPECT_EQ(TerminalIdentity::open(config_, nullptr, clock_, random_).error().kind, ErrorKind::not_permitted);
+  config_.folder = folder_ / "nowhere";
+  const auto nowhere = TerminalIdentity::open(config_, nullptr, clock_, random_);
+  EXPECT_EQ(nowhere.error().kind, ErrorKind::not_found);
+  EXPECT_NE(nowhere.error().hint.find("karta terminal join"), std::string::npos) << nowhere.error().hint;
 }
 
 }  // namespace

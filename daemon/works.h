@@ -9,6 +9,7 @@
 
 #include "daemon/gatekeeper.h"
 #include "daemon/mode.h"
+#include "daemon/on_line_status.h"
 #include "daemon/reader_hall.h"
 #include "daemon/terminal_identity.h"
 #include "daemon/trust_data.h"
@@ -21,6 +22,7 @@ struct Works {
   DaemonConfig config;
   std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>> terminals;
   std::unique_ptr<TrustData> trust;
+  std::unique_ptr<OnLineStatus> on_line;
   std::unique_ptr<Services> services;
   std::vector<std::unique_ptr<Mode>> modes;
   std::unique_ptr<PageServer> pages;

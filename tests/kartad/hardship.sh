@@ -83,6 +83,10 @@ good_visit() {
   [ "$status $(member .decision)" = "201 accepted" ] || { cat "$work/answer"; no "a visit was to be accepted, and ended with $status"; }
   member .journal_record >>"$work/acknowledged"
 }
+# The last answer, a decision or an error, says that it is the clock.
+names_the_clock() {
+  [[ $(member '.detail // ([.reasons[].code] | join(" "))') == *clock* ]] || { cat "$work/answer"; no "nobody is told that the clock is wrong"; }
+}
 whole() { # every visit acknowledged is in the journal
   run karta journal verify "$journal"
   karta journal show "$journal" --json >"$work/records"
@@ -165,6 +169,7 @@ ask GET /v1/status
 [ "$(member .clock)" = leapt ] || { cat "$work/answer"; no "the leap was not noticed"; }
 visit leapt || no "no answer after a leap"
 [ "$(member .decision)" != accepted ] || no "a card was accepted by a clock ten years ahead"
+names_the_clock
 stop_daemon
 start_daemon
 ask GET /v1/status
@@ -180,6 +185,7 @@ ask GET /v1/status
 [ "$(member .clock)" = back ] || { cat "$work/answer"; no "the step back was not noticed"; }
 visit back || no "no answer after a step back"
 [ "$(member .decision)" != accepted ] || no "a card was accepted by a clock a year behind"
+names_the_clock
 stop_daemon
 
 step "days without a network: the stop-list is used while policy allows, the journal waits"

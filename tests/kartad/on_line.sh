@@ -180,9 +180,22 @@ do
   read -r -t 0.3 <> <(:) || true
 done
 
+step "asked on line, the authority's word counts at once, whatever the list says"
+codes() { member '[.reasons[].code] | join(" ")'; }
+sed -i 's/^\[clinic\]$/&\nask_on_line = true/' kartad.toml
+reload
+decision_is accepted
+[ "$(codes)" = "genuine active-on-line" ] || { cat answer; no "the authority was not asked"; }
+run karta card suspend "$serial" --why "reported lost"
+decision_is refused
+[ "$(codes)" = "stopped-on-line genuine" ] || { cat answer; no "refused, and not by the authority's word"; }
+run karta card resume "$serial" --why "found"
+decision_is accepted
+
 step "the authority goes away: visits go on, the journal waits, and nothing is lost when it comes back"
 stop_server KILL || true
 for _ in 1 2 3; do decision_is accepted; done
+[[ $(codes) == *not-asked* ]] || { cat answer; no "nobody is told that the authority was not asked"; }
 until_status .upload.state away
 stop_daemon KILL
 start_daemon env
