@@ -266,6 +266,7 @@ const stories = {
       await page.press('Enter');
       await proved(await told(before), asked);
     }
+    await tell('remove Desk'); // a page may be looking at it
     await tell('spend p256 0');
     await tell('insert Desk p256');
     await dead('blocked', 'karta card unblock --pin 1', 'pin_blocked');

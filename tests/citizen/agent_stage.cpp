@@ -7,7 +7,7 @@
 //   insert READER CARD | field READER CARD | remove READER | mute READER | hold READER | release READER
 //   plug READER | unplug READER | pcscd stop | pcscd start
 //   pull          the card is taken out before its next signature
-//   spend CARD N  wrong PINs until N tries are left
+//   spend CARD N  wrong PINs until N tries are left; of a card that lies in no reader
 //   age SECONDS   so much time passes
 //   journal KIND  the bodies of the journal's records of a kind
 //   quit
@@ -88,6 +88,8 @@ class Stage {
                       }));
     } else if (verb == "remove") {
       readers_.remove(reader);
+      // What is done to it next is done by this thread.
+      if (!readers_.await_let_go(reader)) return {{"error", "the daemon does not let go of the card"}};
     } else if (verb == "mute") {
       readers_.insert_mute(reader);
     } else if (verb == "hold" || verb == "release") {
