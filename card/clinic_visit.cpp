@@ -6,10 +6,11 @@ namespace {
 template <class Record>
 HealthReading<Record> reading_of(SectorRights rights, SectorRight needed, HealthApplication& health,
                                  Result<Record> (HealthApplication::*read)()) {
-  if ((rights & right_bit(needed)) == 0) return {DataGroupState::refused, {}};
+  if ((rights & right_bit(needed)) == 0) return {DataGroupState::refused};
   auto record = (health.*read)();
   if (record) return {DataGroupState::read, std::move(*record)};
-  return {record.error().kind == ErrorKind::not_found ? DataGroupState::absent : DataGroupState::denied, {}};
+  if (record.error().kind == ErrorKind::not_found) return {DataGroupState::absent};
+  return {DataGroupState::denied, {}, std::move(record).error()};
 }
 
 }  // namespace

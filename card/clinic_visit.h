@@ -11,7 +11,8 @@ namespace karta::card {
 template <class Record>
 struct HealthReading {
   DataGroupState state = DataGroupState::absent;
-  std::optional<Record> record;
+  std::optional<Record> record = {};
+  std::optional<Error> why = {};  ///< denied: what the card, or the way to it, said
 };
 
 struct ClinicVisit {

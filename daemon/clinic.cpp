@@ -295,9 +295,10 @@ Status Clinic::read(CardOpening& opening, ReaderDesk& desk, Json& visit, Groups&
   const auto emergency = card::read_emergency(health, identity.sector_rights());
   groups.add("emergency", emergency.state);
   if (emergency.record) visit["emergency"] = json_of(*emergency.record);
-  // What hides behind "denied" where the channel has failed is no refusal of the card's.
-  if (insurance.state == DataGroupState::denied || emergency.state == DataGroupState::denied) {
-    if (!identity.channel().secure()) return fail(ErrorKind::card_insecure, "the secure channel to the card is broken");
+  // What hides behind "denied" where the channel has failed is no refusal of the card's: it was taken out, fell silent,
+  // or somebody is between.
+  for (const auto& why : {insurance.why, emergency.why}) {
+    if (why && !identity.channel().secure()) return fail(*why);
   }
   desk.progress(kVisit, "health");
   for (const card::DataGroupRow& row : card::data_group_rows()) {
