@@ -175,6 +175,10 @@ Result<LedgerSession> LedgerSession::open(Channel& channel, TransactionKeys& key
   Bytes nonce = TRY(keys.prepare(kind, info.serial));
   const Bytes answer = TRY(channel.run(
       {0x80, 0x32, static_cast<std::uint8_t>(kind), 0x00, std::move(nonce), kShortResponse}, "open the ledger"));
+  // Garbage is the card's, not the keys' that would be asked of it.
+  if (answer.size() <= kTransactionNonceOctets + kTransactionMacOctets) {
+    return fail(ErrorKind::card_unresponsive, "an answer to OPEN of " + std::to_string(answer.size()) + " octets");
+  }
   const Bytes plain = TRY(keys.check(info.shape, answer));
   LedgerState state = TRY(LedgerState::parse(plain, info));
   return LedgerSession(channel, keys, info, std::move(state), kind);
@@ -202,6 +206,10 @@ Result<LedgerReceipt> LedgerSession::commit(const LedgerChange& change, const Ke
     // A status word has no checksum over contactless in plain: "no" may be forged. Then settle() finds it written.
     if (answer.status == kSwVerificationFailed || answer.status == kSwConditions) phase_ = LedgerPhase::refused;
     return fail(error_of(answer.status, "commit to the ledger"));
+  }
+  if (answer.data.size() != kCommitAnswerOctets) {
+    return fail(ErrorKind::card_unresponsive,
+                "an answer to COMMIT of " + std::to_string(answer.data.size()) + " octets");
   }
   ratification_ = TRY(keys_->confirm(answer.data));
   LedgerReceipt receipt;

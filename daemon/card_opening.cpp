@@ -128,7 +128,12 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
   auto identity = card::IdentityApplication::open(out->use->channel(), wanted, services.random);
   if (!identity) {
     const auto reason = failed_proof(identity.error(), out->use->timeline());
-    if (!reason) return fail(std::move(identity).error());
+    if (!reason) {
+      Error why = said_by_card(std::move(identity).error());
+      // "Not found" in the middle of PACE is a refusal: nothing was looked for.
+      if (why.kind == ErrorKind::not_found) why.kind = ErrorKind::card_refused;
+      return fail(std::move(why));
+    }
     // A genuine card is not called a false one because the time is wrong.
     if (*reason == ReasonCode::not_genuine && clock != identity::ClockState::fine) {
       return wrong_clock(clock, "what the card's issuer signed is not valid");

@@ -11,6 +11,14 @@ Result<TerminalIdentity*> Services::terminal(std::string_view role) const {
               "add a [[terminal]] with this role to " + config.file.filename().string());
 }
 
+Error said_by_card(Error error) {
+  if (error.kind == ErrorKind::malformed || error.kind == ErrorKind::limit) {
+    error.kind = ErrorKind::card_unresponsive;
+    error.message = "what the card answers cannot be read: " + error.message;
+  }
+  return error;
+}
+
 ReaderDesk::ReaderDesk(std::string reader, ReaderConfig config, const Services& services, card::ReaderList& readers)
     : reader_(std::move(reader)), config_(std::move(config)), services_(services), readers_(readers) {}
 

@@ -36,6 +36,10 @@ class CardUse {
   card::PlainChannel channel_;
 };
 
+/// An error met in what a card said, as callers are told of it: garbage is a card that does not answer, no request of
+/// theirs that is malformed or too long.
+Error said_by_card(Error error);
+
 class ReaderDesk {
  public:
   ReaderDesk(std::string reader, ReaderConfig config, const Services& services, card::ReaderList& readers);

@@ -72,15 +72,15 @@ GateReason gate_reason_of(const Error& error) {
     case ErrorKind::card_busy:
       return busy;
     case ErrorKind::card_refused:
+    case ErrorKind::not_permitted:
+    case ErrorKind::wrong_pin:
+    case ErrorKind::pin_blocked:
       return refused;
     case ErrorKind::io:
     case ErrorKind::limit:
     case ErrorKind::busy:
       return journal;
     case ErrorKind::configuration:
-    case ErrorKind::not_permitted:
-    case ErrorKind::wrong_pin:
-    case ErrorKind::pin_blocked:
       return no_keys;
     default:
       return unresponsive;

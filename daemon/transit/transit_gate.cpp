@@ -1,5 +1,7 @@
 #include "daemon/transit/transit_gate.h"
 
+#include "daemon/desk.h"
+
 namespace karta::daemon {
 namespace {
 
@@ -146,7 +148,7 @@ std::optional<GateResult> TransitGate::counted(card::Channel& channel, const Tim
   SpoilingLease own(std::move(*lease));
   card::Tap tap(channel, own.keys(), terms.gate);
   if (const Status opened = tap.open(); !opened) {
-    const GateReason reason = gate_reason_of(opened.error());
+    const GateReason reason = gate_reason_of(said_by_card(opened.error()));
     const bool stranger = reason == GateReason::not_genuine || reason == GateReason::refused;
     if (stranger && !terms.anchors.empty()) return std::nullopt;
     result.problem = opened.error().message;
@@ -284,7 +286,7 @@ GateResult TransitGate::card_signed(card::Channel& channel, const Timeline* time
       card::run_signed_tap(channel, terms.anchors, terms.gate, now, services_.random, terms.signed_status);
   if (!outcome) {
     result.problem = outcome.error().message;
-    const GateReason reason = gate_reason_of(outcome.error());
+    const GateReason reason = gate_reason_of(said_by_card(outcome.error()));
     // A card of ours that has neither key, or one without this form.
     const bool stranger = reason == GateReason::refused || reason == GateReason::no_application;
     return refuse(stranger && services_.keys != nullptr ? GateReason::not_genuine : reason, std::move(result));

@@ -422,8 +422,8 @@ Result<Reply> TransitMode::inspect(const Call& call, ReaderDesk& desk) {
     }
     const auto use = TRY(desk.use_card());
     auto lease = TRY(ring->lease());
-    auto transit = TRY(card::TransitApplication::open(use->channel()));
-    const auto ledger = TRY(transit.open_for_travel(lease.keys()));
+    auto transit = TRY(card::TransitApplication::open(use->channel()).map_error(said_by_card));
+    const auto ledger = TRY(transit.open_for_travel(lease.keys()).map_error(said_by_card));
     const card::LedgerState& state = ledger.state();
     pass = TRY(card::TransitPass::parse(state.product, state.counters.size()));
     counters = state.counters;
