@@ -68,6 +68,37 @@ Result<PinView> pin_view(card::ESignApplication& esign, bool ask_for_transport) 
 
 bool without_contacts(card::Channel& plain) { return !card::card_type_of(plain.connection().atr()).esign; }
 
+/// What was read of a card, not to be remembered before it has proved to be what the card holds: garbage that was kept
+/// would keep the card from working until the program ends.
+class Unproven final : public card::ContentCache {
+ public:
+  explicit Unproven(card::ContentCache& known) : known_(known) {}
+  std::optional<Bytes> find(ByteView serial, std::uint16_t counter, std::string_view name) override {
+    if (auto known = known_.find(serial, counter, name)) return known;
+    for (const Read& one : read_) {
+      if (one.name == name && one.counter == counter && equal(one.serial, serial)) return one.content;
+    }
+    return std::nullopt;
+  }
+  void keep(ByteView serial, std::uint16_t counter, std::string_view name, ByteView content) override {
+    read_.push_back({to_bytes(serial), counter, std::string(name), to_bytes(content)});
+  }
+  void prove() {
+    for (const Read& one : read_) known_.keep(one.serial, one.counter, one.name, one.content);
+    read_.clear();
+  }
+
+ private:
+  struct Read {
+    Bytes serial;
+    std::uint16_t counter = 0;
+    std::string name;
+    Bytes content;
+  };
+  card::ContentCache& known_;
+  std::vector<Read> read_;
+};
+
 Result<CardLook> look(card::Channel& plain, card::ContentCache& files) {
   CardLook out;
   out.pad = plain.connection().pin_pad().verify;
@@ -183,7 +214,9 @@ CardLook look_of(const Error& error) {
 }
 
 CardLook look_at_card(card::Channel& plain, card::ContentCache& files) {
-  auto seen = look(plain, files);
+  Unproven read(files);
+  auto seen = look(plain, read);
+  if (seen) read.prove();
   return seen ? std::move(*seen) : look_of(seen.error());
 }
 
@@ -231,7 +264,9 @@ CardLoginOutcome outcome_of(Error error) {
 CardLoginOutcome log_in_with_card(card::Channel& plain, const CardLoginRequest& request, card::ContentCache& files,
                                   RandomSource& random) {
   bool can_was_right = false;
-  auto done = log_in(plain, request, files, random, can_was_right);
+  Unproven read(files);
+  auto done = log_in(plain, request, read, random, can_was_right);
+  if (done && done->kind == Kind::signed_token) read.prove();
   CardLoginOutcome out = done ? std::move(*done) : outcome_of(std::move(done).error());
   out.can_was_right = can_was_right;
   return out;
