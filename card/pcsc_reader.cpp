@@ -78,7 +78,12 @@ class Context {
  public:
   static Result<Context> establish() {
     SCARDCONTEXT handle = 0;
-    const LONG code = SCardEstablishContext(SCARD_SCOPE_SYSTEM, nullptr, nullptr, &handle);
+    LONG code = SCardEstablishContext(SCARD_SCOPE_SYSTEM, nullptr, nullptr, &handle);
+    // pcsc-lite says the same of a pcscd that refuses and of one that was killed before it read the request; a second
+    // try tells them apart.
+    if (is(code, SCARD_W_SECURITY_VIOLATION)) {
+      code = SCardEstablishContext(SCARD_SCOPE_SYSTEM, nullptr, nullptr, &handle);
+    }
     if (code != SCARD_S_SUCCESS) return pcsc_error(code, "");
     return Context(handle);
   }
@@ -214,6 +219,10 @@ void run_thread(const std::shared_ptr<Shared>& shared) {
     const auto job = std::exchange(shared->job, nullptr);
     lock.unlock();
     job(*shared);
+    // A pcscd that was killed before it read the request looks like one that refuses: only that one still answers.
+    if (is(shared->code, SCARD_W_SECURITY_VIOLATION) && shared->context && !reader_names(*shared->context)) {
+      shared->code = SCARD_E_NO_SERVICE;
+    }
     lock.lock();
     shared->busy = false;
     shared->done.notify_all();

@@ -4,6 +4,8 @@
 
 namespace karta::test {
 
-TEST(FarmSlow, TripsOnCardsOpeningsJournalAndSettlementAgree) { run_farm(10'000, 120); }
+TEST(FarmSlow, TripsOnCardsOpeningsJournalAndSettlementAgree) {
+  run_farm({.taps = 10'000, .kills = 120, .restarts = 50});
+}
 
 }  // namespace karta::test

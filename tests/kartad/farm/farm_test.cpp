@@ -4,6 +4,6 @@
 
 namespace karta::test {
 
-TEST(Farm, TripsOnCardsOpeningsJournalAndSettlementAgree) { run_farm(2'000, 25); }
+TEST(Farm, TripsOnCardsOpeningsJournalAndSettlementAgree) { run_farm({.taps = 2'000, .kills = 25, .restarts = 12}); }
 
 }  // namespace karta::test

@@ -29,7 +29,8 @@ struct GateHouseOptions {
   std::uint32_t pass_back = 0;  ///< seconds
   std::uint32_t first_gate = kFirstGate;
   std::string output = "file = \"openings\"";
-  std::string more = {};  ///< further lines of [transit]
+  std::string more = {};      ///< further lines of [transit]
+  bool behind_pcscd = false;  ///< readers called as tools/private-pcscd calls them
 };
 
 class GateHouse {
@@ -55,6 +56,9 @@ class GateHouse {
     return out;
   }
   static std::string reader(unsigned gate) { return "Gate " + std::to_string(gate); }
+  std::string reader_name(unsigned gate) const {
+    return options_.behind_pcscd ? "Karta Virtual Reader " + std::to_string(gate + 1) + " 00 00" : reader(gate);
+  }
 
   card::GateRules rules() const {
     card::GateRules rules;
@@ -96,7 +100,7 @@ class GateHouse {
         "[[caller]]\nname = \"program\"\ntoken_sha256 = \"" +
         std::string(64, '0') + "\"\nverbs = [\"*\"]\n";
     for (unsigned gate = 0; gate < options_.gates; ++gate) {
-      text += "[[reader]]\nname = \"" + reader(gate) +
+      text += "[[reader]]\nname = \"" + reader_name(gate) +
               "\"\nmodes = [\"transit\"]\ngate = " + std::to_string(options_.first_gate + gate) +
               "\nzone = " + std::to_string(zone(gate)) + "\noutput = \"barrier\"\n";
     }
