@@ -5,6 +5,7 @@
 #include "card/domain_keys.h"
 #include "card/esign.h"
 #include "card/file.h"
+#include "crypto/x509/certificate.h"
 #include "daemon/counter/account_deed.h"
 #include "daemon/counter/courier.h"
 #include "daemon/request_body.h"
@@ -242,7 +243,7 @@ Result<Reply> Counter::unblock_here(const Call& call, RequestBody& body, ReaderD
   }
   TRY(body.finish());
   auto use = TRY(desk.use_card());
-  auto esign = TRY(card::ESignApplication::open(use->channel()));
+  auto esign = TRY(card::ESignApplication::open(use->channel()).map_error(said_by_card));
   TRY(note(call, desk, "begun", {{"deed", "unblock"}, {"with", with}, {"which", which}}));
   const Status done = with == "puk" ? esign.unblock_pin(kind, puk, fresh) : esign.unblock_pin_by_pad(kind);
   if (const Status written =
@@ -267,8 +268,11 @@ Result<Reply> Counter::unblock_here(const Call& call, RequestBody& body, ReaderD
 Result<Reply> Counter::agreement(RequestBody& body, ReaderDesk& desk) {
   TRY(body.finish());
   auto use = TRY(desk.use_card());
-  auto esign = TRY(card::ESignApplication::open(use->channel()));
-  const Bytes certificate = TRY(card::read_file(use->channel(), card::Path{card::kEfAgreementCertificate}));
+  auto esign = TRY(card::ESignApplication::open(use->channel()).map_error(said_by_card));
+  const Bytes certificate =
+      TRY(card::read_file(use->channel(), card::Path{card::kEfAgreementCertificate}).map_error(said_by_card));
+  // It comes in plain: an offer made with garbage is found out when a card gets it.
+  if (const auto read = crypto::Certificate::from_der(certificate); !read) return fail(said_by_card(read.error()));
   return Reply{.body = {{"schema", "karta.kartad.agreement/1"},
                         {"serial", to_hex(esign.info().serial)},
                         {"certificate", to_hex(certificate)},
