@@ -175,7 +175,8 @@ class TestDaemon {
             .modes = modes,
             .read_pages = read_pages,
             .open_rules = open_rules,
-            .connect = connect};
+            .connect = connect,
+            .steady_now = steady_now};
   }
   /// kartad --check
   Status check() { return daemon::check_daemon(folder / "kartad.toml", environment()); }
@@ -255,6 +256,7 @@ class TestDaemon {
   daemon::ReadPages read_pages = nullptr;
   daemon::RulesOpener open_rules = {};
   std::function<Result<std::unique_ptr<identity::Authority>>()> connect = {};
+  daemon::SteadyNow steady_now = &std::chrono::steady_clock::now;
   std::filesystem::path terminals = centre.store.folder();
   Bytes foreign_verifier = {};  ///< a CV certificate in the next trust list: another region's verifier, by this one
   std::uint64_t sequence = 0, epoch = 0;

@@ -60,6 +60,13 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
     slot.mute = false;
     push(card::ReaderEvent::Kind::card_removed, name);
   }
+  /// The reader has waited long enough for an answer: whoever is connected to the card gets none any more.
+  void give_up_waiting(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    Slot& slot = *slots_.at(name);
+    slot.generation += 1;
+    slot.why = ErrorKind::card_unresponsive;
+  }
   /// Another program holds the card for itself.
   void hold(const std::string& name, bool held) {
     const std::lock_guard lock(mutex_);
@@ -212,6 +219,7 @@ class SimulatedReaders final : public daemon::ReaderSource, public card::ReaderL
     Status present() {
       const std::lock_guard lock(owner_.mutex_);
       if (slot_->generation == generation_) return {};
+      if (slot_->why == ErrorKind::card_unresponsive) return fail(slot_->why, "the card has stopped answering");
       return fail(slot_->why, slot_->why == ErrorKind::card_removed ? "the card was taken out" : "the reader is gone");
     }
     SimulatedReaders& owner_;
