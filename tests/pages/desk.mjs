@@ -500,6 +500,9 @@ const stories = {
     await page.press('Enter');
     await page.sees('What the card says');
     await page.sees('entry');
+    await page.sees('pensioner'); // the ground by its name
+    // A pass has nothing that is used up.
+    assert.equal((await page.text('#outcome')).match(/\bLeft\b/g).length, 1, 'what is left is told of trips alone');
     await checkContrast(page);
     await shot('transit-inspection');
     await daemon.does('stop');

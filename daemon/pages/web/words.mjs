@@ -208,7 +208,7 @@ const rows = {
   'redeem.already': ['Another pharmacy has just redeemed this prescription', 'По этому рецепту только что выдали в другой аптеке'],
   'redeem.already.next': ['Do not hand anything out.', 'Лекарство не выдавайте.'],
   'redeem.receipt': ['Receipt', 'Квитанция'],
-  'card-sequence': ['Card’s sequence number', 'Порядковый номер карты'],
+  'card-sequence': ['Card’s sequence number', 'Номер операции на карте'],
   'settlement': ['Settlement code', 'Код расчёта'],
 
   // Counter.
@@ -362,6 +362,17 @@ const rows = {
   'event.sale': ['sale', 'пополнение'],
   'product': ['Product', 'Проездной'],
   'concession': ['Concession', 'Льгота'],
+  'concession.1': ['pensioner', 'пенсионер'],
+  'concession.2': ['disabled, group 1', 'инвалид I группы'],
+  'concession.3': ['disabled, group 2', 'инвалид II группы'],
+  'concession.4': ['disabled, group 3', 'инвалид III группы'],
+  'concession.5': ['disabled child', 'ребёнок-инвалид'],
+  'concession.6': ['student', 'студент'],
+  'concession.7': ['pupil', 'школьник'],
+  'concession.8': ['large family', 'многодетная семья'],
+  'concession.9': ['veteran', 'ветеран'],
+  'concession.10': ['orphan', 'сирота'],
+  'concession.11': ['donor', 'почётный донор'],
 
   // The daemon's own state.
   'terminal': ['Terminal', 'Терминал'],
