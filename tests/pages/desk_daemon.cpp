@@ -20,6 +20,7 @@
 #include "daemon/pages/pages.h"
 #include "daemon/transit/transit_mode.h"
 #include "tests/kartad/daemon_fixture.h"
+#include "tests/kartad/movable_clock.h"
 #include "tests/sectors/wire.h"
 
 namespace karta::test {
@@ -30,17 +31,6 @@ constexpr daemon::ModeRow kAllModes[] = {{"clinic", daemon::read_clinic},
                                          {"pharmacy", daemon::read_pharmacy},
                                          {"counter", daemon::read_counter},
                                          {"transit", daemon::read_transit}};
-
-/// Time that a test may move while the daemon reads it.
-class MovableClock final : public Clock {
- public:
-  explicit MovableClock(Time at) : seconds_(at.time_since_epoch().count()) {}
-  Time now() const override { return Time(std::chrono::seconds(seconds_)); }
-  void advance(std::chrono::seconds by) { seconds_ += by.count(); }
-
- private:
-  std::atomic<std::int64_t> seconds_;
-};
 
 /// The readers as one reading of the configuration sees them. A reload makes the next one's source before the last
 /// one's is stopped: what happens is told to the newest alone.
