@@ -108,8 +108,10 @@ OauthResult<crypto::JwtClaims> OpenidCore::read_id_token(std::string_view token)
     return refuse("invalid_request", "id_token_hint is not signed by a key of this provider");
   }
   auto claims = crypto::parse_claims(jws->payload_text());
-  // Log-out tokens and signed answers are of the same keys, but say what they are.
-  const bool id_token = jws->header().typ == "JWT" && claims && claims->iss == config.issuer && !claims->sub.empty();
+  // Of the same keys are log-out tokens and signed introspection, whose types say what they are, and signed UserInfo,
+  // which has no end.
+  const bool id_token = jws->header().typ == "JWT" && claims && claims->iss == config.issuer && !claims->sub.empty() &&
+                        claims->exp.has_value();
   if (!id_token) return refuse("invalid_request", "id_token_hint is no ID token of this provider");
   return std::move(*claims);
 }

@@ -386,10 +386,18 @@ TEST_F(OpenidTest, UserInfoIsSignedWhereAskedFor) {
   ASSERT_EQ(tokens.status, 200) << tokens.body;
   const Told user = userinfo(tokens["access_token"], dpop_key);
   EXPECT_EQ(user.media_type, "application/jwt");
-  const Json claims = claims_of_jwt(user.body, "userinfo+jwt");
+  // The type that libraries take which check it without being told of one.
+  const Json claims = claims_of_jwt(user.body, "JWT");
   EXPECT_EQ(claims["aud"], "sealed");
   EXPECT_EQ(claims["given_name"], "Пример");
   EXPECT_EQ(must(crypto::Jws::parse(user.body)).header().alg, "EdDSA");
+  // Of the same keys, issuer and type as an ID token, and yet none.
+  EXPECT_FALSE(claims.contains("exp"));
+  login.logout.reset();
+  EXPECT_EQ(ask({.method = "GET", .path = "/openid/end-session", .form = {{"id_token_hint", user.body}}}).status, 400);
+  EXPECT_FALSE(login.logout);
+  EXPECT_EQ(push_told({{"id_token_hint", user.body}}, "sealed").error(), "invalid_request");
+  EXPECT_EQ(push_told({{"id_token_hint", tokens["id_token"]}}, "sealed").status, 201);
 }
 
 TEST_F(OpenidTest, ATokenForAnotherResourceGivesNoClaims) {

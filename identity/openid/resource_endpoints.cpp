@@ -139,8 +139,9 @@ OauthResult<OpenidEndpoints::Answer> OpenidEndpoints::user_claims(const HttpRequ
   const std::string answer = "{\"iss\":" + json_quoted(core_.config.issuer) + ",\"aud\":" + json_quoted(client.id) +
                              ",\"iat\":" + std::to_string(now.time_since_epoch().count()) + "," + subject + data + "}";
   const auto algorithm = crypto::find_jose_algorithm(client.userinfo_alg);
-  auto signed_one =
-      core_.signers.sign(algorithm.value_or(crypto::AlgorithmId::ecdsa_sha256), now, "userinfo+jwt", answer);
+  // No type of its own: none is registered, and libraries that check it take "JWT" or none. Who takes ID tokens tells it
+  // from one by the "exp" it has not (RFC 8725 §3.12).
+  auto signed_one = core_.signers.sign(algorithm.value_or(crypto::AlgorithmId::ecdsa_sha256), now, "JWT", answer);
   if (!signed_one) return identity::refuse(fault(signed_one.error()));
   out.body = std::move(*signed_one);
   out.jwt = true;
