@@ -99,13 +99,14 @@ bool OpenidCore::is_dpop_nonce(std::string_view nonce) const {
   return nonce == nonce_of(window) || nonce == nonce_of(window - 1);
 }
 
-OauthResult<crypto::JwtClaims> OpenidCore::read_id_token(std::string_view token) const {
+OauthResult<IdTokenHint> OpenidCore::read_id_token(std::string_view token) const {
   const auto jws = crypto::Jws::parse(token);
   if (!jws) return refuse("invalid_request", "id_token_hint is no ID token");
-  const OpenidKeys::Key* const key = keys->find(jws->header().kid);
-  const crypto::AlgorithmId algorithm[] = {key == nullptr ? jws->algorithm() : key->algorithm};
-  if (key == nullptr || !jws->verify(key->key, algorithm)) {
-    return refuse("invalid_request", "id_token_hint is not signed by a key of this provider");
+  if (const OpenidKeys::Key* const key = keys->find(jws->header().kid)) {
+    const crypto::AlgorithmId algorithm[] = {key->algorithm};
+    if (!jws->verify(key->key, algorithm)) {
+      return refuse("invalid_request", "id_token_hint is not signed by the key of this provider that it names");
+    }
   }
   auto claims = crypto::parse_claims(jws->payload_text());
   // Of the same keys are log-out tokens and signed introspection, whose types say what they are, and signed UserInfo,
@@ -113,7 +114,7 @@ OauthResult<crypto::JwtClaims> OpenidCore::read_id_token(std::string_view token)
   const bool id_token = jws->header().typ == "JWT" && claims && claims->iss == config.issuer && !claims->sub.empty() &&
                         claims->exp.has_value();
   if (!id_token) return refuse("invalid_request", "id_token_hint is no ID token of this provider");
-  return std::move(*claims);
+  return IdTokenHint{std::move(*claims), keys->find(jws->header().kid) != nullptr};
 }
 
 }  // namespace karta::identity

@@ -18,6 +18,13 @@
 
 namespace karta::identity {
 
+struct IdTokenHint {
+  crypto::JwtClaims claims;
+  /// By a key we have. Otherwise the key it names has left the configuration, or was never there: the claims are
+  /// anybody's word, and all they are good for is to be refused where they contradict.
+  bool verified = false;
+};
+
 class OpenidCore {
  public:
   OpenidCore(const OpenidConfig& given_config, std::shared_ptr<const OpenidKeys> given_keys,
@@ -48,8 +55,8 @@ class OpenidCore {
   std::string dpop_nonce() const;
   bool is_dpop_nonce(std::string_view nonce) const;
 
-  /// The claims of one of our ID tokens, expired or not; for hints.
-  OauthResult<crypto::JwtClaims> read_id_token(std::string_view token) const;
+  /// Reads one of our ID tokens, expired or not; for hints.
+  OauthResult<IdTokenHint> read_id_token(std::string_view token) const;
 
  private:
   const std::string& nonce_of(std::int64_t window) const;

@@ -524,5 +524,45 @@ TEST_F(OpenidTest, AKeyIsPublishedBeforeItSignsAndAfterItHas) {
   EXPECT_NE(kids().at(0), first);
 }
 
+TEST_F(OpenidTest, ALogOutHintOfAKeyThatIsGoneIsAsIfThereWereNone) {
+  const std::string id_token = token(code())["id_token"];
+  // The same provider with another signing key alone.
+  auto fresh = must(crypto::PrivateKey::generate(crypto::KeyType::p256));
+  const auto der = std::make_shared<SecretBytes>(fresh.expose_secret_der());
+  keys = std::make_shared<OpenidKeys>();
+  must(keys->set_secret(SecretBytes::copy_of(std::string_view("0123456789abcdef0123456789abcdef"))));
+  must(keys->add(OpenidKeyConfig{}, fresh.public_key(), [der]() -> Result<std::unique_ptr<crypto::Signer>> {
+    return std::make_unique<crypto::SoftwareSigner>(TRY(crypto::PrivateKey::from_der(der->expose_secret())));
+  }));
+  room = must(OpenidRoom::open(config, keys, RoomSurroundings{clock, random, metrics, *registry, *database, *writes}));
+  routes = room->routes(&login, false);
+  const auto bring = [&](const Fields& more) {
+    Fields form = {{"id_token_hint", id_token}};
+    form.insert(form.end(), more.begin(), more.end());
+    login.logout.reset();
+    return ask({.method = "GET", .path = "/openid/end-session", .form = form}).status;
+  };
+  const std::pair<std::string, std::string> back{"post_logout_redirect_uri", "https://portal.example/"};
+  EXPECT_EQ(bring({back}), 200);
+  ASSERT_TRUE(login.logout);
+  EXPECT_FALSE(login.logout->is_of) << "the citizen is asked";
+  EXPECT_FALSE(login.logout->client);
+  EXPECT_EQ(login.logout->return_url, "") << "whose address it is nobody has proved";
+  EXPECT_EQ(bring({back, {"client_id", "portal"}}), 200);
+  ASSERT_TRUE(login.logout);
+  EXPECT_FALSE(login.logout->is_of);
+  EXPECT_EQ(login.logout->return_url, "https://portal.example/");
+  EXPECT_EQ(bring({{"post_logout_redirect_uri", "https://evil.example/"}, {"client_id", "portal"}}), 400);
+  EXPECT_EQ(bring({back, {"client_id", "other"}}), 400);
+  // Log-in: a hint is a promise about who will come back, and cannot be kept.
+  EXPECT_EQ(push_told({{"id_token_hint", id_token}}).error(), "invalid_request");
+  // What names a key we have is signed by it.
+  std::string forged = token(code())["id_token"];
+  forged[forged.size() - 8] = forged[forged.size() - 8] == 'A' ? 'B' : 'A';
+  login.logout.reset();
+  EXPECT_EQ(ask({.method = "GET", .path = "/openid/end-session", .form = {{"id_token_hint", forged}}}).status, 400);
+  EXPECT_FALSE(login.logout);
+}
+
 }  // namespace
 }  // namespace karta::identity
