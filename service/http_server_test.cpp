@@ -270,17 +270,16 @@ TEST_F(HttpServerTest, AFullAddressLeavesRoomForEachOfItsUsers) {
 
 TEST_F(HttpServerTest, RateIsBoundedByAddress) {
   const HttpServer server = start({.requests_per_second = 3});
-  int served = 0, limited = 0;
-  for (int i = 0; i < 10; ++i) {
-    TestSocket socket = connect();
-    ASSERT_TRUE(socket.send(kGet));
-    const std::string answer = socket.response();
-    if (answer.starts_with("HTTP/1.1 200")) ++served;
-    if (answer.starts_with("HTTP/1.1 429") && answer.find("Retry-After: ") != std::string::npos) ++limited;
-  }
-  EXPECT_EQ(served + limited, 10);
+  // Together: on a busy machine one after the other could take as long as they may.
+  std::string many;
+  for (int i = 0; i < 50; ++i) many += kGet;
+  TestSocket socket = connect();
+  ASSERT_TRUE(socket.send(many));
+  int served = 0;
+  std::string answer = socket.response();
+  for (; answer.starts_with("HTTP/1.1 200"); answer = socket.response()) ++served;
   EXPECT_GE(served, 3);
-  EXPECT_GE(limited, 1);
+  EXPECT_THAT(answer, testing::AllOf(StartsWith("HTTP/1.1 429"), HasSubstr("Retry-After: ")));
   TestSocket other = connect("127.0.0.2");
   ASSERT_TRUE(other.send(kGet));
   EXPECT_THAT(other.response(), StartsWith("HTTP/1.1 200"));

@@ -213,7 +213,7 @@ TEST_F(LaterResponseTest, SlowHandlersDoNotTripTheTimesOfRequests) {
   const HttpServer server = start({.request_time = std::chrono::seconds(1),
                                    .answer_time = std::chrono::seconds(1),
                                    .idle_time = std::chrono::seconds(1),
-                                   .later_time = std::chrono::seconds(3)});
+                                   .later_time = std::chrono::seconds(60)});
   TestSocket socket = asked("/later");
   const auto promise = kept_.promise();
   TestSocket idle(where_);
