@@ -43,3 +43,10 @@ postgres_stop() {
 }
 
 postgres_sql() { "$pg_bin/psql" -q -h "$pg_folder" -U karta -d karta -At -v ON_ERROR_STOP=1 -c "$1"; }
+
+# stalled_ms: for how long, since the machine started, somebody on it has waited for a processor or a disk (the kernel's
+# pressure stall information, proc(5)); 0 where the kernel keeps none. What passes by this clock is not the program's.
+stalled_ms() {
+  { cat /proc/pressure/cpu /proc/pressure/io 2>/dev/null || true; } |
+    awk '/^some/ { sub(/.*total=/, ""); all += $0 } END { printf "%d", all / 1000 }'
+}

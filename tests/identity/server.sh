@@ -155,7 +155,7 @@ import socket, sys, time
 port = int(sys.argv[1])
 def connect(source="127.0.0.1"):
     s = socket.socket()
-    s.settimeout(15)
+    s.settimeout(60)
     s.bind((source, 0))
     s.connect(("127.0.0.1", port))
     return s
@@ -166,35 +166,45 @@ def ask(source):
     while part := s.recv(4096):
         answer += part
     return answer.split(b" ", 2)[1]
-slow = []
-began = time.monotonic()  # whatever they do, for two seconds from here on each of them has its place
-for i in range(40):
-    s = connect()
-    s.sendall(b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\nX-")
-    slow.append(s)
-asked = refused = 0
-while asked < 200:  # a flood from the same address
-    try:
-        answer = ask("127.0.0.1")
-    except ConnectionError:
-        answer = b"503"
-    if time.monotonic() - began >= 2:
+def flood():
+    """Forty who dawdle, and a flood from the same address: (slow, asked, refused) for as long as each of the forty has
+    its place, which is two seconds from before the first of them on, whatever this machine does meanwhile."""
+    slow, asked, refused = [], 0, 0
+    began = time.monotonic()
+    for i in range(40):
+        s = connect()
+        s.sendall(b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\nX-")
+        slow.append(s)
+    while asked < 200:
+        try:
+            answer = ask("127.0.0.1")
+        except ConnectionError:
+            answer = b"503"
+        if time.monotonic() - began >= 2:
+            break
+        asked += 1
+        refused += answer == b"503"
+    return slow, asked, refused
+def over(slow):
+    for s in slow:  # each loses its connection in its time, and hears why
+        answer = b""
+        try:
+            while part := s.recv(4096):
+                answer += part
+        except ConnectionError:
+            pass
+        assert not answer or answer.split(b" ", 2)[1] == b"408", answer
+    deadline = time.monotonic() + 60  # a place is free a moment after its connection has ended
+    while ask("127.0.0.1") != b"200":
+        assert time.monotonic() < deadline, "no place is free again"
+for attempt in range(10):
+    slow, asked, refused = flood()
+    assert refused == asked, (asked, refused)
+    assert ask("127.0.0.2") == b"200"
+    over(slow)
+    if asked > 0:  # else this machine was too busy to ask once in the two seconds: again
         break
-    asked += 1
-    refused += answer == b"503"
-assert asked > 0 and refused == asked, (asked, refused)
-assert ask("127.0.0.2") == b"200"
-for s in slow:  # each loses its connection in its time, and hears why
-    answer = b""
-    try:
-        while part := s.recv(4096):
-            answer += part
-    except ConnectionError:
-        pass
-    assert not answer or answer.split(b" ", 2)[1] == b"408", answer
-deadline = time.monotonic() + 15  # a place is free a moment after its connection has ended
-while ask("127.0.0.1") != b"200":
-    assert time.monotonic() < deadline, "no place is free again"
+assert asked > 0
 s = connect()
 try:
     s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1000000 + b"\r\n\r\n")
@@ -242,7 +252,7 @@ request = (b"POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Type: application/ocsp-re
 sockets = []
 for i in range(20):
     s = socket.create_connection(("127.0.0.1", port))
-    s.settimeout(15)
+    s.settimeout(60)
     s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     s.recv(4096)  # it is being served: what follows is on a connection the server has
     sockets.append(s)

@@ -106,11 +106,14 @@ stop_server() { # [signal]
   server=
   return "$code"
 }
-trap 'code=$?; [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true; (exit $code); finish' EXIT
+# What the server said last tells why a script failed.
+trap 'code=$?; [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+  [ $code -eq 0 ] || tail -n 20 server.log 2>/dev/null || true; (exit $code); finish' EXIT
 
-# eventually COMMAND...: until it succeeds, with a deadline.
+# eventually COMMAND...: until it succeeds, with a deadline. A reload opens every key under its passphrase, which is made
+# to cost a processor's time: on a busy machine that is many seconds.
 eventually() {
-  local deadline=$((SECONDS + 20))
+  local deadline=$((SECONDS + 60))
   until "$@" >"$work/out" 2>&1; do
     [ $SECONDS -lt $deadline ] || { cat "$work/out"; no "this never came true: $*"; }
     read -r -t 0.1 <> <(:) || true
