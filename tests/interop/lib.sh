@@ -1,10 +1,10 @@
 # What the interop scripts share. A script is run inside tools/private-pcscd with KARTA_SIM naming the simulator:
-#   KARTA_SIM=build/release/bin/karta-sim tools/private-pcscd --readers 2 -- bash tests/interop/pkcs15_init.sh
+#   KARTA_SIM=build/release/bin/karta-sim KARTA_BIN=build/release/bin tools/private-pcscd --readers 2 -- bash tests/interop/pkcs15_init.sh
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C
 
-: "${KARTA_SIM:?names the karta-sim program to test}"
+: "${KARTA_SIM:?names the karta-sim program to test}" "${KARTA_BIN:?names the folder with karta}"
 : "${KARTA_PRIVATE_PCSCD:?these scripts run inside tools/private-pcscd}"
 module=opensc-pkcs11.so
 pin1=123456 puk1=12345678 pin2=654321 puk2=87654321
@@ -69,26 +69,51 @@ says() {
   done
 }
 
-# start_cards WORDS...: runs the simulator with these words until stop_cards; returns when the cards are ready.
+# noticed: until pcscd tells programs of every card that the simulator has in a reader. It switches a card on, which is what
+# the simulator sees, a moment before it says so; a program that comes within it would find an empty reader.
+noticed() {
+  local deadline=$((SECONDS + 60)) readers line missing
+  while :; do
+    missing=
+    "$KARTA_SIM" control "$control" status >"$work/status" # each time: a card that is torn away meanwhile comes no more
+    readers=$("$KARTA_BIN/karta" reader list --json 2>&1 || true)
+    while read -r line; do
+      if [[ $line =~ reader\ ([0-9]+)\ slot\ ([0-9]+),\ in\ the\ reader, ]] &&
+        ! [[ $readers =~ Virtual\ Reader\ ${BASH_REMATCH[1]}\ 00\ 0${BASH_REMATCH[2]}\",$'\n'[[:space:]]*\"card_present\":\ true ]]; then
+        missing=$line
+      fi
+    done <"$work/status"
+    [ -n "$missing" ] || return 0
+    [ $SECONDS -lt $deadline ] || { printf '%s\n' "$readers"; no "pcscd tells nobody of $missing"; }
+    read -r -t 0.02 <> <(:) || true
+  done
+}
+
+# start_cards WORDS...: runs the simulator with these words until stop_cards; returns when programs find the cards.
 start_cards() {
   local line='' out
   [ -p "$work/simulator.out" ] || mkfifo "$work/simulator.out"
   exec {out}<>"$work/simulator.out"
   "$KARTA_SIM" "$@" --control "$control" --record "$record" --quiet >"$work/simulator.out" 2>"$work/simulator.err" &
   simulator=$!
-  read -r -t 30 line <&"$out" || true
+  read -r -t 60 line <&"$out" || true
   exec {out}<&-
   if [ "$line" != ready ]; then
     cat "$work/simulator.err"
     no "the simulator is not ready"
   fi
+  noticed
 }
 stop_cards() { # [signal]
   kill "-${1:-TERM}" "$simulator"
   wait "$simulator" 2>/dev/null || true
   simulator=
 }
-tell() { run "$KARTA_SIM" control "$control" "$@"; }
+# tell COMMAND...: the simulator does it; where a card comes, programs find it then.
+tell() {
+  run "$KARTA_SIM" control "$control" "$@"
+  case $1 in insert | swap) noticed ;; esac
+}
 
 # init_card [pkcs15-init words]: the PKCS #15 application and two PINs on a blank card, as pkcs15-init does it. Without
 # words, an application that has no security officer.
