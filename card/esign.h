@@ -100,7 +100,10 @@ class ESignApplication {
   static Result<ESignApplication> open(Channel& channel);
   ESignApplication(ESignApplication&&) noexcept;
   ESignApplication& operator=(ESignApplication&&) noexcept;
+  /// Logs out the PINs presented here that still count as verified.
   ~ESignApplication();
+  /// The card is gone: the end says nothing to it any more, which could only wait for an answer.
+  void card_lost();
 
   Channel& channel();
   const CardInfo& info() const;
@@ -140,7 +143,7 @@ class ESignApplication {
   Status unblock_pin_by_pad(PinKind kind);
   /// Forgets verified PINs on the card.
   Status log_out();
-  /// Forgets one of them, where the card knows how; otherwise fails and forgets nothing.
+  /// Forgets one of them; where the card knows no such thing, all.
   Status log_out(PinKind kind);
   /// Octets of the card's random generator.
   Result<Bytes> random(std::size_t count);

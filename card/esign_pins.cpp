@@ -58,7 +58,33 @@ Status ESignApplication::State::present(PinKind kind, const SecretBytes& pin) {
   TRY(require_holder_pin(kind));
   TRY(check_presented_pin(kind, pin));
   const ResponseApdu response = TRY(transmit_pin(verify(reference_of(kind), pin_field(pin).expose_secret())));
+  if (response.status.ok()) shown.insert(kind);
   return pin_result(response.status, kind, "verify the PIN");
+}
+
+// Not every card of the profile can forget one PIN alone.
+Status ESignApplication::State::log_out(PinKind kind) {
+  if (auto done = channel.run(card::log_out(reference_of(kind)), "log out")) {
+    shown.erase(kind);
+    return {};
+  }
+  return log_out_all();
+}
+
+Status ESignApplication::State::log_out_all() {
+  TRY(channel.run(card::log_out(), "log out"));
+  shown.clear();
+  return {};
+}
+
+// A card that is gone or has stopped answering has nothing to forget, or nobody to tell.
+void ESignApplication::State::forget_pins() {
+  if (shown.empty()) return;
+  const auto guard = enter_session();
+  if (!guard) return;
+  for (const PinKind kind : std::set<PinKind>(shown)) {
+    if (shown.contains(kind) && !log_out(kind)) return;
+  }
 }
 
 Result<PinStatus> ESignApplication::pin_status(PinKind kind) {
@@ -98,6 +124,8 @@ Status ESignApplication::change_pin(PinKind kind, const SecretBytes& old_pin, co
   if (response.status == kSwWrongData) {
     return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
   }
+  // ISO 7816-4 §11.6.7 leaves open whether the new PIN counts as verified.
+  if (response.status.ok()) state_->shown.insert(kind);
   return pin_result(response.status, kind, "change the PIN");
 }
 
@@ -123,6 +151,7 @@ Status ESignApplication::verify_pin_by_pad(PinKind kind) {
   TRY(state_->select_directory());
   const StatusWord status = TRY(pad_status(state_->channel.connection(), CardConnection::PadEntry::verify,
                                            verify_structure(reference_of(kind), kPadDigits)));
+  if (status.ok()) state_->shown.insert(kind);
   return pin_result(status, kind, "verify the PIN");
 }
 
@@ -135,6 +164,7 @@ Status ESignApplication::change_pin_by_pad(PinKind kind) {
   if (status == kSwWrongData) {
     return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
   }
+  if (status.ok()) state_->shown.insert(kind);
   return pin_result(status, kind, "change the PIN");
 }
 
@@ -150,17 +180,17 @@ Status ESignApplication::unblock_pin_by_pad(PinKind kind) {
   return pin_result(status, PinKind::puk, "unblock the PIN");
 }
 
+void ESignApplication::card_lost() { state_->shown.clear(); }
+
 Status ESignApplication::log_out() {
   const Transaction guard = TRY(state_->enter_session());
-  TRY(state_->channel.run(card::log_out(), "log out"));
-  return {};
+  return state_->log_out_all();
 }
 
 Status ESignApplication::log_out(PinKind kind) {
   TRY(require_holder_pin(kind));
   const Transaction guard = TRY(state_->enter_session());
-  TRY(state_->channel.run(card::log_out(reference_of(kind)), "log out"));
-  return {};
+  return state_->log_out(kind);
 }
 
 }  // namespace karta::card

@@ -100,7 +100,10 @@ Result<Transaction> ESignApplication::State::enter() {
   if (opened && transaction == connection.transaction() && session == connection.session()) return guard;
   environment.reset();
   in_directory = false;
-  if (!opened || session != connection.session()) TRY(select_directory());
+  if (!opened || session != connection.session()) {
+    shown.clear();
+    TRY(select_directory());
+  }
   CardInfo now = TRY(read_info());
   if (opened && now.serial != info.serial) {
     return fail(ErrorKind::card_removed, "there is another card in the reader now", "open it anew");

@@ -17,6 +17,10 @@ constexpr std::uint8_t reference_of(PinKind kind) { return kind == PinKind::pin2
 
 struct ESignApplication::State {
   explicit State(Channel& c) : channel(c) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  /// A right given here must not outlive us: whoever uses the card next would have it without a PIN.
+  ~State() { forget_pins(); }
 
   Channel& channel;
   CardInfo info;
@@ -70,6 +74,11 @@ struct ESignApplication::State {
   // PINs (esign_pins.cpp).
   Result<ResponseApdu> transmit_pin(const CommandApdu& command);
   Status present(PinKind kind, const SecretBytes& pin);
+  /// PINs the card has taken from us since the last reset of it, and that were not logged out since.
+  std::set<PinKind> shown;
+  Status log_out(PinKind kind);
+  Status log_out_all();
+  void forget_pins();
 
   // Keys (esign_keys.cpp).
   Status set_environment(const Environment& wanted);

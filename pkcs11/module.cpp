@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "pkcs11/cache.h"
@@ -18,11 +19,24 @@ struct Process {
   std::mutex mutex;
   std::shared_ptr<Module> module;
   std::function<Environment()> maker;
-  bool fork_watched = false;
+  bool fork_watched = false, exit_watched = false;
 };
 Process& process() {
   static Process* const only = new Process;
   return *only;
+}
+
+// How long a fork or the process's end waits for calls under way.
+constexpr std::chrono::milliseconds kPatience{1500};
+
+// Not locked: the time was over. std::timed_mutex would cost every call more.
+std::unique_lock<std::mutex> lock_soon(std::mutex& mutex, std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex, std::try_to_lock);
+  while (!lock && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+    (void)lock.try_lock();
+  }
+  return lock;
 }
 
 // A forked child has none of the threads that worked for its parent's module, nor a right to its card handles: it
@@ -96,6 +110,34 @@ Done Module::finalise() {
   return {};
 }
 
+// Registered late on purpose: what this library holds in static objects is there until its handler has run.
+void Module::log_out_at_exit() {
+  Process& state = process();
+  const std::lock_guard lock(state.mutex);
+  if (state.exit_watched) return;
+  constexpr auto handler = [] {
+    // Whoever ends the process from within a call of ours holds it for ever.
+    const auto held = lock_soon(process().mutex, std::chrono::steady_clock::now() + kPatience);
+    if (held && process().module) process().module->forget_logins();
+  };
+  // Where there is no memory for it, the next login tries again.
+  state.exit_watched = std::atexit(handler) == 0;
+}
+
+void Module::forget_logins() {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  std::vector<std::shared_ptr<Slot>> slots;
+  {
+    const auto lock = lock_soon(mutex_, deadline);
+    if (!lock) return;
+    slots = slots_;
+  }
+  for (const auto& slot : slots) {
+    const auto lock = lock_soon(slot->mutex(), deadline);
+    if (lock) slot->log_out_everywhere();
+  }
+}
+
 Outcome<std::shared_ptr<Module>> Module::get() {
   const std::lock_guard lock(process().mutex);
   if (!process().module) return refuse(CKR_CRYPTOKI_NOT_INITIALIZED);
@@ -128,14 +170,9 @@ void Module::freeze() {
     const std::lock_guard lock(mutex_);
     slots = slots_;
   }
-  constexpr std::chrono::milliseconds kPatience{1500};
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   const auto take = [&](std::mutex& mutex) {
-    std::unique_lock lock(mutex, std::try_to_lock);
-    while (!lock && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-      (void)lock.try_lock();
-    }
+    auto lock = lock_soon(mutex, deadline);
     if (!lock) return false;
     frozen_.push_back(std::move(lock));
     return true;

@@ -43,6 +43,9 @@ class Module {
 
   static Done initialise();
   static Done finalise();
+  /// To be called once a user is logged in: programs end without C_Finalize, too (curl, ssh-agent), and pcscd leaves
+  /// the card as it is, with the PIN verified for whoever comes next. From now on the process's exit logs out.
+  static void log_out_at_exit();
   /// Fails with CKR_CRYPTOKI_NOT_INITIALIZED.
   static Outcome<std::shared_ptr<Module>> get();
 
@@ -84,6 +87,8 @@ class Module {
 
  private:
   void stop();
+  // Logs out everywhere; sessions stay. Does not wait for ever for calls under way.
+  void forget_logins();
   // Programs that know their slot number do not always ask for the list first.
   Done refresh_once();
 

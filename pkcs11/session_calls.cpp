@@ -158,7 +158,9 @@ Done C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, C
   if (user != CKU_USER && user != CKU_SO) return refuse(CKR_USER_TYPE_INVALID);
   if (user == CKU_USER ? token.user_logged_in : token.officer_logged_in) return refuse(CKR_USER_ALREADY_LOGGED_IN);
   if (token.user_logged_in || token.officer_logged_in) return refuse(CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
-  return user == CKU_USER ? log_in_user(entry, pin, pin_octets) : log_in_officer(entry, pin, pin_octets);
+  TRY(user == CKU_USER ? log_in_user(entry, pin, pin_octets) : log_in_officer(entry, pin, pin_octets));
+  Module::log_out_at_exit();
+  return {};
 }
 
 // v3.0 §5.6.9: cards have users without names.

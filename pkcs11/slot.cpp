@@ -45,6 +45,7 @@ bool means_gone(ErrorKind kind) {
 void Slot::lose_card() {
   if (connection_ != nullptr) {
     ++gone_;
+    if (application_) application_->card_lost();
     lost_.application = std::move(application_);
     lost_.secure = std::move(secure_);
     lost_.channel = std::move(channel_);
@@ -266,7 +267,7 @@ Done Slot::log_in(std::size_t index, const SecretBytes& pin) {
   token.user_logged_in = true;
   // The right to one qualified signature must not lie open for any program to take: it is shown again at the signature.
   if (token.per_signature) {
-    if (!app->log_out(token.pin_kind)) (void)app->log_out();
+    (void)app->log_out(token.pin_kind);
   } else {
     token.pin = pin.clone();
   }
@@ -282,7 +283,7 @@ Done Slot::log_in_by_pad(std::size_t index) {
                                     [](const auto& object) { return object->key && object->key->pin_each_time; });
   TRY(taken(app->verify_pin_by_pad(token.pin_kind)));
   compare_content();
-  if (token.per_signature && !app->log_out(token.pin_kind)) (void)app->log_out();
+  if (token.per_signature) (void)app->log_out(token.pin_kind);
   token.user_logged_in = token.by_pad = true;
   return {};
 }
@@ -297,7 +298,7 @@ Done Slot::check_pin(std::size_t index, const SecretBytes& pin) {
   Token& token = *TRY(this->token(index));
   Use app = TRY(use());
   TRY(taken(app->verify_pin(token.pin_kind, pin)));
-  if (!app->log_out(token.pin_kind)) (void)app->log_out();
+  (void)app->log_out(token.pin_kind);
   compare_content();
   return {};
 }
@@ -320,8 +321,14 @@ void Slot::log_out(std::size_t index) {
   token.puk = SecretBytes();
   if (!on_card) return;
   Status done = application_->log_out(token.pin_kind);
-  if (!done && done.error().kind == ErrorKind::card_refused) done = application_->log_out();
   if (!done) (void)take(std::move(done).error());
+}
+
+void Slot::log_out_everywhere() {
+  for (std::size_t index = 0; index < tokens_.size(); ++index) log_out(index);
+  // A PIN shown for an operation that failed half way, too.
+  application_.reset();
+  let_go();
 }
 
 Done Slot::change_pin(std::size_t index, const SecretBytes& old_pin, const SecretBytes& new_pin) {
@@ -341,7 +348,7 @@ Done Slot::unblock_pin(std::size_t index, const SecretBytes& new_pin) {
     // The first PIN of a card that C_InitToken has begun: from now on its directory says so.
     TRY(taken(app->verify_pin(token.pin_kind, new_pin)));
     const Status noted = app->update(card::mark_pin_initialised);
-    if (!app->log_out(token.pin_kind)) (void)app->log_out();
+    (void)app->log_out(token.pin_kind);
     TRY(taken(noted));
     TRY(taken(app->refresh()));
   }
@@ -522,7 +529,7 @@ Outcome<T> Slot::with_login(std::size_t index, const card::CardKey* key, const K
       return refuse(CKR_USER_NOT_LOGGED_IN, "this key wants its PIN for each use");
     }
     auto done = taken<T>(act(*app, use_of_key.pin));
-    if (!done && use_of_key.pad && application_ && !app->log_out(token.pin_kind)) (void)app->log_out();
+    if (!done && use_of_key.pad && application_) (void)app->log_out(token.pin_kind);
     compare_content();
     return done;
   }

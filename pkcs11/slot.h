@@ -97,6 +97,8 @@ class Slot {
   Done log_in_officer(std::size_t index, const SecretBytes& puk);
   /// Forgets the login here and on the card.
   void log_out(std::size_t index);
+  /// The same for each token of the card, which is free for other programs afterwards.
+  void log_out_everywhere();
   /// Checks the PIN on the card and leaves no right behind.
   Done check_pin(std::size_t index, const SecretBytes& pin);
   Done change_pin(std::size_t index, const SecretBytes& old_pin, const SecretBytes& new_pin);

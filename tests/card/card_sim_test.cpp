@@ -287,6 +287,24 @@ TEST_F(IssuedCard, TransportPinIsGoodForNothingButBeingChanged) {
   EXPECT_FALSE(esign->pin_status(PinKind::pin1)->verified);
 }
 
+TEST_F(IssuedCard, ARightEndsWithTheApplicationThatWasGivenIt) {
+  issue();
+  const auto verified = [&](PinKind kind) { return ESignApplication::open(channel)->pin_status(kind)->verified; };
+  {
+    auto esign = ESignApplication::open(channel);
+    change_transport_pins(*esign);
+  }
+  EXPECT_FALSE(verified(PinKind::pin1));
+  EXPECT_FALSE(verified(PinKind::pin2));
+  {
+    auto esign = ESignApplication::open(channel);
+    ASSERT_OK(esign->verify_pin(PinKind::pin1, secret("135790")));
+    auto moved = ESignApplication(std::move(*esign));
+    EXPECT_TRUE(verified(PinKind::pin1)) << "who was given nothing takes nothing away";
+  }
+  EXPECT_FALSE(verified(PinKind::pin1));
+}
+
 TEST_F(IssuedCard, WrongPinTellsTriesAndBlocks) {
   issue();
   auto esign = ESignApplication::open(channel);

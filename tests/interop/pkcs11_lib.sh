@@ -96,6 +96,14 @@ slot_id() {
 # key_kind ID: ec or rsa.
 key_kind() { case "$(openssl pkey -pubin -in "$work/$1.pem" -noout -text)" in *'ASN1 OID'*) echo ec ;; *Modulus:*) echo rsa ;; *) return 1 ;; esac; }
 
+# asks_again: whoever comes next has to know the PIN: the card counts none as verified. OpenSC's module leaves that to pcscd.
+asks_again() {
+  [ "$KARTA_PKCS11" != opensc ] || return 0
+  run karta card info --json
+  says '"tries_left":'
+  ! grep -q '"tries_left": *null' "$work/out" || { cat "$work/out"; no "a PIN still counts as verified"; }
+}
+
 percent() { # a token label as RFC 7512 writes it
   local text=$1 out='' i c
   for ((i = 0; i < ${#text}; i++)); do

@@ -51,6 +51,26 @@ for version in -tls1_3 -tls1_2; do
   says "HTTP/1.0 200 ok" "Client certificate"
 done
 
+# OpenSSL ends without C_Finalize. While it holds the card pcscd resets that with it, so here another program has had the
+# card before: from then on the PIN's right would stay for anybody.
+step "openssl s_client logs out when it ends, though it does not say so"
+mkfifo "$work/words"
+timeout 60 openssl s_client -connect localhost:4502 -CAfile "$work/server.crt" -verify_return_error \
+  -engine pkcs11 -keyform engine -key "$(uri AUT private)" -cert "$work/01.crt" -ign_eof <"$work/words" >"$work/client.out" 2>&1 &
+client=$!
+exec 9>"$work/words"
+deadline=$((SECONDS + 30))
+until grep -q 'Verify return code' "$work/client.out"; do
+  [ $SECONDS -lt $deadline ] || { cat "$work/client.out"; no "no handshake"; }
+  read -r -t 0.01 <>"$work/never" || true
+done
+run karta card info --json
+says '"tries_left": null'
+printf 'GET / HTTP/1.0\r\n\r\n' >&9
+exec 9>&-
+wait $client
+asks_again
+
 step "curl: TLS client authentication, key and certificate from the card"
 run timeout 60 curl --silent --show-error --fail --cacert "$work/server.crt" --engine pkcs11 --key-type ENG --key "$(uri AUT private)" \
   --cert "$work/01.crt" https://localhost:4502/
