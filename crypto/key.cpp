@@ -10,7 +10,6 @@
 #include "base/random.h"
 #include "crypto/algorithm_identifier.h"
 #include "crypto/digest.h"
-#include "crypto/ecdsa_tables.h"
 #include "crypto/gost_key.h"
 #include "crypto/openssl_handles.h"
 #include "crypto/pem.h"
@@ -285,10 +284,6 @@ Status PublicKey::verify_digest(AlgorithmId algorithm, ByteView digest, ByteView
   if (data_->pss_restriction &&
       pss_salt_octets.value_or(row_of(row.hash).octets) < data_->pss_restriction->pss_salt_octets.value_or(0)) {
     return fail(ErrorKind::unsupported, "RSA-PSS salt is shorter than the key asks for");
-  }
-  if (data_->type == KeyType::p256) {
-    const auto verdict = EcdsaTables::of_process().verify(key_octets(), digest, signature);
-    if (verdict) return *verdict ? Status{} : Status(wrong_signature());
   }
   const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, data_->pkey.get(), nullptr));
   if (context == nullptr || EVP_PKEY_verify_init(context.get()) != 1) return openssl_failed("verify");
