@@ -1,4 +1,5 @@
 // PINs of the e-signature application: typed here or at the reader's pad, changed, unblocked, forgotten.
+#include "card/card_state.h"
 #include "card/esign_state.h"
 #include "card/pin_pad.h"
 
@@ -29,6 +30,28 @@ Status pin_result(StatusWord status, PinKind presented, std::string_view deed) {
   // 6984 reference data not usable: the issuer's transport PIN is still in place.
   if (status.value == 0x6984) return fail(ErrorKind::transport_pin, "the " + name + " still is the transport PIN");
   return fail(error_of(status, deed));
+}
+
+// A status word in plain has no checksum: noise may say that a PIN was unblocked, and its holder would find out
+// elsewhere. So the card is asked: the PIN is neither blocked nor the letter's any more. Whether its tries are all
+// there cannot be told, since no card says how many that are.
+Status confirm_unblocked(Channel& channel, PinKind kind) {
+  bool shut = false;
+  const auto state = read_card_state(channel);
+  if (const PinState* const pin = state ? state->pin(reference_of(kind)) : nullptr) {
+    shut = pin->tries_left == 0 || pin->transport;
+  } else {
+    // A card of somebody else's.
+    const ResponseApdu answer = TRY(channel.transmit(verify_status(reference_of(kind))));
+    const StatusWord status = answer.status;
+    const auto tries = status.remaining_tries();
+    shut = status == kSwBlocked || (tries && *tries == 0);
+    if (!shut && !status.ok() && !tries) return fail(error_of(status, "ask whether the PIN is unblocked"));
+  }
+  if (!shut) return {};
+  const std::string name(name_of(kind));
+  return fail(ErrorKind::card_unresponsive, "the card answered that " + name + " was unblocked, and it was not",
+              "take the card out, put it in again and unblock " + name + " once more: a right PUK costs no try");
 }
 
 // The pad takes what a card karta did not issue may have as a PIN, the card its own rules.
@@ -141,7 +164,9 @@ Status ESignApplication::unblock_pin(PinKind kind, const SecretBytes& puk, const
   if (response.status == kSwWrongData) {
     return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
   }
-  return pin_result(response.status, PinKind::puk, "unblock the PIN");
+  TRY(pin_result(response.status, PinKind::puk, "unblock the PIN"));
+  if (state_->channel.secure()) return {};
+  return confirm_unblocked(state_->channel, kind);
 }
 
 // Before a PIN pad the application is selected: nobody is asked twice for a PIN because another program was there.
@@ -177,7 +202,8 @@ Status ESignApplication::unblock_pin_by_pad(PinKind kind) {
   if (status == kSwWrongData) {
     return fail(ErrorKind::pin_rejected, "the card refuses this new " + std::string(name_of(kind)));
   }
-  return pin_result(status, PinKind::puk, "unblock the PIN");
+  TRY(pin_result(status, PinKind::puk, "unblock the PIN"));
+  return confirm_unblocked(state_->channel, kind);
 }
 
 void ESignApplication::card_lost() { state_->shown.clear(); }

@@ -337,6 +337,43 @@ TEST_F(IssuedCard, OnePukUnblocksBothPins) {
   }
 }
 
+// Noise on the line, or a reader's own mind: the command did not reach the card.
+TEST_F(IssuedCard, NobodyIsToldThatAPinIsUnblockedWhichIsNot) {
+  issue();
+  bool forge = false;
+  unsigned forged = 0;
+  MemoryConnection line({.process = [&](ByteView command) -> Bytes {
+                           if (forge && command.size() > 1 && command[1] == 0x2C) {
+                             ++forged;
+                             return {0x90, 0x00};
+                           }
+                           return to_bytes(sim.card().process(to_bytes(command)));
+                         },
+                         .atr = [&] { return to_bytes(sim.card().atr()); },
+                         .reset = [&] { sim.card().reset(); }});
+  PlainChannel plain(line);
+  auto esign = ESignApplication::open(plain);
+  ASSERT_OK(esign);
+  const SecretBytes puk = secret("9081726354"), fresh = secret("864209");
+  for (const bool transport : {true, false}) {
+    SCOPED_TRACE(transport ? "transport PIN" : "blocked");
+    if (!transport) {
+      for (int i = 0; i < 3; ++i) (void)esign->verify_pin(PinKind::pin1, secret("999111"));
+      ASSERT_TRUE(esign->pin_status(PinKind::pin1)->blocked);
+    }
+    forge = true;
+    const Status told = esign->unblock_pin(PinKind::pin1, puk, fresh);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().kind, ErrorKind::card_unresponsive);
+    EXPECT_FALSE(told.error().hint.empty());
+    forge = false;
+    ASSERT_OK(esign->unblock_pin(PinKind::pin1, puk, fresh));
+    EXPECT_EQ(esign->pin_status(PinKind::pin1)->tries_left, 3u);
+    EXPECT_TRUE(esign->verify_pin(PinKind::pin1, fresh));
+  }
+  EXPECT_EQ(forged, 2u);
+}
+
 // Keys -------------------------------------------------------------------------------------------
 
 class SignsWith : public IssuedCard, public ::testing::WithParamInterface<const char*> {};
