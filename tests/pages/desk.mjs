@@ -213,14 +213,13 @@ const stories = {
     await page.sees('Another program holds the card');
     await shot('clinic-busy');
     await daemon.does('release desk');
-    await daemon.does('slow 150');
+    await daemon.does('stall');
     await readCard(page);
     await page.sees('Leave the card in the reader');
     await shot('clinic-working');
     await daemon.does('remove desk');
     await page.sees('The card was taken out too early');
     await shot('clinic-removed');
-    await daemon.does('slow 0');
     await daemon.does('unplug desk');
     await page.sees('No card reader');
     await shot('clinic-no-reader');

@@ -5,14 +5,16 @@
 // gate:
 //   insert PLACE | remove PLACE | mute PLACE | hold PLACE | release PLACE | plug PLACE | unplug PLACE
 //   pull          the next answer to COMMIT does not arrive: the card is out of the reader, having written
-//   slow MS       each answer of the desk's card takes so long
+//   stall         the next answer of a card that is read takes until a card is removed
 //   stop | good   the card is put on the stop-list, or taken off it
 //   pcscd stop | pcscd start
 //   age HOURS     so much time passes
 //   journal KIND  the bodies of the journal's records of a kind
 //   quit
 #include <atomic>
+#include <condition_variable>
 #include <iostream>
+#include <mutex>
 #include <sstream>
 
 #include "card/transit_rules.h"
@@ -100,7 +102,10 @@ class Stage {
          .open_rules = daemon::transit_rules_opener()}));
     return {};
   }
-  void stop() { daemon_->stop(); }
+  void stop() {
+    stalled(false);
+    daemon_->stop();
+  }
   Json where() const {
     return {{"address", "http://" + daemon_->addresses().front()},
             {"link_file", (files_.folder / "state" / "desk-link").string()}};
@@ -115,12 +120,15 @@ class Stage {
     if (verb == "insert") {
       readers.insert(reader,
                      contactless(object == "gate" ? gate_card_ : desk_card_, [this](ByteView command, Bytes answer) {
-                       if (const int wait = slow_) std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+                       stall();
                        if (is(command, kInsCommit) && pull_.exchange(false)) return Bytes{};
                        return answer;
                      }));
     } else if (verb == "remove") {
       readers.remove(reader);
+      stalled(false);
+      // What is done to it next is done by this thread.
+      if (!readers.await_let_go(reader)) return {{"error", "the daemon does not let go of the card"}};
     } else if (verb == "mute") {
       readers.insert_mute(reader);
     } else if (verb == "hold" || verb == "release") {
@@ -131,8 +139,8 @@ class Stage {
       readers.remove_reader(reader);
     } else if (verb == "pull") {
       pull_ = true;
-    } else if (verb == "slow") {
-      slow_ = std::stoi(object);
+    } else if (verb == "stall") {
+      stalled(true);
     } else if (verb == "stop" || verb == "good") {
       write_stop_list(verb == "stop" ? std::vector<std::uint64_t>{4711} : std::vector<std::uint64_t>{});
       return told(daemon_->reload());
@@ -171,6 +179,15 @@ class Stage {
     must(ledger.commit(change));
     EXPECT_TRUE(ledger.ratify());
     identity.close();
+  }
+  void stalled(bool now) {
+    const std::lock_guard lock(stall_mutex_);
+    stalled_ = now;
+    go_on_.notify_all();
+  }
+  void stall() {
+    std::unique_lock lock(stall_mutex_);
+    go_on_.wait(lock, [this] { return !stalled_; });
   }
   static Json told(const Status& status) { return status ? Json::object() : Json{{"error", status.error().message}}; }
   Json records(const std::string& kind) {
@@ -232,7 +249,9 @@ class Stage {
         "[clinic]\n"
         "[pharmacy]\nkeys = \"masters.pem\"\npassphrase_file = \"secret\"\n"
         "[counter]\n"
-        "[transit]\nkeys = \"transit.pem\"\npassphrase_file = \"secret\"\n";
+        "[transit]\nkeys = \"transit.pem\"\npassphrase_file = \"secret\"\n"
+        // On a busy machine the card answers late, and the pages are what is tried here.
+        "longest_answer_ms = 0\n";
     files_.folder.write("kartad.toml", text);
   }
 
@@ -244,7 +263,9 @@ class Stage {
   IdentityCard desk_card_{IdentityCardOptions{.card_signed = true, .portrait = true}},
       gate_card_{IdentityCardOptions{.seed = 2}};
   std::atomic<bool> pull_{false};
-  std::atomic<int> slow_{0};
+  std::mutex stall_mutex_;
+  std::condition_variable go_on_;
+  bool stalled_ = false;
   std::unique_ptr<daemon::Daemon> daemon_;
 };
 
