@@ -7,6 +7,7 @@
 
 #include <clocale>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 
 #include "cli/console.h"
@@ -95,9 +96,11 @@ int run_program(int argc, char** argv, const std::string& name, const std::strin
 }
 
 void add_centre_option(CLI::App& command, std::string& folder) {
-  folder = ".";
-  command.add_option("--dir", folder, "the issuing centre's folder (KARTA_DIR; otherwise the present folder)")
-      ->envname("KARTA_DIR");
+  // Not envname(): it sets this option of commands that were not called, too, and behind --dir of the one that was,
+  // where they share `folder`.
+  const char* const named = std::getenv("KARTA_DIR");
+  folder = named != nullptr && *named != '\0' ? named : ".";
+  command.add_option("--dir", folder, "the issuing centre's folder (KARTA_DIR; otherwise the present folder)");
 }
 
 void add_pin_options(CLI::App& command, SecretOptions& options, const std::string& lines) {

@@ -35,6 +35,15 @@ ends 66 karta card suspend 00000000000000000000 --why nobody
 ends 64 karta card suspend "$one"
 says "--why"
 
+step "--dir stands above KARTA_DIR: no other centre's card is suspended, no other centre's list made"
+mkdir nowhere
+for deed in "card suspend $one --why test" "card revoke $one --why test" "stop-list build" "stop-list delta"; do
+  # shellcheck disable=SC2086
+  ends 66 karta $deed --dir nowhere
+  says "no issuing centre in \"nowhere\""
+done
+[ ! -e "$(list 1)" ] || no "a list was made in the centre of KARTA_DIR"
+
 step "a full list with nobody on it"
 make_list build
 [ "$(field epoch)" = 1 ] && [ "$(field stopped)" = 0 ] || no "not an empty first list"
