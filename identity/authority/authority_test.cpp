@@ -313,6 +313,54 @@ TEST_F(AuthorityTest, ACardsStateIsToldToTerminalsAndOperators) {
   EXPECT_EQ(ask("/v1/cards/x/life", registrar, suspend).status, 400);
 }
 
+TEST_F(AuthorityTest, AnOperatorsCertificateCountsUntilItIsRevokedOrOnHold) {
+  SystemRandom random;
+  const TerminalKeys keys;
+  const crypto::CertificateRequest request{must(crypto::name_from_text("CN=Operator,O=Test,C=XX")),
+                                           keys.tls.public_key()};
+  const auto profile = must(crypto::CertificateProfile::from_toml(R"(
+schema = "karta.certificate-profile/1"
+name = "operator"
+validity_days = 30
+key_usage = ["digitalSignature"]
+extended_key_usage = ["clientAuth"]
+)"));
+  const crypto::Certificate certificate =
+      must(crypto::issue_certificate(profile, request, fixture_.ca, fixture_.ca_signer, clock_, random));
+  fixture_.register_certificate(certificate);
+  OperatorConfig person;
+  person.name = "with a card";
+  person.certificate_hash = to_hex(crypto::digest(crypto::Hash::sha256, certificate.der()));
+  person.card_status = true;
+  fixture_.authority_config.authority->operators.push_back(person);
+  const auto handler = fixture_.authority_handler();
+  const std::string path = "/v1/cards/" + std::to_string(card().status_index) + "/status";
+  const auto status = [&](ByteView shown) {
+    service::HttpRequest asked;
+    asked.method = service::HttpMethod::get;
+    asked.path = path;
+    asked.peer = "192.0.2.1";
+    asked.client_certificate = shown;
+    return handler->handle(asked).status;
+  };
+  EXPECT_EQ(status(certificate.der()), 200);
+  EXPECT_EQ(status({}), 403);
+  const crypto::Certificate another =
+      must(crypto::issue_certificate(profile, request, fixture_.ca, fixture_.ca_signer, clock_, random));
+  EXPECT_EQ(status(another.der()), 403) << "the certificate is named, not the person";
+  const auto mark = [&](crypto::CrlReason reason) {
+    const auto ledger = must(open_certificate_ledger(fixture_.database, fixture_.ca.subject().to_text(),
+                                                     {.actor = "test", .reason = "test"}, clock_));
+    must(ledger->revoke(certificate.serial(), reason));
+  };
+  mark(crypto::CrlReason::certificate_hold);
+  EXPECT_EQ(status(certificate.der()), 403);
+  mark(crypto::CrlReason::remove_from_crl);
+  EXPECT_EQ(status(certificate.der()), 200);
+  mark(crypto::CrlReason::key_compromise);
+  EXPECT_EQ(status(certificate.der()), 403);
+}
+
 TEST_F(AuthorityTest, ListsAndRulesAreFetchedOnce) {
   Publisher publisher = must(Publisher::create(fixture_.authority_config, clock_, fixture_.shelves));
   publisher.tick();

@@ -101,6 +101,34 @@ TEST(StopList, SaysWhatWasPutIn) {
   EXPECT_EQ(must(list.find(~std::uint64_t{0})), CardVerdict::unknown);
 }
 
+// No card of these numbers was ever made, whichever form is looked up.
+TEST(StopList, BetweenBatchesAndBeforeTheFirstNothingIsKnown) {
+  struct Row {
+    std::vector<IndexRange> batches;
+    Indexes known, unknown;
+  };
+  const Row rows[] = {
+      {{{100, 50}}, {100, 120, 149}, {0, 99, 150}},
+      {{{0, 8000}, {9000, 1000}, {(2u << kShardBits) + 5, 10}},
+       {0, 7999, 9000, 9999, (2u << kShardBits) + 5, (2u << kShardBits) + 14},
+       {8000, 8500, 8999, 10000, 1u << kShardBits, (2u << kShardBits) + 4, (2u << kShardBits) + 15}},
+  };
+  for (const Row& row : rows) {
+    const Bytes file = file_of(head(1), row.batches, {row.known[1]});
+    const StopList list = must(StopList::parse(file));
+    const StopTable table = must(StopTable::unfold(list));
+    for (const std::uint64_t index : row.known) {
+      const CardVerdict verdict = index == row.known[1] ? CardVerdict::stopped : CardVerdict::good;
+      EXPECT_EQ(table.find(index), verdict) << index;
+      EXPECT_EQ(must(list.find(index)), verdict) << index;
+    }
+    for (const std::uint64_t index : row.unknown) {
+      EXPECT_EQ(table.find(index), CardVerdict::unknown) << index;
+      EXPECT_EQ(must(list.find(index)), CardVerdict::unknown) << index;
+    }
+  }
+}
+
 TEST(StopList, EmptyAndWholeBatches) {
   const Bytes none = file_of(head(1), {}, {});
   EXPECT_EQ(must(StopTable::unfold(must(StopList::parse(none)))).find(0), CardVerdict::unknown);
