@@ -101,26 +101,29 @@ Result<int> run_replace(const ReplaceArguments& given) {
   const issuing::ReplacementRow reason = TRY(issuing::find_replacement_reason(given.reason));
   issuing::DeskWork work{centre, clock, random, {operator_name(), given.why}};
   const issuing::Replacement done = TRY(issuing::replace_card(work, old.id, reason, given.profile));
+  const auto state_of = [now = clock.now()](const identity::Card& card) {
+    return identity::row_of(state_at(card, now)).name;
+  };
   if (given.json) {
     Json document = json_document("karta.card.replace/1");
-    document["old"] = {{"card", identity::format_id(done.old.id)},
-                       {"serial", done.old.serial},
-                       {"state", identity::row_of(done.old.state).name}};
+    document["old"] = {
+        {"card", identity::format_id(done.old.id)}, {"serial", done.old.serial}, {"state", state_of(done.old)}};
     document["ordered"] = {{"card", identity::format_id(done.ordered.id)},
                            {"status_index", done.ordered.status_index},
                            {"profile", done.ordered.profile},
-                           {"state", identity::row_of(done.ordered.state).name}};
+                           {"state", state_of(done.ordered)}};
     document["already"] = done.already;
     print_json(document);
     return 0;
   }
-  print("card " + done.old.serial + " is " + std::string(identity::row_of(done.old.state).name) + ", and card " +
-        identity::format_id(done.ordered.id) + " is " + std::string(identity::row_of(done.ordered.state).name) +
-        " in its place");
+  print("card " + done.old.serial + " is " + std::string(state_of(done.old)) + ", and card " +
+        identity::format_id(done.ordered.id) + " is " + std::string(state_of(done.ordered)) + " in its place");
   if (reason.at_once) {
     say("gates without a network learn of it with the next stop-list: karta stop-list delta");
   } else {
-    say("the old card works until the new one is activated");
+    if (state_at(done.old, clock.now()) != identity::CardState::expired) {
+      say("the old card works until the new one is activated");
+    }
   }
   say("karta card issue makes the new one");
   return 0;

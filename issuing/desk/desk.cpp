@@ -83,12 +83,13 @@ constexpr auto kDeeds = std::to_array<DeedRow>({
     {DeedKind::show, "show", "karta.desk.shown/1"},
 });
 
-void put_card(Json& result, const identity::Card& card) {
+/// As it is now: a card past its end is expired, whatever the registry says yet.
+void put_card(Json& result, const identity::Card& card, Time now) {
   result["card"] = identity::format_id(card.id);
   result["serial"] = card.serial;
   result["status_index"] = card.status_index;
   result["profile"] = card.profile;
-  result["state"] = identity::row_of(card.state).name;
+  result["state"] = identity::row_of(state_at(card, now)).name;
   result["valid_until"] = card.valid_until ? Json(format_time(*card.valid_until)) : Json();
 }
 
@@ -341,17 +342,17 @@ Result<identity::Card> find_card(identity::Registry& registry, const std::string
   return registry.card_by_serial(text);
 }
 
-Json json_of(const Activation& done) {
+Json json_of(const Activation& done, Time now) {
   Json result;
-  put_card(result, done.card);
+  put_card(result, done.card, now);
   result["already"] = done.already;
   result["replaced"] = done.replaced ? Json(done.replaced->serial) : Json();
   return result;
 }
 
-Json json_of(const AdministeredCard& card, const std::vector<RenewedKey>& keys) {
+Json json_of(const AdministeredCard& card, const std::vector<RenewedKey>& keys, Time now) {
   Json result;
-  put_card(result, card.record);
+  put_card(result, card.record, now);
   result["certificates"] = Json::array();
   for (const RenewedKey& key : keys) {
     result["certificates"].push_back({{"key", to_string(key.role)},
@@ -362,12 +363,12 @@ Json json_of(const AdministeredCard& card, const std::vector<RenewedKey>& keys) 
   return result;
 }
 
-Json json_of(const Replacement& done) {
+Json json_of(const Replacement& done, Time now) {
   Json result;
   result["old"] = Json::object();
-  put_card(result["old"], done.old);
+  put_card(result["old"], done.old, now);
   result["ordered"] = Json::object();
-  put_card(result["ordered"], done.ordered);
+  put_card(result["ordered"], done.ordered, now);
   result["already"] = done.already;
   return result;
 }
@@ -389,7 +390,7 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
     const auto held = TRY(hold(old.id));
     const ReplacementRow reason = TRY(find_replacement_reason(request.why));
     const Replacement replacement = TRY(replace_card(desk, old.id, reason, request.profile));
-    return done(json_of(replacement));
+    return done(json_of(replacement, clock_.now()));
   }
   RemoteConnection connection(carrier, request.atr, request.reader);
   const auto alone = TRY(card::Transaction::begin(connection));
@@ -401,16 +402,16 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
   switch (request.deed->kind) {
     case DeedKind::activate: {
       const Activation activation = TRY(activate_card(desk, card));
-      return done(json_of(activation));
+      return done(json_of(activation, clock_.now()));
     }
     case DeedKind::renew: {
       const auto keys = TRY(renew_certificates(desk, card, *keys_->ca, request.renewal));
-      return done(json_of(card, keys));
+      return done(json_of(card, keys, clock_.now()));
     }
     case DeedKind::unblock: {
       TRY(reset_pin(desk, card, request.pin));
       Json result;
-      put_card(result, card.record);
+      put_card(result, card.record, clock_.now());
       result["pin"] = card::name_of(request.pin);
       result["by"] = "letter";
       return done(result);
@@ -418,7 +419,7 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
     case DeedKind::application: {
       const LoadedApplication loaded = TRY(load_application(desk, card, request.aid, request.offer));
       Json result;
-      put_card(result, card.record);
+      put_card(result, card.record, clock_.now());
       result["aid"] = to_hex(request.aid);
       result["receipt"] = to_hex(loaded.receipt);
       result["already"] = loaded.already;
@@ -427,13 +428,13 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
     case DeedKind::replace: {
       const ReplacementRow reason = TRY(find_replacement_reason(request.why));
       const Replacement replacement = TRY(replace_card(desk, card.record.id, reason, request.profile));
-      return done(json_of(replacement));
+      return done(json_of(replacement, clock_.now()));
     }
     case DeedKind::show: {
       // Asked for a citizen's sake: a card that does not count for him any more does not speak for him.
       TRY(require_active(card.record, clock_.now()));
       Json result;
-      put_card(result, card.record);
+      put_card(result, card.record, clock_.now());
       return done(result);
     }
     case DeedKind::inspect:
@@ -441,7 +442,7 @@ Result<std::string> Desk::work(const Request& request, ApduCarrier& carrier) {
   }
   const Bytes agreement = TRY(card::read_file(*card.channel, card::Path{card::kEfAgreementCertificate}));
   Json result;
-  put_card(result, card.record);
+  put_card(result, card.record, clock_.now());
   result["agreement_certificate"] = to_hex(agreement);
   return done(result);
 }

@@ -348,6 +348,17 @@ TEST_F(DeskDeeds, ACardIsShownAtOneCounterForAMoment) {
   const auto loaded = world->deed({{"deed", "application"}, {"aid", "F04B415254411F"}, {"offer", "00"}});
   ASSERT_FALSE(loaded);
   EXPECT_THAT(loaded.error().message, ::testing::HasSubstr("expired")) << "before the application is looked at";
+  // What the counter is shown beside the date agrees with it, though the registry says active yet.
+  EXPECT_EQ(world->record().state, CardState::active);
+  for (const char* const deed : {"inspect", "activate"}) {
+    const auto seen = world->deed({{"deed", deed}});
+    ASSERT_OK(seen);
+    EXPECT_EQ((*seen)["state"], "expired") << deed;
+  }
+  const auto replaced = world->deed({{"deed", "replace"}, {"why", "expiring"}, {"card", serial}});
+  ASSERT_OK(replaced);
+  EXPECT_EQ((*replaced)["old"]["state"], "expired");
+  EXPECT_EQ((*replaced)["ordered"]["state"], "ordered");
 
   // Too long ago, however short that is here.
   issuing::DeskLimits limits;
