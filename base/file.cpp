@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/descriptor.h"
+
 namespace karta {
 namespace {
 
@@ -21,20 +23,6 @@ tl::unexpected<Error> system_error(std::string_view deed, const std::filesystem:
   if (number == EEXIST) kind = ErrorKind::already_exists;
   return fail(kind, "cannot " + std::string(deed) + " \"" + path.string() + "\": " + std::strerror(number));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 
 namespace karta::crypto {
@@ -22,21 +23,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kSchema = "karta.authority/1";
 constexpr std::size_t kMostConfig = 64 * 1024;
-
-/// Closes a descriptor, and with it its lock.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int get() const { return number_; }
-
- private:
-  int number_;
-};
 
 tl::unexpected<Error> io_error(const fs::path& path) {
   return fail(ErrorKind::io, "\"" + path.string() + "\": " + std::strerror(errno));

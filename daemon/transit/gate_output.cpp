@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "base/descriptor.h"
 
 extern char** environ;
 
@@ -28,20 +29,6 @@ namespace fs = std::filesystem;
 tl::unexpected<Error> broken(const std::string& what, int fault) {
   return fail(ErrorKind::io, "the gate's output " + what + ": " + std::strerror(fault));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int get() const { return number_; }
-
- private:
-  int number_;
-};
 
 }  // namespace
 
