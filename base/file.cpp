@@ -108,20 +108,38 @@ Status NewFile::commit() {
   TRY(finish());
   // link, unlike rename, refuses to replace what is there. The draft goes with this object.
   if (::link(draft_.c_str(), path_.c_str()) != 0) return system_error("create", path_, errno);
-  return {};
+  return sync_folder_of(path_);
 }
 
 Status NewFile::commit_over() {
   TRY(finish());
   if (::rename(draft_.c_str(), path_.c_str()) != 0) return system_error("replace", path_, errno);
   draft_.clear();
-  return {};
+  return sync_folder_of(path_);
 }
 
 Status write_new_file(const std::filesystem::path& path, ByteView content, mode_t mode) {
   NewFile file = TRY(NewFile::create(path, mode));
   TRY(file.write(content));
   return file.commit();
+}
+
+Status replace_file(const std::filesystem::path& path, ByteView content, mode_t mode) {
+  NewFile file = TRY(NewFile::create(path, mode));
+  TRY(file.write(content));
+  return file.commit_over();
+}
+
+Status sync_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const Descriptor open_folder(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (open_folder.get() < 0) {
+    if (errno == EACCES) return {};
+    return system_error("open", folder, errno);
+  }
+  // EINVAL: a file system whose folders have nothing to sync.
+  if (::fsync(open_folder.get()) != 0 && errno != EINVAL) return system_error("sync", folder, errno);
+  return {};
 }
 
 }  // namespace karta

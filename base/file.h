@@ -26,7 +26,7 @@ class NewFile {
   /// The first `octets` of what `descriptor` is open on; its position stays. The kernel copies, and shares blocks where
   /// the file system can. Fails with io if there are fewer.
   Status copy_from(int descriptor, std::size_t octets);
-  /// Syncs and puts the file in place. Never overwrites: already_exists.
+  /// Syncs and puts the file in place, for good: its folder is synced, too. Never overwrites: already_exists.
   Status commit();
   /// The same, in place of what is there, in one step.
   Status commit_over();
@@ -42,5 +42,14 @@ class NewFile {
 /// Makes `path` with `content` and `mode` (0600: the owner's eyes only). The file appears whole: it is written and
 /// synced under another name in the same folder, then linked into place. Never overwrites: already_exists.
 Status write_new_file(const std::filesystem::path& path, ByteView content, mode_t mode);
+
+/// The same in place of what may be there, in one step: whoever reads, and whoever comes after a loss of power, finds
+/// the old content or the new. `mode` is as given, whatever the old file had: one that was opened to others is closed
+/// again.
+Status replace_file(const std::filesystem::path& path, ByteView content, mode_t mode);
+
+/// What has been made, renamed or removed in the folder of `path` is on disk. Passes over folders that may be written
+/// in but not read. Fails with io or not_found.
+Status sync_folder_of(const std::filesystem::path& path);
 
 }  // namespace karta

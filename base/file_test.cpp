@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +54,32 @@ TEST_F(FileTest, ANewFileTakesThePlaceOfTheOldOneOrIsGone) {
   ASSERT_TRUE(file->commit_over());
   EXPECT_EQ(as_text(*read_file(path, 100)), "bit by bit");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(FileTest, ReplacingIsOneStepAndClosesWhatWasOpened) {
+  const auto path = folder_ / "d";
+  struct stat about {};
+  ASSERT_TRUE(replace_file(path, as_bytes("first"), 0600)) << "nothing was there";
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  // Whoever has the old one open goes on reading it: it was not written into.
+  const int before = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(before, 0);
+  ASSERT_TRUE(replace_file(path, as_bytes("the second"), 0600));
+  char seen[16] = {};
+  EXPECT_EQ(read(before, seen, sizeof seen), 5);
+  EXPECT_STREQ(seen, "first");
+  close(before);
+  EXPECT_EQ(as_text(*read_file(path, 100)), "the second");
+  ASSERT_EQ(stat(path.c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777u, 0600u);
+  // What is in the way stays, and no draft beside it.
+  std::filesystem::create_directories(folder_ / "e" / "inside");
+  EXPECT_FALSE(replace_file(folder_ / "e", as_bytes("x"), 0600));
+  EXPECT_TRUE(std::filesystem::is_directory(folder_ / "e" / "inside"));
+  EXPECT_EQ(replace_file(folder_ / "no" / "such", as_bytes("x"), 0600).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 2);
+  EXPECT_TRUE(sync_folder_of("here")) << "the folder we are in";
+  EXPECT_EQ(sync_folder_of(folder_ / "no" / "such").error().kind, ErrorKind::not_found);
 }
 
 }  // namespace

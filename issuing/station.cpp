@@ -86,22 +86,12 @@ class WorkNote {
                const std::vector<std::pair<std::string, crypto::Certificate>>& certificates) const {
     std::string text = identity::format_id(card) + "\n";
     for (const auto& [role, certificate] : certificates) text += role + " " + to_hex(certificate.der()) + "\n";
-    // Whole beside the old one, then in its place: at no moment is there a card in the making without a note.
-    fs::path fresh = path_;
-    fresh += ".new";
-    std::error_code error;
-    fs::remove(fresh, error);  // of a run that ended between the two
-    TRY(write_new_file(fresh, as_bytes(text), 0600));
-    fs::rename(fresh, path_, error);
-    if (error) return fail(ErrorKind::io, "cannot write \"" + path_.string() + "\": " + error.message());
-    return {};
+    // In one step: at no moment is there a card in the making without a note.
+    return replace_file(path_, as_bytes(text), 0600);
   }
   void remove() const {
     std::error_code ignored;
     fs::remove(path_, ignored);
-    fs::path fresh = path_;
-    fresh += ".new";
-    fs::remove(fresh, ignored);
   }
 
  private:

@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -26,12 +24,6 @@ constexpr std::size_t kMostFile = 256 * 1024;
 constexpr std::string_view kPendingCv = "pending.cv.key.pem", kPendingTls = "pending.tls.key.pem";
 constexpr std::string_view kFacts = "terminal.json", kTls = "tls.pem";
 constexpr std::string_view kSealedLabel = "ENCRYPTED PRIVATE KEY";
-
-Status replace_file(const fs::path& path, ByteView content, mode_t mode) {
-  NewFile file = TRY(NewFile::create(path, mode));
-  TRY(file.write(content));
-  return file.commit_over();
-}
 
 /// The end of a certificate's last day.
 Time end_of(card::CvDate day) { return std::chrono::sys_days(day) + std::chrono::days(1) - std::chrono::seconds(1); }

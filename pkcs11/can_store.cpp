@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/bytes.h"
+#include "base/file.h"
 
 namespace karta::pkcs11 {
 namespace {
@@ -99,18 +100,7 @@ Status CanStore::keep(ByteView serial, const SecretBytes& can) const {
   }
   const SecretBytes whole(std::move(text));
   // Whole or not at all: another program may be reading.
-  const std::filesystem::path path = folder_ / kFile;
-  const std::string fresh = path.string() + ".new." + std::to_string(getpid());
-  const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return fail(ErrorKind::io, "cannot write " + fresh);
-  const ByteView octets = whole.expose_secret();
-  const bool written = write(fd, octets.data(), octets.size()) == static_cast<ssize_t>(octets.size()) && fsync(fd) == 0;
-  const bool closed = close(fd) == 0;
-  if (!written || !closed || rename(fresh.c_str(), path.c_str()) != 0) {
-    unlink(fresh.c_str());
-    return fail(ErrorKind::io, "cannot write " + path.string());
-  }
-  return {};
+  return replace_file(folder_ / kFile, whole.expose_secret(), 0600);
 }
 
 }  // namespace karta::pkcs11

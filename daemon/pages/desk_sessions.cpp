@@ -67,17 +67,13 @@ Status DeskSessions::save() const {
     lines += to_hex(cookie) + ' ' + to_hex(kept.key_hash) + ' ' + std::to_string(kept.from.time_since_epoch().count()) +
              ' ' + std::to_string(kept.until.time_since_epoch().count()) + '\n';
   }
-  NewFile file = TRY(NewFile::create(options_.file, 0600));
-  TRY(file.write(as_bytes(lines)));
-  return file.commit_over();
+  return replace_file(options_.file, as_bytes(lines), 0600);
 }
 
 Status DeskSessions::new_link() {
   const std::string code = to_hex(random_.bytes(kSecretOctets));
   const std::string line = options_.address + "/login#" + code + "\n";
-  NewFile file = TRY(NewFile::create(options_.link_file, 0600));
-  TRY(file.write(as_bytes(line)));
-  TRY(file.commit_over());
+  TRY(replace_file(options_.link_file, as_bytes(line), 0600));
   if (options_.link_group) {
     const char* const path = options_.link_file.c_str();
     if (::chown(path, static_cast<uid_t>(-1), *options_.link_group) != 0 || ::chmod(path, 0640) != 0) {

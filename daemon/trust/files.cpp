@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/file.h"
 #include "crypto/digest.h"
 
 namespace karta::daemon::detail {
@@ -39,12 +38,6 @@ FoundFiles find_files(const std::vector<fs::path>& places, std::string_view suff
     for (const fs::path& file : inside) add(file);
   }
   return found;
-}
-
-Status replace_file(const fs::path& path, ByteView content) {
-  NewFile file = TRY(NewFile::create(path, 0600));
-  TRY(file.write(content));
-  return file.commit_over();
 }
 
 std::string sha256_hex(ByteView octets) { return to_hex(crypto::digest(crypto::Hash::sha256, octets)); }

@@ -17,9 +17,6 @@ struct FoundFiles {
 };
 FoundFiles find_files(const std::vector<std::filesystem::path>& places, std::string_view suffix);
 
-/// Puts `content` in the place of what was there, whole or not at all; the owner alone may read it.
-Status replace_file(const std::filesystem::path& path, ByteView content);
-
 std::string sha256_hex(ByteView octets);
 
 }  // namespace karta::daemon::detail

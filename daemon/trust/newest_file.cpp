@@ -50,7 +50,7 @@ bool NewestFile::take(TrustLook& look, const Bytes& octets, const std::function<
   const auto attempt = [&]() -> Status {
     const std::uint64_t number = TRY(open());
     TRY(look.seen.check(item_, number, hash));
-    if (fetched_) TRY(replace_file(look.state(kept_), octets));
+    if (fetched_) TRY(replace_file(look.state(kept_), octets, 0600));
     return look.seen.remember(item_, number, hash);
   };
   if (const Status taken = attempt(); !taken) {

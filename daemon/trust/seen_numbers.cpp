@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
-#include "daemon/trust/files.h"
 
 namespace karta::daemon::detail {
 namespace {
@@ -36,7 +35,7 @@ Status SeenNumbers::write() const {
   const std::string text = nlohmann::json{{"schema", kSchema}, {"items", items}}.dump(
                                1, ' ', false, nlohmann::json::error_handler_t::replace) +
                            "\n";
-  return replace_file(file_, as_bytes(text));
+  return replace_file(file_, as_bytes(text), 0600);
 }
 
 Status SeenNumbers::check(const TrustItemId& item, std::uint64_t number, const std::string& hash) const {

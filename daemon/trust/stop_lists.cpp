@@ -38,7 +38,7 @@ Status StopListFiles::keep(const Bytes& octets) {
   // The hash tells lists of one number apart: one of another region, which a server may hand out, replaces none of
   // ours.
   const std::string name = number + "-" + to_hex(ByteView(list.hash()).first(8)) + std::string(kSuffix);
-  return replace_file(folder() / name, octets);
+  return replace_file(folder() / name, octets, 0600);
 }
 
 Status StopListFiles::fetch_full() {

@@ -1,12 +1,12 @@
 #include "identity/journal/mending.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 
+#include "base/file.h"
 #include "identity/journal/beside.h"
 #include "identity/journal/journal_table.h"
 
@@ -18,17 +18,6 @@ using service::Database;
 using service::Transaction;
 
 constexpr std::size_t kCopiedAtOnce = 5'000;
-
-Status sync_folder_of(const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return fail(ErrorKind::io, "cannot open \"" + folder.string() + "\": " + std::strerror(errno));
-  const bool done = ::fsync(descriptor) == 0;
-  const int reason = errno;
-  ::close(descriptor);
-  if (!done) return fail(ErrorKind::io, "cannot sync \"" + folder.string() + "\": " + std::strerror(reason));
-  return {};
-}
 
 Status rename_file(const fs::path& from, const fs::path& to) {
   if (::rename(from.c_str(), to.c_str()) == 0) return {};

@@ -247,9 +247,7 @@ Result<fs::path> reset_pin(DeskWork& work, AdministeredCard& card, card::PinKind
   const SecretBytes letter =
       compose_pin_letter({work.centre.config().name, full_name(holder.citizen), serial, until}, kind, value);
   const fs::path path = work.centre.config().letters / (serial + "-" + name + ".txt");
-  auto file = TRY(NewFile::create(path, 0600));
-  TRY(file.write(letter.expose_secret()));
-  TRY(file.commit_over());
+  TRY(replace_file(path, letter.expose_secret(), 0600));
 
   const Status set = card::reset_transport_pin(*card.channel, *pin, value);
   if (!set) {
