@@ -1,6 +1,7 @@
 #include "service/http_connection.h"
 
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -661,6 +662,19 @@ void start_connection(Socket socket, std::shared_ptr<net::ssl::context> tls, Wor
   } else {
     start.template operator()<Plain>();
   }
+}
+
+void turn_away(Socket& socket, bool encrypted) {
+  if (encrypted) return;
+  static constexpr std::string_view kFull =
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+  error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(net::buffer(kFull), ignored);
+  socket.shutdown(Socket::shutdown_send, ignored);
+  // What has arrived and nobody reads would turn the end into a reset, which takes the words away (RFC 9112 §9.6).
+  constexpr std::size_t kMostArrived = 64 * 1024;
+  (void)::recv(socket.native_handle(), nullptr, kMostArrived, MSG_TRUNC | MSG_DONTWAIT);  // tcp(7): thrown away
 }
 
 }  // namespace serving

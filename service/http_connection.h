@@ -13,4 +13,7 @@ namespace karta::service::serving {
 void start_connection(Socket socket, std::shared_ptr<net::ssl::context> tls, Worker& worker, std::shared_ptr<Peer> peer,
                       Remote remote);
 
+/// Says 503 where it can be said in the clear, and no more: the caller closes.
+void turn_away(Socket& socket, bool encrypted);
+
 }  // namespace karta::service::serving

@@ -1,5 +1,7 @@
 #include "service/http_limits.h"
 
+#include <algorithm>
+
 #include "service/configuration.h"
 
 namespace karta::service {
@@ -40,6 +42,21 @@ Status read_http_limits(ConfigTable& table, const HttpLimitBounds& bounds, HttpL
     out.*row.field = std::chrono::seconds(TRY(table.integer_or(row.key, 1, 3600, (out.*row.field).count())));
   }
   return {};
+}
+
+Result<std::vector<Network>> read_proxy_protocol_from(ConfigTable& table, std::string_view key,
+                                                      const std::vector<std::string>& listen) {
+  std::vector<Network> out;
+  for (const std::string& text : TRY(table.texts(key))) {
+    const auto network = Network::from_text(text);
+    if (!network) return table.bad(key, "names balancers: " + network.error().message + ": " + network.error().hint);
+    if (network->bits() == 0)
+      return table.bad(key, "names balancers: \"" + text + "\" lets everybody claim any address");
+    out.push_back(*network);
+  }
+  const bool is_local = std::all_of(listen.begin(), listen.end(), [](auto& one) { return one.starts_with("unix:"); });
+  if (!out.empty() && is_local) return table.bad(key, "is of no use: local sockets bring no PROXY header");
+  return out;
 }
 
 }  // namespace karta::service

@@ -1,4 +1,4 @@
-// [limits] of a configuration: what an HTTP server takes from its clients.
+// What a configuration says about an HTTP server's clients: [limits], and whose PROXY headers are believed.
 #pragma once
 
 #include <cstdint>
@@ -20,5 +20,11 @@ struct HttpLimitBounds {
 /// answer_seconds, idle_seconds, stop_seconds; what is not there stays as `out` has it. Fails with configuration,
 /// naming line and key.
 Status read_http_limits(ConfigTable& table, const HttpLimitBounds& bounds, HttpLimits& out);
+
+/// HttpServerOptions::proxy_protocol_from out of `key`, a list of addresses and networks; empty if it is not there.
+/// `listen`: where those come in. Fails with configuration, naming line and key: no network, all addresses there are,
+/// or nothing in `listen` that is reached by TCP.
+Result<std::vector<Network>> read_proxy_protocol_from(ConfigTable& table, std::string_view key,
+                                                      const std::vector<std::string>& listen);
 
 }  // namespace karta::service

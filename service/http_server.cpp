@@ -2,13 +2,16 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cstring>
 #include <future>
 
 #include "service/http_connection.h"
 #include "service/http_listening.h"
+#include "service/http_proxied.h"
 #include "service/http_tls.h"
+#include "service/rate_limit.h"
 
 namespace karta::service {
 namespace {
@@ -27,13 +30,9 @@ using serving::Worker;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process is out of descriptors
 
-/// An address as its limits count it: a /64 of IPv6 is one subscriber.
-std::string peer_key(const net::ip::address& address) {
-  if (address.is_v4()) return address.to_string();
-  const auto v6 = address.to_v6();
-  if (v6.is_v4_mapped()) return net::ip::make_address_v4(net::ip::v4_mapped, v6).to_string();
-  const auto octets = v6.to_bytes();
-  return std::string(reinterpret_cast<const char*>(octets.data()), 8);
+IpAddress ip_address_of(const net::ip::address& address) {
+  return address.is_v4() ? *IpAddress::from_octets(address.to_v4().to_bytes())
+                         : *IpAddress::from_octets(address.to_v6().to_bytes());
 }
 
 std::optional<PeerCredentials> credentials_of(int socket) {
@@ -137,6 +136,7 @@ class HttpServer::Impl {
     out.bad_requests = from.bad.load();
     out.timed_out = from.timed_out.load();
     out.failed_handshakes = from.failed_handshakes.load();
+    out.bad_proxy_headers = from.bad_proxy_headers.load();
     out.open_later = from.later.load();
     out.open_streams = from.streams.load();
     return out;
@@ -236,6 +236,35 @@ class HttpServer::Impl {
     return name.empty() ? name : key + " " + name;
   }
 
+  bool is_balancer(const IpAddress& address) const {
+    const auto& all = shared_.options.proxy_protocol_from;
+    return std::any_of(all.begin(), all.end(), [&](const Network& one) { return one.contains(address); });
+  }
+
+  void turn_away(Socket& socket, bool encrypted) {
+    shared_.counters.refused.fetch_add(1, std::memory_order_relaxed);
+    serving::turn_away(socket, encrypted);
+  }
+
+  /// Whose a balancer's connection is, its header will tell: until then it takes nobody's places but those of who
+  /// waits.
+  void admit_proxied(Socket socket, Worker& worker, const IpAddress& balancer) {
+    Counters& counters = shared_.counters;
+    const std::size_t most = shared_.options.limits.connections;
+    if (counters.open.load(std::memory_order_relaxed) >= most ||
+        counters.awaiting_header.load(std::memory_order_relaxed) >= (most + 1) / 2) {
+      turn_away(socket, tls_ != nullptr);
+      return;
+    }
+    counters.connections.fetch_add(1, std::memory_order_relaxed);
+    counters.open.fetch_add(1, std::memory_order_relaxed);
+    counters.awaiting_header.fetch_add(1, std::memory_order_relaxed);
+    net::post(worker.context,
+              [&worker, tls = tls_, balancer, moved = std::make_shared<Socket>(std::move(socket))]() mutable {
+                serving::await_proxy_header(std::move(*moved), std::move(tls), worker, balancer);
+              });
+  }
+
   void admit(Socket socket, Worker& worker, bool is_tcp) {
     Counters& counters = shared_.counters;
     const bool encrypted = is_tcp && tls_ != nullptr;
@@ -252,17 +281,21 @@ class HttpServer::Impl {
       const auto other = socket.remote_endpoint(code);
       if (code) return;
       std::memcpy(endpoint.data(), other.data(), std::min(endpoint.capacity(), other.size()));
-      remote.address = endpoint.address().to_string();
-      key = peer_key(endpoint.address());
+      const IpAddress address = ip_address_of(endpoint.address());
+      remote.address = address.text();
       if (!may_enter(socket, endpoint)) {
         counters.refused.fetch_add(1, std::memory_order_relaxed);
         return;
       }
       socket.set_option(tcp::no_delay(true), code);
+      if (is_balancer(address)) {
+        admit_proxied(std::move(socket), worker, address);
+        return;
+      }
+      key = network_of(remote.address);
     }
-    const HttpLimits& limits = shared_.options.limits;
     std::shared_ptr<Peer> peer;
-    if (counters.open.load(std::memory_order_relaxed) < limits.connections) {
+    if (counters.open.load(std::memory_order_relaxed) < shared_.options.limits.connections) {
       peer = shared_.peers.enter(key);
       if (!peer && is_tcp) {
         const std::string room = room_behind(key, socket, endpoint);
@@ -270,14 +303,7 @@ class HttpServer::Impl {
       }
     }
     if (!peer) {
-      counters.refused.fetch_add(1, std::memory_order_relaxed);
-      if (!encrypted) {
-        static constexpr std::string_view kFull =
-            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        socket.non_blocking(true, code);
-        socket.write_some(net::buffer(kFull), code);
-        socket.shutdown(Socket::shutdown_send, code);
-      }
+      turn_away(socket, encrypted);
       return;
     }
     counters.connections.fetch_add(1, std::memory_order_relaxed);

@@ -19,6 +19,7 @@
 
 #include "base/secret.h"
 #include "service/http_message.h"
+#include "service/ip_address.h"
 #include "service/tcp_peer.h"
 
 namespace karta::service {
@@ -44,6 +45,8 @@ struct HttpLimits {
   std::size_t later_responses = 256;      ///< open at once, in all; beyond: 503
   std::chrono::seconds later_time{120};   ///< until a later response; beyond: 504
   std::size_t streams = 64;               ///< open at once, in all; beyond: 503
+  /// For a PROXY header, from the connection on; "at least 3 seconds to cover a TCP retransmit" (its §2).
+  std::chrono::seconds proxy_header_time{5};
 };
 
 enum class ClientCertificates : std::uint8_t {
@@ -76,6 +79,13 @@ struct HttpServerOptions {
   std::size_t workers = 1;
   HttpLimits limits = {};
   std::shared_ptr<const HttpTls> tls = {};  ///< null: no TLS. Local sockets never have it.
+  /// Balancers: their TCP connections begin with a PROXY header (service/proxy_header.h), before TLS, and are those of
+  /// the address in it from then on, with its limits; one without a good header is closed. Until the header is there at
+  /// most half of `limits.connections` wait for theirs. From every other address a header is what it would be without
+  /// this: no TLS, no HTTP.
+  std::vector<Network> proxy_protocol_from = {};
+  /// Told of such connections without a good header: the balancer's address and why. On a worker's thread: short.
+  std::function<void(std::string_view balancer, std::string_view reason)> on_bad_proxy_header = {};
   unsigned local_socket_mode = 0;  ///< permissions of the files of "unix:" sockets; 0: as the umask leaves them
   /// Asked before anything is read of a TCP connection; false: it is closed, and counted as refused. is_own_user()
   /// keeps other users of the machine away from a loopback address. Empty: everybody may. On a worker's thread: short.
@@ -99,8 +109,9 @@ struct HttpCounts {
   std::uint64_t bad_requests = 0;      ///< broken or too large
   std::uint64_t timed_out = 0;         ///< connections closed for being slow
   std::uint64_t failed_handshakes = 0;
-  std::uint64_t open_later = 0;    ///< later responses not given yet, at present
-  std::uint64_t open_streams = 0;  ///< at present
+  std::uint64_t bad_proxy_headers = 0;  ///< connections of balancers closed for their header
+  std::uint64_t open_later = 0;         ///< later responses not given yet, at present
+  std::uint64_t open_streams = 0;       ///< at present
 };
 
 class HttpServer {

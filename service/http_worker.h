@@ -93,6 +93,7 @@ class Peers {
 struct Counters {
   std::atomic<std::uint64_t> connections{0}, open{0}, refused{0}, requests{0}, limited{0}, bad{0}, timed_out{0};
   std::atomic<std::uint64_t> failed_handshakes{0}, later{0}, streams{0};
+  std::atomic<std::uint64_t> awaiting_header{0}, bad_proxy_headers{0};
 };
 
 /// What all workers share.

@@ -84,6 +84,11 @@ class TestSocket {
       if (!more(seconds)) return std::exchange(rest_, {});
     }
   }
+  /// What arrives next; nothing if the connection ends or `seconds` are over before.
+  std::string some(int seconds = 20) {
+    if (rest_.empty()) more(seconds);
+    return std::exchange(rest_, {});
+  }
   /// True if the other side ends the connection within `seconds`.
   bool ends(int seconds = 20) {
     while (more(seconds)) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "service/http_limits.h"
+
 namespace karta::identity {
 namespace {
 
@@ -69,9 +71,11 @@ Result<OpenidConfig> read_openid(ConfigTable& table) {
   if (out.mtls_listen.empty() != out.mtls_address.empty() || out.mtls_listen.empty() != out.mtls_roots.empty()) {
     return table.bad("mtls_listen", "goes together with \"mtls_address\" and \"mtls_roots\"");
   }
-  if (table.has("mtls_names_roots") && out.mtls_listen.empty()) {
-    return table.bad("mtls_names_roots", "is of no use without \"mtls_listen\"");
+  for (const std::string_view key : {"mtls_names_roots", "mtls_proxy_protocol_from"}) {
+    if (table.has(key) && out.mtls_listen.empty()) return table.bad(key, "is of no use without \"mtls_listen\"");
   }
+  out.mtls_proxy_protocol_from =
+      TRY(service::read_proxy_protocol_from(table, "mtls_proxy_protocol_from", out.mtls_listen));
   out.mtls_names_roots = TRY(table.boolean_or("mtls_names_roots", true));
   if (!out.mtls_address.empty() && !is_https_origin(out.mtls_address)) {
     return table.bad("mtls_address", "must be an https address without a path");

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "crypto/algorithm.h"
 #include "identity/key_config.h"
+#include "service/ip_address.h"
 
 namespace karta::identity {
 
@@ -27,11 +28,12 @@ struct OpenidConfig {
   std::vector<OpenidKeyConfig> keys;     ///< [[openid.key]]
   std::vector<std::string> mtls_listen;  ///< a second listener, that asks for clients' certificates; empty: none
   std::string mtls_address;              ///< its public address: "https://mtls.id.example"
-  std::vector<std::filesystem::path> mtls_roots;  ///< who issues those certificates: citizens' too
-  bool mtls_names_roots = true;                   ///< clients are told their names
-  bool dpop_nonces = true;                        ///< RFC 9449 §8: proofs carry a nonce of ours
-  std::chrono::seconds request_life{90};          ///< of a pushed request until the browser brings it
-  std::chrono::seconds interaction_life{600};     ///< of a log-in, from the pushed request on
+  std::vector<std::filesystem::path> mtls_roots;           ///< who issues those certificates: citizens' too
+  bool mtls_names_roots = true;                            ///< clients are told their names
+  std::vector<service::Network> mtls_proxy_protocol_from;  ///< balancers before that listener
+  bool dpop_nonces = true;                                 ///< RFC 9449 §8: proofs carry a nonce of ours
+  std::chrono::seconds request_life{90};                   ///< of a pushed request until the browser brings it
+  std::chrono::seconds interaction_life{600};              ///< of a log-in, from the pushed request on
   std::chrono::seconds code_life{60};
   std::chrono::seconds access_life{300};
   std::chrono::days refresh_life{90};

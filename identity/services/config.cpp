@@ -168,6 +168,7 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
   if (!server) return root.bad("server", "is missing");
   out.listen = TRY(server->texts("listen"));
   if (out.listen.empty()) return server->bad("listen", "is missing: \"127.0.0.1:8080\"");
+  out.proxy_protocol_from = TRY(service::read_proxy_protocol_from(*server, "proxy_protocol_from", out.listen));
   out.workers = static_cast<std::size_t>(TRY(server->integer_or("workers", 1, 256, 2)));
   if (auto limits = TRY(root.table("limits"))) TRY(service::read_http_limits(*limits, kLimitBounds, out.limits));
   if (auto tls = TRY(root.table("tls"))) {

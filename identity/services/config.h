@@ -97,6 +97,7 @@ struct AuthorityConfig {
 struct ServerConfig {
   std::filesystem::path file;
   std::vector<std::string> listen;
+  std::vector<service::Network> proxy_protocol_from;  ///< balancers: HttpServerOptions::proxy_protocol_from
   std::size_t workers = 2;
   service::HttpLimits limits;
   std::optional<KeyConfig> tls;

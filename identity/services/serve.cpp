@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 
 #include "identity/login/login_keeper.h"
 #include "identity/openid/keeper.h"
 #include "identity/services/handler.h"
+#include "service/rate_limit.h"
 #include "service/supervisor.h"
 
 namespace karta::identity {
@@ -71,6 +73,7 @@ service::HttpCounts sum(service::HttpCounts a, const service::HttpCounts& b) {
   a.limited_requests += b.limited_requests;
   a.bad_requests += b.bad_requests;
   a.timed_out += b.timed_out;
+  a.bad_proxy_headers += b.bad_proxy_headers;
   return a;
 }
 
@@ -83,7 +86,9 @@ class Gauges {
         requests_(metrics.counter("karta_http_requests_total", "Requests read")),
         limited_(metrics.counter("karta_http_requests_limited_total", "Requests beyond an address's rate")),
         bad_(metrics.counter("karta_http_requests_bad_total", "Requests broken or too large")),
-        timed_out_(metrics.counter("karta_http_timeouts_total", "Connections closed for being slow")) {}
+        timed_out_(metrics.counter("karta_http_timeouts_total", "Connections closed for being slow")),
+        bad_headers_(metrics.counter("karta_http_proxy_headers_bad_total",
+                                     "Connections from balancers closed for want of a good PROXY header")) {}
   void show(const service::HttpCounts& counts) {
     connections_.raise_to(static_cast<double>(counts.connections));
     open_.set(static_cast<double>(counts.open_connections));
@@ -92,12 +97,36 @@ class Gauges {
     limited_.raise_to(static_cast<double>(counts.limited_requests));
     bad_.raise_to(static_cast<double>(counts.bad_requests));
     timed_out_.raise_to(static_cast<double>(counts.timed_out));
+    bad_headers_.raise_to(static_cast<double>(counts.bad_proxy_headers));
   }
 
  private:
   service::Counter connections_;
   service::Gauge open_;
-  service::Counter refused_, requests_, limited_, bad_, timed_out_;
+  service::Counter refused_, requests_, limited_, bad_, timed_out_, bad_headers_;
+};
+
+/// Lines of the log that others bring about, as often as they like: so many of each peer, and the next one says how
+/// many were left out. From any thread.
+class BoundedWarnings {
+ public:
+  void tell(std::string_view peer, const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    // By a clock nobody sets.
+    const Time now{std::chrono::floor<Time::duration>(std::chrono::steady_clock::now().time_since_epoch())};
+    if (turns_.take(service::network_of(peer), now) != std::chrono::seconds(0)) {
+      ++left_out_;
+      return;
+    }
+    const std::string more = left_out_ > 0 ? " (" + std::to_string(left_out_) + " such lines were left out)" : "";
+    left_out_ = 0;
+    service::log_warning(text + more);
+  }
+
+ private:
+  std::mutex mutex_;
+  service::RateLimit turns_{{.burst = 10, .interval = std::chrono::minutes(1)}};
+  std::uint64_t left_out_ = 0;
 };
 
 }  // namespace
@@ -144,6 +173,12 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
     handshakes.add();
     service::log_warning("TLS with " + std::string(peer) + " failed: " + std::string(reason));
   };
+  BoundedWarnings bad_headers;
+  options.proxy_protocol_from = services.config.proxy_protocol_from;
+  options.on_bad_proxy_header = [&bad_headers](std::string_view balancer, std::string_view reason) {
+    bad_headers.tell(balancer, "the balancer " + std::string(balancer) +
+                                   " was sent away for its PROXY header: " + std::string(reason));
+  };
   options.tls = tls_of(*services.keys);
   service::HttpServerOptions mtls_options;
   const bool has_mtls = services.config.openid && !services.config.openid->mtls_listen.empty();
@@ -152,6 +187,8 @@ Status serve(const std::filesystem::path& file, const AuthorityPorts& ports) {
     mtls_options.workers = options.workers;
     mtls_options.limits = options.limits;
     mtls_options.on_failed_handshake = options.on_failed_handshake;
+    mtls_options.proxy_protocol_from = services.config.openid->mtls_proxy_protocol_from;
+    mtls_options.on_bad_proxy_header = options.on_bad_proxy_header;
     mtls_options.tls = mtls_of(*services.keys);
   }
   HttpServer server = TRY(HttpServer::start(std::move(options), handlers_of(services, false)));

@@ -228,7 +228,7 @@ TEST_F(ServicesTest, OtherPathsLeadNowhere) {
   EXPECT_EQ(ask(get("/healthzz")).status, 404);
 }
 
-// Twenty ways to get a configuration wrong, and the place each is found at.
+// Thirty ways to get a configuration wrong, and the place each is found at.
 TEST_F(ServicesTest, AWrongConfigurationIsNamedByLineAndKey) {
   struct Case {
     const char* from;
@@ -243,6 +243,16 @@ TEST_F(ServicesTest, AWrongConfigurationIsNamedByLineAndKey) {
       {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nworkers = 0",
        "identity.toml:5: \"server.workers\" must be a number from 1 to 256"},
       {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nworker = 1", "identity.toml:5: unknown key \"server.worker\""},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [\"10.0.0.0/8\", \"balancer\"]",
+       "identity.toml:5: \"server.proxy_protocol_from\" names balancers: \"balancer\" is no address and no network"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [\"10.0.0.1/8\"]",
+       "has bits behind its length"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [\"::/0\"]",
+       "lets everybody claim any address"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [10]",
+       "identity.toml:5: \"server.proxy_protocol_from\" must be a list of texts"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"unix:/x\"\nproxy_protocol_from = \"10.0.0.0/8\"",
+       "\"server.proxy_protocol_from\" is of no use: local sockets"},
       {"database = \"registry.sqlite\"\n", "", "\"ca.authority\" is missing"},
       {"database = \"registry.sqlite\"", "database = 1", "identity.toml:2: \"database\" must be a text"},
       {"name = \"issuing\"", "name = \"Issuing CA\"", "identity.toml:6: \"ca.name\" must be small letters"},
@@ -312,6 +322,14 @@ passphrase_file = "passphrase"
   };
   EXPECT_THAT(message_of(listener + "mtls_names_roots = 0\n"), HasSubstr("\"openid.mtls_names_roots\" must be"));
   EXPECT_THAT(message_of("mtls_names_roots = false\n"), HasSubstr("\"openid.mtls_names_roots\" is of no use without"));
+  // Balancers are named listener by listener.
+  const auto balanced = must(parsed(listener + "mtls_proxy_protocol_from = [\"192.0.2.0/24\", \"::1\"]\n"));
+  EXPECT_EQ(balanced.openid->mtls_proxy_protocol_from.size(), 2u);
+  EXPECT_TRUE(balanced.proxy_protocol_from.empty());
+  EXPECT_THAT(message_of(listener + "mtls_proxy_protocol_from = [\"mtls\"]\n"),
+              HasSubstr("\"openid.mtls_proxy_protocol_from\" names balancers"));
+  EXPECT_THAT(message_of("mtls_proxy_protocol_from = [\"::1\"]\n"),
+              HasSubstr("\"openid.mtls_proxy_protocol_from\" is of no use without"));
 }
 
 TEST_F(ServicesTest, BrowsersAreHeldToTlsAndTheBareAddressLeadsToTheCitizensPage) {

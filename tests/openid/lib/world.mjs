@@ -90,13 +90,13 @@ export class World {
     this.signingKeys.push({ name, algorithm, from });
   }
 
-  /// identity.toml. `more`: lines for the tables named.
-  writeConfig(more = {}) {
+  /// identity.toml. `more`: lines for the tables named. `at`: where it listens, for everybody and for certificates.
+  writeConfig(more = {}, at = ['127.0.0.10:443', '127.0.0.11:443']) {
     const lines = (table) => (more[table] ?? []).join('\n');
     const text = `schema = "karta.identity/1"
 database = "${this.database ?? postgres ?? 'centre/registry.sqlite'}"
 [server]
-listen = ["127.0.0.10:443"]
+listen = ["${at[0]}"]
 workers = 2
 ${lines('server')}
 [limits]
@@ -111,7 +111,7 @@ certificate = "centre/ca/issuing.crt.pem"
 [openid]
 issuer = "${issuer}"
 secret_file = "openid.secret"
-mtls_listen = ["127.0.0.11:443"]
+mtls_listen = ["${at[1]}"]
 mtls_address = "${mtlsAddress}"
 mtls_roots = ["tls/root.pem", "centre/ca/issuing.crt.pem"]
 ${lines('openid')}
