@@ -33,6 +33,7 @@ defaults
   default-server source ${balancer} check inter 200ms
 frontend pages
   bind ${door}:443
+  bind ::1:443
   default_backend pages
 backend pages
   server one 127.0.0.30:8443 send-proxy-v2
@@ -195,6 +196,13 @@ test('however much stands behind the addresses, it is skipped', async () => {
   let told = '';
   for await (const part of secure) told += part;
   assert.match(told, /^HTTP\/1\.1 404 /, 'the metrics are for 127.0.0.1 alone');
+});
+
+test('a citizen of IPv6 is told over IPv4', async () => {
+  const metrics = async (host) => (await send(`https://id.example/metrics`, { tls: { host, servername: 'id.example' } })).status;
+  assert.equal(await metrics('::1'), 200, 'the metrics are for ::1, too');
+  const elsewhere = await send(`https://id.example/metrics`, { tls: { localAddress: '127.0.0.81' } });
+  assert.equal(elsewhere.status, 404);
 });
 
 test('a balancer that tries the server does so without a trace', async () => {
