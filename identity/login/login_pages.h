@@ -59,9 +59,10 @@ class LoginPages final : public LoginRoutes {
   };
   struct Route {
     std::string_view path;
-    HttpResponse (LoginPages::*get)(Visit);
-    HttpResponse (LoginPages::*post)(Visit, const FormData&);
+    HttpResponse (LoginPages::*get)(Visit) = nullptr;
+    HttpResponse (LoginPages::*post)(Visit, const FormData&) = nullptr;
     bool behind_tls = false;
+    bool uses_up = false;  ///< GET spends a turn, an answer or a proof, or writes: no HEAD (RFC 9110 §9.2.1)
   };
   static const std::array<Route, 12> kRoutes;
   /// An errand and the interaction behind it. Neither: the page that says so.

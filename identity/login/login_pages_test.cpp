@@ -673,6 +673,25 @@ TEST_F(LoginPagesTest, MethodsAndPathsAreTheirOwn) {
   EXPECT_EQ(browser.get("/me/nothing").status, 404);
 }
 
+// RFC 9110 §9.2.1. What looks at an address before the browser goes there, or as it does, takes nothing from it.
+TEST_F(LoginPagesTest, HeadUsesNothingUp) {
+  const HttpResponse page = browser.begin(world.ask("one"));
+  const std::string card = attribute_after(text_of(page), "by-card", "href");
+  for (int i = 0; i < 2 * kAgentRequestsOfLogIn.burst; ++i) ASSERT_EQ(browser.head(card).status, 405);
+  EXPECT_THAT(browser.head(card).fields, HasSubstr("Allow: GET\r\n"));
+  const AgentAnswer agent = to_agent(browser, page);
+  const std::string token = token_of(world.card, agent.origin, agent.nonce);
+  const std::string back = "/login/answer?state=" + agent.state + "&token=" + to_base64url(as_bytes(token));
+  EXPECT_EQ(browser.head(back).status, 405);
+  EXPECT_FALSE(browser.cookies.contains("__Host-karta-session"));
+  const HttpResponse in = browser.get(back);
+  ASSERT_THAT(location_of(in), StartsWith("/consent?")) << "the answer is as good as before";
+  for (const std::string& path : {std::string("/login"), location_of(in), std::string("/logout"), std::string("/me")}) {
+    EXPECT_EQ(browser.head(path).status, browser.get(path).status) << path;
+  }
+  EXPECT_EQ(browser.get("/me").status, 200) << "still logged in";
+}
+
 TEST_F(LoginPagesTest, TheWayBackStaysOnThisServer) {
   const HttpResponse page = browser.get("/login?back=%2F%2Fevil.example%2F");
   EXPECT_EQ(location_of(answer(browser, to_agent(browser, page), world.card)), "/me");

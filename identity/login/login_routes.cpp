@@ -69,10 +69,11 @@ HttpResponse LoginPages::answer(const HttpRequest& request) {
   if (auto asset = asset_response(request)) return *asset;
   for (const Route& route : kRoutes) {
     if (request.path != route.path || route.behind_tls != options_.asks_certificates) continue;
-    const bool reads = request.method == HttpMethod::get || request.method == HttpMethod::head;
+    const bool reads = request.method == HttpMethod::get || (request.method == HttpMethod::head && !route.uses_up);
     if (route.get && reads) return (this->*route.get)(visit(request));
     if (route.post && request.method == HttpMethod::post) return posted(request, route);
-    return not_allowed(route.get && route.post ? "GET, HEAD, POST" : route.get ? "GET, HEAD" : "POST");
+    if (!route.get) return not_allowed("POST");
+    return not_allowed(route.uses_up ? "GET" : route.post ? "GET, HEAD, POST" : "GET, HEAD");
   }
   return HttpResponse::text(404, "there is nothing here");
 }
@@ -119,18 +120,18 @@ HttpResponse LoginPages::posted(const HttpRequest& request, const Route& route) 
 }
 
 const std::array<LoginPages::Route, 12> LoginPages::kRoutes = {{
-    {"/login", &LoginPages::show_ways, nullptr},
-    {"/login/hello", &LoginPages::ask_agent, nullptr},
-    {"/login/here", &LoginPages::agent_is_here, nullptr},
-    {"/login/card", &LoginPages::ask_card, nullptr},
-    {"/login/answer", &LoginPages::take_answer, nullptr},
-    {"/login/certificate", &LoginPages::show_certificate, nullptr, true},
-    {"/login/certified", &LoginPages::take_certificate, nullptr},
-    {"/login/name", nullptr, &LoginPages::take_name},
-    {"/login/code", &LoginPages::ask_code, &LoginPages::take_code},
-    {"/login/cancel", nullptr, &LoginPages::cancel},
-    {"/consent", &LoginPages::ask_consent, &LoginPages::take_consent},
-    {"/logout", &LoginPages::ask_log_out, &LoginPages::take_log_out},
+    {.path = "/login", .get = &LoginPages::show_ways},
+    {.path = "/login/hello", .get = &LoginPages::ask_agent, .uses_up = true},
+    {.path = "/login/here", .get = &LoginPages::agent_is_here},
+    {.path = "/login/card", .get = &LoginPages::ask_card, .uses_up = true},
+    {.path = "/login/answer", .get = &LoginPages::take_answer, .uses_up = true},
+    {.path = "/login/certificate", .get = &LoginPages::show_certificate, .behind_tls = true, .uses_up = true},
+    {.path = "/login/certified", .get = &LoginPages::take_certificate, .uses_up = true},
+    {.path = "/login/name", .post = &LoginPages::take_name},
+    {.path = "/login/code", .get = &LoginPages::ask_code, .post = &LoginPages::take_code},
+    {.path = "/login/cancel", .post = &LoginPages::cancel},
+    {.path = "/consent", .get = &LoginPages::ask_consent, .post = &LoginPages::take_consent},
+    {.path = "/logout", .get = &LoginPages::ask_log_out, .post = &LoginPages::take_log_out},
 }};
 
 Result<std::shared_ptr<const LoginKeys>> open_login_keys(const LoginConfig& config) {

@@ -284,6 +284,7 @@ class TestBrowser {
   Bytes client_certificate;
 
   service::HttpResponse get(const std::string& path) { return send(service::HttpMethod::get, path, {}); }
+  service::HttpResponse head(const std::string& path) { return send(service::HttpMethod::head, path, {}); }
   service::HttpResponse post(const std::string& path, const std::map<std::string, std::string>& form) {
     std::string body;
     for (const auto& [name, value] : form) {

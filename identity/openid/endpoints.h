@@ -45,8 +45,8 @@ class OpenidEndpoints final : public RoomRoutes {
 
   struct Route {
     std::string_view path;
-    bool get;  ///< GET and HEAD, too
-    bool post;
+    /// As Allow says them. HEAD only where GET uses nothing up and writes nothing (RFC 9110 §9.2.1).
+    std::string_view methods;
     HttpResponse (OpenidEndpoints::*answer)(const HttpRequest&);
     service::Counter (*counter)(service::Metrics&);
   };

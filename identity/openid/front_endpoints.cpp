@@ -84,6 +84,20 @@ std::string metadata_json(const OpenidConfig& config, const std::vector<std::str
 
 constexpr std::chrono::minutes kMetadataAge{5};
 
+/// As Allow says it; of others that no route knows, one that none lists.
+std::string_view name_of(service::HttpMethod method) {
+  switch (method) {
+    case service::HttpMethod::get:
+      return "GET";
+    case service::HttpMethod::head:
+      return "HEAD";
+    case service::HttpMethod::post:
+      return "POST";
+    default:
+      return "another";
+  }
+}
+
 }  // namespace
 
 #define KARTA_COUNTER(route)                                                                               \
@@ -92,16 +106,16 @@ constexpr std::chrono::minutes kMetadataAge{5};
   }
 
 const std::array<OpenidEndpoints::Route, 10> OpenidEndpoints::kRoutes = {{
-    {"/openid/token", false, true, &OpenidEndpoints::token, KARTA_COUNTER("token")},
-    {"/openid/userinfo", true, true, &OpenidEndpoints::userinfo, KARTA_COUNTER("userinfo")},
-    {"/openid/par", false, true, &OpenidEndpoints::par, KARTA_COUNTER("par")},
-    {"/openid/authorize", true, true, &OpenidEndpoints::authorize, KARTA_COUNTER("authorize")},
-    {"/openid/introspect", false, true, &OpenidEndpoints::introspect, KARTA_COUNTER("introspect")},
-    {"/openid/revoke", false, true, &OpenidEndpoints::revoke, KARTA_COUNTER("revoke")},
-    {"/openid/end-session", true, true, &OpenidEndpoints::end_session, KARTA_COUNTER("end-session")},
-    {"/openid/jwks", true, false, &OpenidEndpoints::jwks, KARTA_COUNTER("jwks")},
-    {"/.well-known/openid-configuration", true, false, &OpenidEndpoints::metadata, KARTA_COUNTER("metadata")},
-    {"/.well-known/oauth-authorization-server", true, false, &OpenidEndpoints::metadata, KARTA_COUNTER("metadata")},
+    {"/openid/token", "POST", &OpenidEndpoints::token, KARTA_COUNTER("token")},
+    {"/openid/userinfo", "GET, POST", &OpenidEndpoints::userinfo, KARTA_COUNTER("userinfo")},
+    {"/openid/par", "POST", &OpenidEndpoints::par, KARTA_COUNTER("par")},
+    {"/openid/authorize", "GET, POST", &OpenidEndpoints::authorize, KARTA_COUNTER("authorize")},
+    {"/openid/introspect", "POST", &OpenidEndpoints::introspect, KARTA_COUNTER("introspect")},
+    {"/openid/revoke", "POST", &OpenidEndpoints::revoke, KARTA_COUNTER("revoke")},
+    {"/openid/end-session", "GET, POST", &OpenidEndpoints::end_session, KARTA_COUNTER("end-session")},
+    {"/openid/jwks", "GET, HEAD", &OpenidEndpoints::jwks, KARTA_COUNTER("jwks")},
+    {"/.well-known/openid-configuration", "GET, HEAD", &OpenidEndpoints::metadata, KARTA_COUNTER("metadata")},
+    {"/.well-known/oauth-authorization-server", "GET, HEAD", &OpenidEndpoints::metadata, KARTA_COUNTER("metadata")},
 }};
 
 #undef KARTA_COUNTER
@@ -119,11 +133,9 @@ service::HttpResponse OpenidEndpoints::answer(const HttpRequest& request) {
   for (std::size_t i = 0; i < kRoutes.size(); ++i) {
     const Route& route = kRoutes[i];
     if (request.path != route.path) continue;
-    const bool reads = request.method == service::HttpMethod::get || request.method == service::HttpMethod::head;
-    if (!(reads && route.get) && !(request.method == service::HttpMethod::post && route.post)) {
+    if (route.methods.find(name_of(request.method)) == std::string_view::npos) {
       HttpResponse out = HttpResponse::text(405, "not in this way");
-      out.fields =
-          std::string("Allow: ") + (route.get ? route.post ? "GET, HEAD, POST" : "GET, HEAD" : "POST") + "\r\n";
+      out.fields = "Allow: " + std::string(route.methods) + "\r\n";
       return out;
     }
     served_[i].add();

@@ -413,6 +413,39 @@ TEST_F(OpenidTest, ATokenForAnotherResourceGivesNoClaims) {
   EXPECT_EQ(userinfo(here, dpop_key)["given_name"], "Пример");
 }
 
+// RFC 9110 §9.2.1: programs look at addresses by HEAD, before their people go there.
+TEST_F(OpenidTest, HeadUsesNothingUp) {
+  const auto look = [&](const std::string& path, const Fields& query, const std::vector<std::string>& fields = {}) {
+    login.interaction.reset();
+    login.logout.reset();
+    const Told told = ask({.method = "HEAD", .path = path, .form = query, .fields = fields});
+    EXPECT_EQ(told.status, 405) << path;
+    EXPECT_EQ(told.field("Allow"), "GET, POST") << path;
+    EXPECT_FALSE(login.interaction) << path;
+    EXPECT_FALSE(login.logout) << path;
+  };
+  const std::string uri = push();
+  look("/openid/authorize", {{"client_id", "portal"}, {"request_uri", uri}});
+  EXPECT_EQ(authorize(uri).status, 200);
+  EXPECT_TRUE(login.interaction);
+  const std::int64_t requests = count("openid_requests");
+  look("/openid/authorize", request_fields("plain"));
+  EXPECT_EQ(count("openid_requests"), requests);
+
+  const Told tokens = token(code());
+  look("/openid/end-session", {{"id_token_hint", tokens["id_token"]}});
+  const std::string access = tokens["access_token"];
+  const std::vector<std::string> fields = {"Authorization: DPoP " + access,
+                                           "DPoP: " + dpop(dpop_key, "HEAD", "/openid/userinfo", access)};
+  const std::int64_t seen = count("openid_seen");
+  look("/openid/userinfo", {}, fields);
+  EXPECT_EQ(count("openid_seen"), seen) << "the proof is as good as before";
+  EXPECT_EQ(access_entries(), 0u);
+  for (const char* const path : {"/openid/jwks", "/.well-known/openid-configuration"}) {
+    EXPECT_EQ(ask({.method = "HEAD", .path = path}).status, 200) << path;
+  }
+}
+
 // A browser's post from a portal's page comes without the session's cookie (SameSite=Lax): nothing is judged by it.
 TEST_F(OpenidTest, WhatABrowserWasMadeToPostIsAskedAgainByGet) {
   const std::string hint = token(code())["id_token"];

@@ -138,7 +138,7 @@ std::string OpenidFixture::Told::field(std::string_view name) const {
 
 OpenidFixture::Told OpenidFixture::ask(const Asked& asked) {
   const std::string form = form_of(asked.form);
-  std::string wire = asked.method + " " + asked.path + (asked.method == "GET" && !form.empty() ? "?" + form : "") +
+  std::string wire = asked.method + " " + asked.path + (asked.method != "POST" && !form.empty() ? "?" + form : "") +
                      " HTTP/1.1\r\nHost: id.example\r\n";
   for (const std::string& one : asked.fields) wire += one + "\r\n";
   if (asked.method == "POST" && !form.empty()) {

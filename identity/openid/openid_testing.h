@@ -62,7 +62,7 @@ struct OpenidFixture {
   struct Asked {
     std::string method = "POST";
     std::string path;
-    Fields form = {};  ///< or the query of a GET
+    Fields form = {};  ///< or the query of a GET or HEAD
     std::vector<std::string> fields = {};
     Bytes certificate = {};
     bool mtls = false;

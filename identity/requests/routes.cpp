@@ -157,8 +157,10 @@ class RequestRoutes final : public RoomRoutes {
     const std::string_view id = rest.substr(0, slash);
     const std::string_view part = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
     if (!is_request_id(id)) return nothing_here();
-    if (posts && part != "answer") return not_allowed("GET, HEAD");
+    if (posts && part != "answer") return not_allowed(part.empty() ? "GET, HEAD" : "GET");
     if (!reads && !posts) return not_allowed("GET, HEAD, POST");
+    // What is handed out stands in the citizen's access log as taken.
+    if (request.method == HttpMethod::head && !part.empty()) return not_allowed(part == "answer" ? "GET, POST" : "GET");
     const Department caller = TRY(caller_of(request));
     const auto state = TRY(ledger_.find(id));
     // Who has no part in it does not learn that it is there.

@@ -215,6 +215,13 @@ TEST_F(DepartmentRequests, ADepartmentIsAskedAnswersAndTheAskerFetchesIt) {
   for (const std::string part : {"", "/request", "/receipt", "/answer"}) {
     EXPECT_EQ(get(at + part, "stranger").status, 404) << part;
   }
+  // The log says of whom something was taken: what hands nothing out does not stand there.
+  const auto logged = log();
+  for (const std::string part : {"/request", "/receipt", "/answer"}) {
+    EXPECT_EQ(ask(service::HttpMethod::head, at + part, "tax-service").status, 405) << part;
+  }
+  EXPECT_EQ(ask(service::HttpMethod::head, at, "tax-service").status, 200);
+  EXPECT_EQ(log(), logged);
   const auto fetched = get(at + "/request", "tax-service");
   ASSERT_EQ(fetched.status, 200);
   EXPECT_EQ(fetched.body, sent);
