@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/be32.h"
+#include "card/transit.h"
+#include "crypto/testing.h"
 
 namespace karta::issuing {
 namespace {
@@ -156,6 +158,130 @@ TEST_F(SettlementTest, OneCommitOpensOnce) {
   two.ride(clone.ride(7, 1));
   two.ride(twin.ride(8, 1));
   EXPECT_THAT(kinds(settle({&two})), ElementsAre(Kind::doubled));
+}
+
+TEST_F(SettlementTest, ASecondCommitUnderOneNumberIsToldThoughItOpenedNothing) {
+  Ledger clone = Ledger{3}, twin = Ledger{3};
+  one.ride(clone.ride(7, 1));
+  TapRecord late = twin.ride(8, 1);
+  late.settlement = card::TapSettlement::written;
+  two.add(card::kSettledKind, late);
+  EXPECT_THAT(kinds(settle({&one, &two})), ElementsAre(Kind::doubled));
+}
+
+/// A card that signs: its transit key, certified for its ledger.
+struct SigningCard {
+  static constexpr const char* kProfile = R"(
+schema = "karta.certificate-profile/1"
+name = "card-transit"
+validity_days = 1826
+key_usage = ["digitalSignature"]
+status_index = "required"
+[subject]
+required = ["CN"]
+)";
+  SigningCard(crypto::testing::TestCentre& centre, std::uint8_t fill)
+      : serial(8, fill), certificate(certified(centre, card::transit_subject(serial)).der()) {}
+  /// Its key, certified under this name.
+  crypto::Certificate certified(crypto::testing::TestCentre& centre, const std::string& subject) const {
+    using crypto::testing::must;
+    const FixedClock clock(must(parse_time("2026-01-03")));
+    SystemRandom random;
+    const crypto::CertificateRequest request{.subject = must(crypto::NameBuilder().add("CN", subject).build()),
+                                             .public_key = key.public_key(),
+                                             .status_index = 4711};
+    return must(crypto::issue_certificate(must(crypto::CertificateProfile::from_toml(kProfile)), request, centre.ca,
+                                          centre.ca_signer, clock, random));
+  }
+  /// A tap at this gate; `nonce` is the gate's.
+  TapRecord tap(std::uint32_t gate, std::uint32_t number, std::uint8_t nonce) {
+    using crypto::testing::must;
+    TapRecord out;
+    out.form = TapRecord::Form::card_signed;
+    out.gate = gate;
+    out.number = number;
+    out.ledger = serial;
+    out.status_index = 4711;
+    out.statement = concat({as_bytes("KTXP"), Bytes(16, nonce), serial, Bytes(20, 0x01)});
+    out.signature = must(
+        crypto::decode_ecdsa_signature(must(key.sign_message(crypto::AlgorithmId::ecdsa_sha256, out.statement)), 32));
+    out.certificate = certificate;
+    return out;
+  }
+
+  crypto::SoftwareSigner key{crypto::testing::must(crypto::PrivateKey::generate(crypto::KeyType::p256))};
+  Bytes serial, certificate;
+};
+
+class SignedSettlementTest : public SettlementTest {
+ protected:
+  SettlementReport settle_signed(const Chain& chain) {
+    Settlement settlement(nullptr, {centre_.ca});
+    const Status added = settlement.add("terminal", chain.records);
+    EXPECT_TRUE(added) << added.error().message;
+    return settlement.finish();
+  }
+  crypto::testing::TestCentre centre_;
+  SigningCard signing_{centre_, 1}, other_{centre_, 2};
+};
+
+TEST_F(SignedSettlementTest, HonestTapsAreCounted) {
+  one.add(card::kTapKind, signing_.tap(7, 1, 0x11));
+  one.add(card::kTapKind, signing_.tap(7, 2, 0x12));
+  one.add(card::kTapKind, other_.tap(7, 3, 0x13));
+  const auto report = settle_signed(one);
+  EXPECT_TRUE(report.findings.empty()) << report.findings.front().words;
+  EXPECT_EQ(report.all.card_signed, 3u);
+  EXPECT_EQ(report.codes_unchecked, 0u);
+}
+
+TEST_F(SignedSettlementTest, OneStatementIsOneTap) {
+  one.add(card::kTapKind, signing_.tap(7, 1, 0x11));
+  TapRecord again = signing_.tap(7, 1, 0x11);
+  again.number = 2;
+  one.add(card::kTapKind, again);
+  const auto report = settle_signed(one);
+  EXPECT_THAT(kinds(report), ElementsAre(Kind::doubled));
+  EXPECT_EQ(report.all.card_signed, 1u);
+}
+
+TEST_F(SignedSettlementTest, WhatTheCardDidNotSignIsInvented) {
+  TapRecord altered = signing_.tap(7, 1, 0x11);
+  altered.statement.back() ^= 1;
+  one.add(card::kTapKind, altered);
+  // Another card's signature under this one's ledger, with either certificate.
+  TapRecord borrowed = other_.tap(7, 2, 0x12);
+  borrowed.ledger = signing_.serial;
+  one.add(card::kTapKind, borrowed);
+  TapRecord renamed = other_.tap(7, 3, 0x13);
+  renamed.ledger = signing_.serial;
+  renamed.statement = signing_.tap(7, 3, 0x13).statement;
+  renamed.signature = crypto::testing::must(crypto::decode_ecdsa_signature(
+      crypto::testing::must(other_.key.sign_message(crypto::AlgorithmId::ecdsa_sha256, renamed.statement)), 32));
+  one.add(card::kTapKind, renamed);
+  // A key that no issuer of ours certified, though its issuer bears the same name.
+  crypto::testing::TestCentre elsewhere;
+  one.add(card::kTapKind, SigningCard(elsewhere, 3).tap(7, 4, 0x14));
+  const auto report = settle_signed(one);
+  EXPECT_EQ(report.count(Kind::invented), 4u);
+  EXPECT_EQ(report.all.card_signed, 0u);
+}
+
+// The same authority certifies citizens and servers: a name that is not a ledger's, to the letter, is nobody's ledger.
+TEST_F(SignedSettlementTest, ACertificateIsALedgersByItsNameAlone) {
+  const Time at = crypto::testing::test_time();
+  const std::string right = card::transit_subject(Bytes(8, 0xAB));
+  const auto serial = card::verify_transit_certificate(signing_.certified(centre_, right), {centre_.ca}, at);
+  ASSERT_TRUE(serial) << serial.error().message;
+  EXPECT_EQ(*serial, Bytes(8, 0xAB));
+  for (const char* const other : {"transit abababababababab", "transit ABABABABABABABAB00", "transit ABABABABABABAB",
+                                  "transit  ABABABABABABABAB", "Transit ABABABABABABABAB", "ABABABABABABABAB"}) {
+    const auto refused = card::verify_transit_certificate(signing_.certified(centre_, other), {centre_.ca}, at);
+    ASSERT_FALSE(refused) << other;
+    EXPECT_EQ(refused.error().kind, ErrorKind::untrusted) << other;
+  }
+  EXPECT_FALSE(card::verify_transit_certificate(signing_.certified(centre_, right), {centre_.ca},
+                                                at + std::chrono::days(6 * 366)));
 }
 
 TEST_F(SettlementTest, ALostAnswerIsTold) {
