@@ -202,8 +202,11 @@ Result<int> run_send(const Arguments& given) {
   std::string id;
   bool to_registry = false;
   const Bytes file = given.file.empty() ? Bytes() : TRY(read_file(given.file, kMostSmallFile));
+  // Named, it is what was to be sent: an empty one is not as if nothing were named.
+  if (!given.file.empty() && file.empty()) return fail(ErrorKind::malformed, "\"" + given.file + "\" is empty");
   RequestsClient client = TRY(open_client(given));
-  if (!file.empty() && file.front() == 0x30) {
+  const bool signed_before = !file.empty() && file.front() == 0x30;
+  if (signed_before) {
     // Signed before: a try whose answer was lost, say.
     const std::string json = TRY(content_of(file));
     const DepartmentRequest request = TRY(identity::parse_department_request(json));
@@ -220,14 +223,13 @@ Result<int> run_send(const Arguments& given) {
     document = TRY(identity::sign_document(key->signer(), write_document(request), SystemClock().now()));
     // On disk before it is sent: if the answer is lost, the same octets can be sent again.
     TRY(keep(place_of(given, id, "request"), document));
-    say(place_of(given, id, "request").string());
   }
   auto receipt = client.send(document);
   if (!receipt) {
-    return fail(after_refusal(std::move(receipt).error(), place_of(given, id, "request"),
-                              file.empty() || file.front() != 0x30,
+    return fail(after_refusal(std::move(receipt).error(), place_of(given, id, "request"), !signed_before,
                               "karta request send " + given.url + " " + place_of(given, id, "request").string()));
   }
+  if (!signed_before) say(place_of(given, id, "request").string());
   TRY(keep(place_of(given, id, "receipt"), *receipt));
   say(place_of(given, id, "receipt").string());
   if (to_registry) TRY(fetch_parts(client, given, id, {"answer", "answer-receipt"}));
@@ -286,10 +288,10 @@ Result<int> run_answer(const Arguments& given) {
     key->set_subject("answer to " + request.from);
     document = TRY(identity::sign_document(key->signer(), json, answer.made));
     TRY(keep(place, document));
-    say(place.string());
   }
   auto receipt = client.answer(given.id, document);
   if (!receipt) return fail(after_refusal(std::move(receipt).error(), place, fresh, "call this command again"));
+  if (fresh) say(place.string());
   TRY(keep(place_of(given, given.id, "answer-receipt"), *receipt));
   say(place_of(given, given.id, "answer-receipt").string());
   return show(TRY(client.state(given.id)), given, "karta.request.answer/1");
@@ -444,7 +446,7 @@ void add_request(CLI::App& app, Run& chosen) {
     add_key_options(*command, given->key);
     command->footer(
         "Example: karta request send https://id.example --token-file token --from pension-fund --to registry \\\n"
-        "  --basis \"Act 7, article 3\" --purpose \"reckon a pension\" --case 12-7 --snils 001-001-999 65 \\\n"
+        "  --basis \"Act 7, article 3\" --purpose \"reckon a pension\" --case 12-7 --snils \"001-001-999 65\" \\\n"
         "  --ask insurance --key fund.key --certificate fund.pem");
   }
   {

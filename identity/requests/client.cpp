@@ -66,6 +66,14 @@ bool is_this_machine(std::string_view url) {
   return false;
 }
 
+/// The usual reason for a server's certificate that is not believed: a root of its own.
+Error whom_to_trust(Error error) {
+  if (error.kind == ErrorKind::untrusted && error.hint.empty()) {
+    error.hint = "name who certified the identity system's server: --roots FILE";
+  }
+  return error;
+}
+
 }  // namespace
 
 Result<RequestsClient> RequestsClient::create(RequestsClientOptions options) {
@@ -92,12 +100,13 @@ std::vector<service::HttpHeader> RequestsClient::fields() const {
 }
 
 Result<Bytes> RequestsClient::post(const std::string& path, ByteView document) {
-  service::HttpReply reply = TRY(client_.post(url_ + path, std::string(kCmsMediaType), document, fields()));
+  service::HttpReply reply =
+      TRY(client_.post(url_ + path, std::string(kCmsMediaType), document, fields()).map_error(whom_to_trust));
   if (reply.status != 200 && reply.status != 201) return fail(error_of(reply));
   return std::move(reply.body);
 }
 Result<Bytes> RequestsClient::get(const std::string& path) {
-  service::HttpReply reply = TRY(client_.get(url_ + path, fields()));
+  service::HttpReply reply = TRY(client_.get(url_ + path, fields()).map_error(whom_to_trust));
   if (reply.status != 200) return fail(error_of(reply));
   return std::move(reply.body);
 }

@@ -145,6 +145,12 @@ says "there is none"
 step "what may not be is refused, with its reason"
 ends 77 signed send --to registry "${ask[@]}" --ask identity --out fund
 says "may not ask for"
+! grep -q 'request\.p7m' "$work/out" || no "the path of a file that is not there was told"
+: >empty.p7m
+ends 65 signed send empty.p7m --to registry "${ask[@]}" --ask insurance --out fund
+says '"empty.p7m" is empty'
+ends 77 karta request list "$secure" --token-file fund.token
+says "hint: name who certified the identity system's server: --roots FILE"
 ends 77 signed send --to tax-service "${ask[@]}" --ask insurance --out fund
 says "does not answer about"
 ends 66 signed send --to tax-service --from pension-fund --basis "$basis" --purpose p --case c --snils "001-003-000 19" \
