@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "crypto/cms/sign.h"
 #include "crypto/content.h"
 #include "crypto/pem.h"
@@ -186,24 +187,6 @@ Status check_whole(const GateRules& rules) {
   return {};
 }
 
-/// Depth is bounded before the text is parsed: nesting without end would cost the stack of the parser's destructor.
-bool nested_too_deep(std::string_view text) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if ((c == '{' || c == '[') && ++depth > kMostDepth) return true;
-    if ((c == '}' || c == ']') && depth > 0) --depth;
-  }
-  return false;
-}
-
 std::uint8_t mask_of(const std::vector<ProductKind>& kinds) {
   unsigned mask = 0;
   for (const ProductKind kind : kinds) mask |= 1u << static_cast<unsigned>(kind);
@@ -214,7 +197,7 @@ std::uint8_t mask_of(const std::vector<ProductKind>& kinds) {
 
 Result<GateRules> GateRules::from_json(std::string_view text) {
   if (text.size() > kMostOctets) return fail(ErrorKind::limit, "transit rules are larger than 1 MiB");
-  if (nested_too_deep(text)) return bad("nested too deep");
+  if (nested_deeper_than(text, kMostDepth)) return bad("nested too deep");
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return bad("no JSON object");
   Object whole = TRY(Object::of(json, "the file"));

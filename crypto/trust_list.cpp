@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "crypto/cms/sign.h"
 #include "crypto/content.h"
 #include "crypto/pem.h"
@@ -87,21 +88,7 @@ std::optional<TrustService> find_trust_service(std::string_view name) {
 
 Result<TrustList> TrustList::from_json(std::string_view text) {
   if (text.size() > kMostOctets) return fail(ErrorKind::limit, "trust list is larger than 16 MiB");
-  // Depth is bounded before the text is parsed: nesting without end would cost the stack of the parser's destructor.
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      in_string = c != '"' && in_string;
-      continue;
-    }
-    in_string = c == '"';
-    if (c == '{' || c == '[') ++depth;
-    if ((c == '}' || c == ']') && depth > 0) --depth;
-    if (depth > 4) return bad("nested too deep");
-  }
+  if (nested_deeper_than(text, 4)) return bad("nested too deep");
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return bad("no JSON object");
   TRY(check_keys(json, {"schema", "sequence", "issued_at", "next_update", "entries"}));

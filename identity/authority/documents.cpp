@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json_depth.h"
 #include "crypto/x509/certificate.h"
 #include "identity/utf8.h"
 
@@ -180,21 +181,7 @@ std::optional<ErrorKind> error_kind_named(std::string_view name) {
 
 Result<Json> parse_document(std::string_view text) {
   if (text.size() > kMostDeskOctets) return fail(ErrorKind::limit, "the document is too large");
-  // Depth is bounded before the text is parsed.
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if (c == '{' || c == '[') ++depth;
-    if ((c == '}' || c == ']') && depth > 0) --depth;
-    if (depth > kMostDepth) return bad("it is nested too deep");
-  }
+  if (nested_deeper_than(text, kMostDepth)) return bad("it is nested too deep");
   Json out = Json::parse(text.begin(), text.end(), nullptr, false);
   if (!out.is_object()) return bad("it is no JSON object");
   return out;
