@@ -125,7 +125,7 @@ test('who types names without end is braked, and nobody else', async () => {
     return answer.status;
   };
   const statuses = [];
-  for (let i = 0; i < 22; i += 1) statuses.push(await typeName('127.0.0.75'));
+  while (statuses.at(-1) !== 429 && statuses.length < 40) statuses.push(await typeName('127.0.0.75'));
   assert.equal(statuses[0], 200);
   assert.equal(statuses.at(-1), 429, `${statuses}`);
   assert.equal(await typeName('127.0.0.76'), 200, 'another citizen behind the same balancer');
