@@ -38,9 +38,10 @@ Status append_access(service::Database& database, CitizenId citizen, const Purpo
                      Time now) {
   std::optional<std::int64_t> disclose_at;
   if (purpose.disclose_at) disclose_at = seconds(*purpose.disclose_at);
+  // VALUES: of an INSERT that selects SQLite keeps every page it changes, to undo the statement alone.
   const std::int64_t added = TRY(database.execute(
-      "INSERT INTO access_log (citizen_id, number, at, actor, purpose, case_id, what, legal_basis, disclose_at) SELECT "
-      "$1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM access_log WHERE citizen_id = $1 "
+      "INSERT INTO access_log (citizen_id, number, at, actor, purpose, case_id, what, legal_basis, disclose_at) VALUES "
+      "($1, (SELECT coalesce(max(number), 0) + 1 FROM access_log WHERE citizen_id = $1), $2, $3, $4, $5, $6, $7, $8) "
       "ON CONFLICT (citizen_id, number) DO NOTHING",
       {static_cast<std::int64_t>(citizen), seconds(now), purpose.actor, purpose.purpose, purpose.case_id, what,
        purpose.legal_basis, disclose_at}));

@@ -141,6 +141,12 @@ Result<Remembered> remember(Database& database, const std::optional<SeenProof>& 
     if (dpop && !TRY(remember(database, *dpop))) return Remembered::dpop_seen;
     return Remembered::fresh;
   }
+  if (database.store() == service::Store::sqlite) {
+    // Of an INSERT of several rows it keeps every page that is changed, to undo the statement alone.
+    const bool assertion_fresh = TRY(remember(database, *assertion)), dpop_fresh = TRY(remember(database, *dpop));
+    if (!assertion_fresh) return Remembered::assertion_seen;
+    return dpop_fresh ? Remembered::fresh : Remembered::dpop_seen;
+  }
   const Bytes first = timed_key(assertion->until, assertion->hash), second = timed_key(dpop->until, dpop->hash);
   Statement row =
       TRY(database.prepare("INSERT INTO openid_seen (seen_hash, expires_at) VALUES ($1, $2), ($3, $4) ON CONFLICT DO "
