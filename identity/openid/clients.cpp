@@ -410,13 +410,9 @@ std::int64_t raw(Time time) { return time.time_since_epoch().count(); }
 
 constexpr std::string_view kColumns = "client_id, document, active, created_at, changed_at";
 
-Result<Client> client_of(const Statement& row) {
-  auto out = parse_client(row.text(1));
-  if (!out) return fail(ErrorKind::malformed, "the registry's document of a client is damaged: " + out.error().message);
-  out->active = row.integer(2) != 0;
-  out->created = Time(std::chrono::seconds(row.integer(3)));
-  out->changed = Time(std::chrono::seconds(row.integer(4)));
-  return out;
+ClientRow row_of(const Statement& row) {
+  return {std::string(row.text(1)), row.integer(2) != 0, Time(std::chrono::seconds(row.integer(3))),
+          Time(std::chrono::seconds(row.integer(4)))};
 }
 
 /// Members in which two documents differ.
@@ -459,6 +455,15 @@ Status check(const Cause& cause) {
 }
 
 }  // namespace
+
+Result<Client> read_client(const ClientRow& row) {
+  auto out = parse_client(row.document);
+  if (!out) return fail(ErrorKind::malformed, "the registry's document of a client is damaged: " + out.error().message);
+  out->active = row.active;
+  out->created = row.created;
+  out->changed = row.changed;
+  return out;
+}
 
 Status ClientLedger::add_event(std::string_view id, std::string_view kind, std::string_view detail,
                                const Cause& cause) {
@@ -532,12 +537,19 @@ Status ClientLedger::revoke(std::string_view id, const Cause& cause) {
   });
 }
 
-Result<std::optional<Client>> ClientLedger::find(std::string_view id) {
-  Statement row =
-      TRY(database_->prepare("SELECT " + std::string(kColumns) + " FROM openid_clients WHERE client_id = $1"));
+Result<std::optional<ClientRow>> ClientLedger::find_row(std::string_view id) {
+  static const std::string kSql = "SELECT " + std::string(kColumns) + " FROM openid_clients WHERE client_id = $1";
+  Statement row = TRY(database_->prepare(kSql));
   TRY(row.query({id}));
+  std::optional<ClientRow> out;
+  if (TRY(row.next())) out = row_of(row);
+  return out;
+}
+
+Result<std::optional<Client>> ClientLedger::find(std::string_view id) {
+  const auto row = TRY(find_row(id));
   std::optional<Client> out;
-  if (TRY(row.next())) out = TRY(client_of(row));
+  if (row) out = TRY(read_client(*row));
   return out;
 }
 
@@ -547,7 +559,7 @@ Result<std::vector<Client>> ClientLedger::list(std::string_view after) {
   TRY(rows.query({after, static_cast<std::int64_t>(kPageLimit)}));
   std::vector<Client> out;
   while (TRY(rows.next())) {
-    Client one = TRY(client_of(rows));
+    Client one = TRY(read_client(row_of(rows)));
     out.push_back(std::move(one));
   }
   return out;

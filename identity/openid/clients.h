@@ -27,6 +27,15 @@ struct ClientEvent {
   std::string reason;
 };
 
+/// A client's row of the registry, its document unread.
+struct ClientRow {
+  std::string document;
+  bool active = true;
+  Time created{}, changed{};
+  friend bool operator==(const ClientRow&, const ClientRow&) = default;
+};
+Result<Client> read_client(const ClientRow& row);
+
 class ClientLedger {
  public:
   /// Both must outlive it.
@@ -40,6 +49,8 @@ class ClientLedger {
   Status revoke(std::string_view id, const Cause& cause);
   /// Revoked ones too.
   Result<std::optional<Client>> find(std::string_view id);
+  /// The same, for whoever may have read that document before.
+  Result<std::optional<ClientRow>> find_row(std::string_view id);
   /// By id, those after `after`, at most kPageLimit.
   Result<std::vector<Client>> list(std::string_view after = {});
   /// Oldest first.

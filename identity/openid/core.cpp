@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kNonceOctets = 16;
 /// A nonce is good in its window and the next.
 constexpr std::int64_t kNonceWindow = 120;
+constexpr std::size_t kMostKnownClients = 256;  // in one worker
 
 std::array<std::uint8_t, 8> be64(std::uint64_t value) {
   std::array<std::uint8_t, 8> out{};
@@ -39,19 +40,23 @@ OpenidCore::OpenidCore(const OpenidConfig& given_config, std::shared_ptr<const O
       ledger_(given_around.database, given_around.clock) {}
 
 Result<std::shared_ptr<const LoadedClient>> OpenidCore::client(std::string_view id) {
-  if (clients_read_ != now()) {
-    clients_.clear();
-    clients_read_ = now();
+  auto known = clients_.find(id);
+  if (known != clients_.end() && known->second.read == now()) return known->second.loaded;
+  auto row = TRY(ledger_.find_row(id));
+  if (!row || !row->active) {
+    if (known != clients_.end()) clients_.erase(known);
+    return std::shared_ptr<const LoadedClient>();
   }
-  if (const auto known = clients_.find(id); known != clients_.end()) return known->second;
-  const auto found = TRY(ledger_.find(id));
-  if (!found || !found->active) return std::shared_ptr<const LoadedClient>();
-  auto loaded = std::make_shared<LoadedClient>();
-  loaded->client = *found;
-  if (!found->jwks.empty()) loaded->keys = TRY(crypto::parse_jwk_set(found->jwks));
-  // Only those that exist: made-up ids fill no memory.
-  clients_.emplace(std::string(id), loaded);
-  return std::shared_ptr<const LoadedClient>(std::move(loaded));
+  if (known == clients_.end() || known->second.row != *row) {
+    auto loaded = std::make_shared<LoadedClient>();
+    loaded->client = TRY(read_client(*row));
+    if (!loaded->client.jwks.empty()) loaded->keys = TRY(crypto::parse_jwk_set(loaded->client.jwks));
+    // Only those that exist: made-up ids fill no memory.
+    if (clients_.size() >= kMostKnownClients) clients_.clear();
+    known = clients_.insert_or_assign(std::string(id), KnownClient{std::move(*row), std::move(loaded), {}}).first;
+  }
+  known->second.read = now();
+  return known->second.loaded;
 }
 
 std::string OpenidCore::new_handle() { return new_timed_secret(now(), around.random); }

@@ -37,7 +37,8 @@ class OpenidCore {
   openid_store::RequestMemory requests;
 
   Time now() const { return around.clock.now(); }
-  /// A client that may be served; null: unknown or revoked. Read anew every second of the clock.
+  /// A client that may be served; null: unknown or revoked. Its row is read anew every second of the clock,
+  /// its document and keys when they are others than before.
   Result<std::shared_ptr<const LoadedClient>> client(std::string_view id);
   /// 256 random bits, base64url: a code, a token, the end of a request URI.
   std::string new_handle();
@@ -62,8 +63,12 @@ class OpenidCore {
   const std::string& nonce_of(std::int64_t window) const;
 
   ClientLedger ledger_;
-  std::map<std::string, std::shared_ptr<const LoadedClient>, std::less<>> clients_;
-  Time clients_read_{};
+  struct KnownClient {
+    ClientRow row;
+    std::shared_ptr<const LoadedClient> loaded;
+    Time read{};
+  };
+  std::map<std::string, KnownClient, std::less<>> clients_;
   mutable std::array<std::pair<std::int64_t, std::string>, 2> nonces_{{{-1, {}}, {-1, {}}}};
 };
 
