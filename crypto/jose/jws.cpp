@@ -1,6 +1,7 @@
 #include "crypto/jose/jws.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/base64url.h"
 #include "crypto/jose/jwk.h"
@@ -62,6 +63,44 @@ Result<JwsHeader> read_header(const JsonObject& object) {
     out.jwk = std::move(key.key);
   }
   return out;
+}
+
+Result<std::string> encode_header(const JwsHeader& header, AlgorithmId algorithm) {
+  std::string text = R"({"alg":")" + std::string(row_of(algorithm).jose) + '"';
+  if (!header.typ.empty()) text += R"(,"typ":)" + json_quoted(header.typ);
+  if (!header.kid.empty()) text += R"(,"kid":)" + json_quoted(header.kid);
+  if (!header.x5c.empty()) {
+    std::string chain;
+    for (const Bytes& der : header.x5c) chain += (chain.empty() ? "\"" : ",\"") + to_base64(der) + '"';
+    text += R"(,"x5c":[)" + chain + "]";
+  }
+  if (header.jwk) {
+    const std::string jwk = TRY(write_jwk(*header.jwk));
+    text += R"(,"jwk":)" + jwk;
+  }
+  text += '}';
+  return to_base64url(as_bytes(text));
+}
+
+/// Who signs, signs with few headers, which do not change: those encoded lately are kept.
+Result<std::string> encoded_header(const JwsHeader& header, AlgorithmId algorithm) {
+  struct Encoded {
+    std::string typ, kid, text;
+    std::vector<Bytes> x5c;
+    AlgorithmId algorithm{};
+  };
+  thread_local std::array<Encoded, 4> lately;
+  thread_local std::size_t oldest = 0;
+  if (header.jwk) return encode_header(header, algorithm);
+  for (const Encoded& one : lately) {
+    if (!one.text.empty() && one.algorithm == algorithm && one.typ == header.typ && one.kid == header.kid &&
+        one.x5c == header.x5c) {
+      return one.text;
+    }
+  }
+  std::string text = TRY(encode_header(header, algorithm));
+  lately[oldest++ % lately.size()] = {header.typ, header.kid, text, header.x5c, algorithm};
+  return text;
 }
 
 }  // namespace
@@ -129,20 +168,9 @@ Result<std::string> sign_jws(const JwsHeader& header, std::string_view payload, 
     return fail(ErrorKind::usage,
                 "a " + key.type_name() + " key does not sign JWS with " + std::string(row_of(algorithm).name));
   }
-  std::string text = R"({"alg":")" + std::string(row_of(algorithm).jose) + '"';
-  if (!header.typ.empty()) text += R"(,"typ":)" + json_quoted(header.typ);
-  if (!header.kid.empty()) text += R"(,"kid":)" + json_quoted(header.kid);
-  if (!header.x5c.empty()) {
-    std::string chain;
-    for (const Bytes& der : header.x5c) chain += (chain.empty() ? "\"" : ",\"") + to_base64(der) + '"';
-    text += R"(,"x5c":[)" + chain + "]";
-  }
-  if (header.jwk) {
-    const std::string jwk = TRY(write_jwk(*header.jwk));
-    text += R"(,"jwk":)" + jwk;
-  }
-  text += '}';
-  std::string out = to_base64url(as_bytes(text)) + '.' + to_base64url(as_bytes(payload));
+  std::string out = TRY(encoded_header(header, algorithm));
+  out += '.';
+  out += to_base64url(as_bytes(payload));
   Bytes signature = TRY(signer.sign_message(algorithm, as_bytes(out)));
   if (key.family() == KeyFamily::ec) signature = TRY(decode_ecdsa_signature(signature, (key.bits() + 7u) / 8u));
   return out + '.' + to_base64url(signature);
