@@ -372,6 +372,16 @@ TEST_F(DepartmentRequests, WhoIsNotWhoHeSaysIsRefused) {
 TEST_F(DepartmentRequests, RevokedDepartmentsAndCertificatesEndAtOnce) {
   const DepartmentRequest asked = request("tax-service", {"income"});
   const auto own = must(crypto::Certificate::from_der(pension_.certificate_chain().front()));
+  const auto by_certificate = [&] {
+    service::HttpRequest wire;
+    wire.method = service::HttpMethod::get;
+    wire.path = "/v1/requests";
+    wire.query = "sent";
+    wire.client_certificate = own.der();
+    wire.peer = "192.0.2.1";
+    return routes_->answer(wire);
+  };
+  EXPECT_EQ(by_certificate().status, 200);
   {
     // The registry's own authority has revoked it.
     const auto ledger = must(open_certificate_ledger(url(), own.issuer().to_text(), cause_, clock_));
@@ -379,6 +389,7 @@ TEST_F(DepartmentRequests, RevokedDepartmentsAndCertificatesEndAtOnce) {
     must(ledger->revoke(own.serial(), crypto::CrlReason::key_compromise));
   }
   EXPECT_THAT(said(send(asked)), HasSubstr("revoked"));
+  EXPECT_THAT(said(by_certificate()), HasSubstr("revoked"));
   // Another certificate takes its place.
   crypto::SoftwareSigner fresh = department_key();
   DepartmentLedger ledger(*registry_);
@@ -391,6 +402,10 @@ TEST_F(DepartmentRequests, RevokedDepartmentsAndCertificatesEndAtOnce) {
   };
   EXPECT_THAT(said(send(asked)), HasSubstr("not signed by"));
   EXPECT_EQ(put().status, 201);
+  must(ledger.revoke("tax-service", cause_));
+  const auto more = signed_by(fresh, write_document(request("tax-service", {"income"})));
+  EXPECT_THAT(said(ask(service::HttpMethod::post, "/v1/requests", "pension-fund", more)),
+              HasSubstr("is no department to be asked"));
   must(ledger.revoke("pension-fund", cause_));
   EXPECT_EQ(put().status, 403);
   EXPECT_EQ(get("/v1/requests?sent", "pension-fund").status, 403);
