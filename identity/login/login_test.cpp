@@ -277,6 +277,18 @@ TEST_F(SessionsTest, EndWithTheirCardWhateverBecomesOfItLater) {
   EXPECT_TRUE(lives(again.fields));
 }
 
+// Nobody does anything when a card's time is over: the registry still says active.
+TEST_F(SessionsTest, EndWithTheTimeOfTheirCard) {
+  const Card card = must(world.registry.card(world.card.card.id));
+  ASSERT_TRUE(card.valid_until);
+  world.clock.advance(*card.valid_until - world.clock.now() - std::chrono::seconds(10));
+  const auto opened = must(sessions.begin({}, proof()));
+  EXPECT_TRUE(lives(opened.fields));
+  world.clock.advance(std::chrono::seconds(10));
+  EXPECT_FALSE(lives(opened.fields));
+  EXPECT_THAT(must(sessions.list(world.citizen)), IsEmpty());
+}
+
 TEST_F(SessionsTest, EndWithTheirCertificate) {
   const auto opened = must(sessions.begin({}, proof()));
   const auto issuer = world.card.certificate.issuer().to_text();
