@@ -26,8 +26,9 @@ class AgentRequests : public ::testing::Test {
     return one;
   }
   /// A request-signing key of `host` below the centre's issuing CA.
-  crypto::SoftwareSigner signer_for(std::string_view host, crypto::KeyType type = crypto::KeyType::p256) {
-    auto profile = crypto::CertificateProfile::from_toml(kSigningProfile, "test");
+  crypto::SoftwareSigner signer_for(std::string_view host, crypto::KeyType type = crypto::KeyType::p256,
+                                    std::string_view profile_text = kSigningProfile) {
+    auto profile = crypto::CertificateProfile::from_toml(profile_text, "test");
     crypto::NameBuilder name;
     name.add("CN", "Sample Log-in Service");
     crypto::PrivateKey key = crypto::testing::copy_of(crypto::testing::test_key(type));
@@ -35,8 +36,12 @@ class AgentRequests : public ::testing::Test {
     request.subject_alternative_names = {crypto::GeneralName::dns(host)};
     const FixedClock clock(now - 24h);
     SystemRandom random;
-    const auto certificate = must(
-        crypto::issue_certificate(must(std::move(profile)), request, centre().ca, centre().ca_signer, clock, random));
+    // The issuing CA certifies no further ones: those are the root's.
+    const auto issued = must(std::move(profile));
+    const bool authority = issued.basic_constraints && issued.basic_constraints->ca;
+    const auto certificate =
+        authority ? must(crypto::issue_certificate(issued, request, centre().root, centre().root_signer, clock, random))
+                  : must(crypto::issue_certificate(issued, request, centre().ca, centre().ca_signer, clock, random));
     return crypto::SoftwareSigner(std::move(key), {certificate.der(), centre().ca.der()});
   }
   std::string claims(const std::string& change_from = "", const std::string& change_to = "") const {
@@ -105,6 +110,45 @@ TEST_F(AgentRequests, OfAnUnknownOrFalseProviderAreRefused) {
   // The certificate of the provider, the key of somebody else.
   crypto::SoftwareSigner thief(must(crypto::PrivateKey::generate(crypto::KeyType::p256)), signer.certificate_chain());
   EXPECT_EQ(fault_of(sign(claims(), thief)), RequestFault::altered);
+}
+
+// Below the provider's root and naming its host, and yet not for this.
+TEST_F(AgentRequests, OfACertificateForSomethingElseAreRefused) {
+  constexpr std::string_view kAuthority = R"(
+schema = "karta.certificate-profile/1"
+name = "authority"
+validity_days = 365
+key_usage = ["digitalSignature", "keyCertSign", "cRLSign"]
+[basic_constraints]
+ca = true
+path_length = 0
+)";
+  constexpr std::string_view kAgreement = R"(
+schema = "karta.certificate-profile/1"
+name = "agreement"
+validity_days = 365
+key_usage = ["keyAgreement"]
+)";
+  for (const std::string_view profile : {kAuthority, kAgreement}) {
+    auto signer = signer_for("id.example", crypto::KeyType::p256, profile);
+    const auto read = read_agent_request(sign(claims(), signer), providers, now);
+    ASSERT_FALSE(read) << profile;
+    EXPECT_EQ(read.error().fault, RequestFault::not_trusted) << profile;
+    EXPECT_EQ(read.error().why, "the certificate is not for signing requests") << profile;
+  }
+}
+
+// The provider would have a citizen's card sign for another site: origin and way back agree, and are not its own.
+TEST_F(AgentRequests, ForAnotherSitesOriginAreRefused) {
+  auto signer = signer_for("id.example");
+  for (const char* const origin : {"https://portal.example", "http://id.example", "https://id.example@evil.example"}) {
+    std::string payload = claims(R"("origin":"https://id.example")", R"("origin":")" + std::string(origin) + "\"");
+    const std::string own = R"("return_uri":"https://id.example/)";
+    payload.replace(payload.find(own), own.size(), R"("return_uri":")" + std::string(origin) + "/");
+    const auto read = read_agent_request(sign(payload, signer), providers, now);
+    ASSERT_FALSE(read) << origin;
+    EXPECT_EQ(read.error().why, "\"origin\" is not the issuer's") << origin;
+  }
 }
 
 // Every name a portal can be registered with (identity/openid/client.h).
