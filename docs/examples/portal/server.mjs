@@ -13,13 +13,29 @@ import { fileURLToPath } from 'node:url';
 import { Login, refusal } from './login.mjs';
 import { account, languageOf, refused, welcome } from './pages.mjs';
 
+/// What cannot be at the start: what it is and what to do.
+function stop(code, what, hint) {
+  console.error(`error: ${what}`);
+  if (hint) console.error(`hint: ${hint}`);
+  process.exit(code);
+}
+/// `file` through `read`, or the end.
+function need(file, read, hint) {
+  try {
+    return read(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return stop(error.code === 'ENOENT' ? 66 : 65, `${file}: ${error.message}`, hint);
+  }
+}
+
 const file = resolve(process.argv[2] ?? 'portal.json');
-const settings = JSON.parse(readFileSync(file, 'utf8'));
+const settings = need(file, JSON.parse, 'its members are in README.md, step 1');
 const beside = (name) => resolve(dirname(file), name);
 const style = readFileSync(resolve(dirname(fileURLToPath(import.meta.url)), 'portal.css'));
-const login = await Login.discover(settings, JSON.parse(readFileSync(beside(settings.key), 'utf8'))).catch((error) => {
-  console.error(`error: ${settings.issuer}: ${error.cause?.message ?? error.message}`);
-  process.exit(69);
+const key = need(beside(settings.key), JSON.parse, `make it: node make-client.mjs ${process.argv[2] ?? ''}`.trim());
+const login = await Login.discover(settings, key).catch((error) => {
+  const why = error.cause?.message ?? error.message;
+  stop(69, `${settings.issuer}: ${why}`, /certificate/.test(why) ? 'a root of its own is named by NODE_EXTRA_CA_CERTS=root.pem' : undefined);
 });
 
 // Sessions: in memory, which is enough for one process. Whoever has several keeps them in a database.
@@ -157,8 +173,18 @@ async function answer(request, response) {
   }
 }
 
-const server = settings.tls
-  ? createTls({ key: readFileSync(beside(settings.tls.key)), cert: readFileSync(beside(settings.tls.certificate)) }, answer)
-  : createPlain(answer);
+/// The server with the site's certificate. Node wants the key unencrypted.
+function withTls({ key, certificate }) {
+  const hint = 'the site\'s TLS key, unencrypted PEM, and its certificate; without "tls" in portal.json another server ends TLS';
+  const files = { key: need(beside(key), (text) => text, hint), cert: need(beside(certificate), (text) => text, hint) };
+  try {
+    return createTls(files, answer);
+  } catch (error) {
+    return stop(65, `${beside(key)}, ${beside(certificate)}: ${error.message}`, hint);
+  }
+}
+
+const server = settings.tls ? withTls(settings.tls) : createPlain(answer);
+server.once('error', (error) => stop(74, `${settings.host ?? '127.0.0.1'}:${settings.port}: ${error.message}`, 'host and port in portal.json say where the portal listens'));
 server.listen(settings.port, settings.host ?? '127.0.0.1', () => console.log(`the portal is at ${settings.origin}`));
 process.once('SIGTERM', () => { server.close(() => process.exit(0)); server.closeAllConnections(); });
