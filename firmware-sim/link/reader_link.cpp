@@ -83,6 +83,7 @@ void ReaderLink::ask(Change change) {
 
 void ReaderLink::insert() {
   ask([this] {
+    if (!inserted_) been_usable_ = false;
     inserted_ = true;
     mute_ = false;
   });
@@ -90,7 +91,7 @@ void ReaderLink::insert() {
 
 void ReaderLink::remove() {
   ask([this] {
-    inserted_ = false;
+    inserted_ = been_usable_ = false;
     pulled_ = true;
   });
 }
@@ -116,7 +117,8 @@ bool ReaderLink::wait_for(LinkState state, std::chrono::milliseconds at_most) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, at_most, [&] {
     const bool settled = !pulled_ && !replacement_ && !reset_ && !cut_;
-    return settled && (state <= LinkState::removed ? state_ <= LinkState::removed : state_ >= state);
+    if (!settled) return false;
+    return state <= LinkState::removed ? state_ <= LinkState::removed : state_ >= state || been_usable_;
   });
 }
 
@@ -135,6 +137,7 @@ void ReaderLink::become(LinkState state) {
     const std::lock_guard lock(mutex_);
     if (state_ == state) return;
     state_ = state;
+    if (state == LinkState::usable) been_usable_ = true;
   }
   changed_.notify_all();
 }
@@ -187,6 +190,8 @@ void ReaderLink::run() {
       pulled_ = false;
       if (replacement_) card_ = std::move(replacement_);
       inserted = inserted_;
+      // A card that has left by itself keeps this until it is inserted again.
+      if (inserted) been_usable_ = false;
     }
     changed_.notify_all();
     if (!inserted) {

@@ -45,7 +45,8 @@ class ReaderLink {
   /// Power fails as told; the card counts as removed then, until insert().
   void cut_power_at(PowerCut cut);
 
-  /// What of the above was asked has been done, and the link is in `state` (or past it: usable is past connected).
+  /// What of the above was asked has been done, and the link is in `state` (or past it: usable is past connected; a
+  /// card that was usable since it came and has lost its power is past it, too: whoever waits must not miss that).
   /// False if that did not come to pass in time.
   bool wait_for(LinkState state, std::chrono::milliseconds at_most);
 
@@ -81,8 +82,9 @@ class ReaderLink {
   std::uint64_t commands_ = 0;
   bool stop_ = false;
   bool inserted_ = true;
-  bool pulled_ = false;  // leave the reader even if inserted_ is true again already
-  bool mute_ = false;    // the card did not start when it was last switched on
+  bool been_usable_ = false;  // since it was inserted, or since the reader came back
+  bool pulled_ = false;       // leave the reader even if inserted_ is true again already
+  bool mute_ = false;         // the card did not start when it was last switched on
   bool reset_ = false;
   std::optional<PowerCut> cut_;
   std::unique_ptr<CardDevice> replacement_;

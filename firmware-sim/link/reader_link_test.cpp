@@ -176,6 +176,31 @@ TEST_F(ReaderLinkTest, LeavesTheReaderWhenThePowerIsCut) {
   EXPECT_EQ(reader.ask(kCommand), kEcho);
 }
 
+// Whoever put the card in may look only after a terminal has met it and its power has failed.
+TEST_F(ReaderLinkTest, ACardThatWasUsableAndIsGoneIsNotMissed) {
+  ReaderLink link(1, reader.address, card(), nullptr);
+  ASSERT_TRUE(reader.accept());
+  reader.switch_on();
+  ASSERT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
+  link.remove();
+  ASSERT_TRUE(link.wait_for(LinkState::removed, kTestPatience));
+  EXPECT_FALSE(link.wait_for(LinkState::usable, std::chrono::milliseconds(1))) << "this one was before";
+  reader.eject();
+  link.cut_power_at({.command = 1, .write = 0});
+  link.insert();
+  ASSERT_TRUE(reader.accept());
+  reader.switch_on();
+  EXPECT_EQ(reader.ask(kCommand), std::nullopt);
+  ASSERT_TRUE(link.wait_for(LinkState::removed, kTestPatience));
+  EXPECT_TRUE(link.wait_for(LinkState::usable, std::chrono::milliseconds(1))) << "it has been";
+  reader.eject();
+  link.insert();
+  EXPECT_FALSE(link.wait_for(LinkState::usable, std::chrono::milliseconds(1))) << "not since it came again";
+  ASSERT_TRUE(reader.accept());
+  reader.switch_on();
+  EXPECT_TRUE(link.wait_for(LinkState::usable, kTestPatience));
+}
+
 TEST_F(ReaderLinkTest, LosesItsRightsOnAGlitch) {
   ReaderLink link(1, reader.address, card(), nullptr);
   ASSERT_TRUE(reader.accept());
