@@ -27,11 +27,17 @@ export class Program {
 
   log() { return readFileSync(join(work, `${this.name}.log`), 'utf8'); }
 
+  /// Until `look` gives something true. A program that never comes so far is ended, and its last words are told.
   async ready(look) {
-    await until(this.name, async () => {
-      assert.equal(this.over, undefined, `${this.name} ended with ${this.over}: ${this.lines.join('\n')}\n${this.log()}`);
-      return look();
-    }, 30);
+    try {
+      await until(this.name, () => {
+        assert.equal(this.over, undefined, `${this.name} ended with ${this.over}: ${this.lines.join('\n')}`);
+        return look();
+      });
+    } catch (error) {
+      await this.stop('SIGKILL');
+      throw new Error(`${error.message}\n${this.log()}`);
+    }
     return this;
   }
 
