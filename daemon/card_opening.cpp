@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "card/pin.h"
 #include "daemon/on_line_status.h"
 #include "identity/journal/journal.h"
 
@@ -87,6 +88,7 @@ std::string_view CardOpening::state() const {
   for (const ReasonCode code : decision.reasons) {
     if (code == ReasonCode::stopped || code == ReasonCode::stopped_on_line || code == ReasonCode::expired)
       return "stopped";
+    if (code == ReasonCode::inactive_on_line) return "unknown";
   }
   return evidence.verdict == CardVerdict::good || evidence.on_line ? "good" : "unknown";
 }
@@ -132,6 +134,12 @@ Result<std::unique_ptr<CardOpening>> open_card(ReaderDesk& desk, const OpeningRe
       Error why = said_by_card(std::move(identity).error());
       // "Not found" in the middle of PACE is a refusal: nothing was looked for.
       if (why.kind == ErrorKind::not_found) why.kind = ErrorKind::card_refused;
+      // PACE opens with a transport PIN, too, and then the card lets nobody on: no terminal's certificate is at fault.
+      const bool transport = secret.password == card::PacePassword::pin &&
+                             secret.secret.size() == card::rules_of(card::PinKind::pin1).transport_digits;
+      if (transport && why.kind == ErrorKind::untrusted) {
+        return fail(ErrorKind::transport_pin, "a transport PIN opens nothing but the way to a PIN of the holder's own");
+      }
       return fail(std::move(why));
     }
     // A genuine card is not called a false one because the time is wrong.

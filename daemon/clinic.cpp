@@ -483,7 +483,7 @@ Result<Reply> Clinic::run(const Call& call, ReaderDesk& desk) {
 Result<ModePlan> read_clinic(service::ConfigTable& table) {
   ClinicConfig config;
   config.role = TRY(table.text_or("role", config.role));
-  if (card::find_terminal_role(config.role) == nullptr) return table.bad("role", "is no role");
+  if (card::find_terminal_role(config.role) == nullptr) return table.bad("role", "is no role: one of " + role_names());
   config.groups = TRY(table.texts("groups"));
   for (const std::string& group : config.groups) {
     if (card::find_data_group(group) == nullptr)

@@ -35,6 +35,18 @@ std::string joined(std::span<const std::string_view> all) {
   return out;
 }
 
+}  // namespace
+
+std::string role_names() {
+  std::string out;
+  for (const card::TerminalRole& role : card::terminal_roles()) {
+    out += (out.empty() ? "" : ", ") + std::string(role.name);
+  }
+  return out;
+}
+
+namespace {
+
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 &&
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos;
@@ -83,7 +95,7 @@ Result<CallerConfig> read_caller(ConfigTable& table) {
   out.verbs = TRY(table.texts("verbs"));
   if (out.verbs.empty()) return table.bad("verbs", "is missing: what the caller may");
   for (const std::string& verb : out.verbs) {
-    if (!is_verb(verb)) return table.bad("verbs", "names \"" + verb + "\", which is no verb");
+    if (!is_verb(verb)) return table.bad("verbs", "names \"" + verb + "\", which is no verb: one of " + verb_names());
   }
   return out;
 }
@@ -108,7 +120,7 @@ Result<ReaderConfig> read_reader(ConfigTable& table, std::span<const ModeRow> mo
 Result<TerminalConfig> read_terminal(ConfigTable& table) {
   TerminalConfig out;
   out.role = TRY(table.text("role"));
-  if (card::find_terminal_role(out.role) == nullptr) return table.bad("role", "is no role");
+  if (card::find_terminal_role(out.role) == nullptr) return table.bad("role", "is no role: one of " + role_names());
   out.folder = TRY(table.path("folder"));
   out.key = TRY(table.text_or("key", ""));
   if (!out.key.empty() && !out.key.starts_with("pkcs11:") && !out.key.starts_with("sam:")) {

@@ -122,6 +122,9 @@ struct DaemonConfig {
 
 inline constexpr std::string_view kDaemonConfigSchema = "karta.kartad/1";
 
+/// "clinic, ambulance, ...": the roles a [[terminal]] may have, for people.
+std::string role_names();
+
 /// `modes`: those that may be named; `read_pages`: null where the program has no pages. Fails with `configuration`,
 /// naming line and key, on anything missing, unknown, mistyped or contradictory. Files it names are not opened here.
 Result<DaemonConfig> load_daemon_config(const std::filesystem::path& file, std::span<const ModeRow> modes,

@@ -405,8 +405,40 @@ EventHub& Daemon::events() { return impl_->events; }
 identity::Journal& Daemon::journal() { return *impl_->journal; }
 void Daemon::flush_refusals() { impl_->refusals->flush(); }
 
-Status check_daemon(const fs::path& file, Environment environment) {
+namespace {
+
+/// What stays possible without it, and is amiss.
+std::vector<std::string> warnings_of(const DaemonConfig& config, const TrustData& trust) {
+  std::vector<std::string> out;
+  const auto snapshot = trust.snapshot();
+  for (const TrustItem& item : snapshot->items) {
+    const std::string which = "the " + std::string(name_of(item.kind));
+    if (!item.problem.empty()) {
+      out.push_back(which + " is not taken: " + item.problem);
+    } else if (!item.present && !config.authority) {
+      out.push_back("there is no " + std::string(name_of(item.kind)));
+    }
+  }
+  constexpr std::string_view kUnix = "unix:";
+  for (const std::string& one : config.listen) {
+    std::error_code error;
+    if (!one.starts_with(kUnix)) continue;
+    const fs::path folder = fs::path(one.substr(kUnix.size())).parent_path();
+    // systemd makes it with the service; by hand nobody does.
+    if (!fs::is_directory(folder, error)) out.push_back("the socket's folder \"" + folder.string() + "\" is not there");
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> check_daemon(const fs::path& file, Environment environment) {
   const DaemonConfig config = TRY(load(file, environment));
+  std::error_code ignored;
+  if (fs::exists(config.state, ignored) && !fs::is_directory(config.state, ignored)) {
+    return fail(ErrorKind::io, "\"state\": \"" + config.state.string() + "\" is no folder",
+                "name a folder of the daemon's own");
+  }
   const auto source = environment.make_readers(config);
   std::map<std::string, std::unique_ptr<TerminalIdentity>, std::less<>> terminals;
   for (const TerminalConfig& one : config.terminals) {
@@ -421,7 +453,6 @@ Status check_daemon(const fs::path& file, Environment environment) {
   sources.read_only = true;
   TrustData trust(std::move(sources), environment.clock, guard);
   TRY(trust.load());
-  std::error_code ignored;
   if (fs::exists(config.journal.file, ignored)) TRY(identity::JournalReader::open(config.journal.file));
 
   // Modes and pages are made as they would be, on a journal and deeds that nobody keeps.
@@ -450,7 +481,7 @@ Status check_daemon(const fs::path& file, Environment environment) {
     names.push_back(name);
   }
   if (config.pages) TRY(config.pages(services, names, nullptr));
-  return {};
+  return warnings_of(config, trust);
 }
 
 }  // namespace karta::daemon

@@ -67,7 +67,8 @@ class Daemon {
 };
 
 /// Reads the configuration and opens what it names (keys, certificates, lists, journal read-only), makes its modes and
-/// looks at its pages; serves nothing and leaves nothing behind.
-Status check_daemon(const std::filesystem::path& config, Environment environment);
+/// looks at its pages; serves nothing and leaves nothing behind. What can be served with and is yet amiss (a list that
+/// cannot be used, a socket's folder that is not there) comes back as words for people.
+Result<std::vector<std::string>> check_daemon(const std::filesystem::path& config, Environment environment);
 
 }  // namespace karta::daemon

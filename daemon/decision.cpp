@@ -55,6 +55,9 @@ constexpr auto kReasons = std::to_array<ReasonRow>({
     {ReasonCode::stopped_on_line, "stopped-on-line", Trust::refused,
      "The identity system says now that the card is suspended or revoked.",
      "Система идентификации сообщает: карта приостановлена или отозвана."},
+    {ReasonCode::inactive_on_line, "inactive-on-line", Trust::refused,
+     "The identity system says now that the card was not handed over yet: it is to be activated first.",
+     "Система идентификации сообщает: карта ещё не выдана владельцу, сначала её активируют."},
     {ReasonCode::expired, "expired", Trust::refused, "The card's time is over.", "Срок действия карты истёк."},
 });
 
@@ -114,9 +117,11 @@ Decision decide(const Evidence& evidence) {
 
   if (evidence.on_line) {
     // The authority's word of now stands above any list: it is newer in both directions.
-    out.add(identity::row_of(*evidence.on_line).stopped || *evidence.on_line == identity::CardState::expired
-                ? ReasonCode::stopped_on_line
-                : ReasonCode::active_on_line);
+    // One that was never handed over is in nobody's hands it should be in.
+    const bool over = identity::row_of(*evidence.on_line).stopped || *evidence.on_line == identity::CardState::expired;
+    out.add(over                                               ? ReasonCode::stopped_on_line
+            : *evidence.on_line == identity::CardState::active ? ReasonCode::active_on_line
+                                                               : ReasonCode::inactive_on_line);
     return out;
   }
   if (evidence.on_line_wanted) out.add(ReasonCode::not_asked);

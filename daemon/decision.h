@@ -37,6 +37,7 @@ enum class ReasonCode : std::uint8_t {
   copied,              ///< the chip does not prove that it has the key
   stopped,             ///< on the stop-list
   stopped_on_line,     ///< suspended, revoked, replaced: the authority says so
+  inactive_on_line,    ///< made, and not in its holder's hands yet: the authority says so
   expired,             ///< its last day is over
 };
 

@@ -109,10 +109,15 @@ int main(int argc, char** argv) {
                                           .modes = kModes,
                                           .read_pages = daemon::read_pages,
                                           .open_rules = daemon::transit_rules_opener()};
-    const Status done = check ? daemon::check_daemon(file, environment) : serve(file, environment);
-    if (!done) return report(done.error());
-    if (check) std::fprintf(stderr, "\"%s\" can be served\n", file.c_str());
-    return 0;
+    if (check) {
+      const auto warnings = daemon::check_daemon(file, environment);
+      if (!warnings) return report(warnings.error());
+      for (const std::string& one : *warnings) std::fprintf(stderr, "warning: %s\n", one.c_str());
+      std::fprintf(stderr, "\"%s\" can be served\n", file.c_str());
+      return 0;
+    }
+    const Status done = serve(file, environment);
+    return done ? 0 : report(done.error());
   } catch (const std::exception& error) {
     return report({ErrorKind::internal, std::string("unexpected: ") + error.what(), ""});
   }

@@ -390,7 +390,7 @@ Result<Reply> Pharmacy::redeem(const Call& call, ReaderDesk& desk) {
 Result<ModePlan> read_pharmacy(service::ConfigTable& table) {
   PharmacyConfig config;
   config.role = TRY(table.text_or("role", config.role));
-  if (card::find_terminal_role(config.role) == nullptr) return table.bad("role", "is no role");
+  if (card::find_terminal_role(config.role) == nullptr) return table.bad("role", "is no role: one of " + role_names());
   config.keys = TRY(read_key_ring(table));
   config.ask_on_line = TRY(table.boolean_or("ask_on_line", config.ask_on_line));
   return ModePlan([config](const Services& services) -> Result<std::unique_ptr<Mode>> {

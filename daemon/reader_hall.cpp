@@ -389,6 +389,11 @@ Result<std::string> ReaderHall::choose(std::string_view mode, std::string_view w
   }
   auto chosen = card::choose_reader(readers, wanted);
   if (!chosen && chosen.error().kind == ErrorKind::usage) chosen.error().hint = "say which one: \"reader\"";
+  if (!chosen && chosen.error().kind == ErrorKind::no_reader && !readers.empty()) {
+    chosen.error() = {ErrorKind::no_reader,
+                      "no reader for the mode \"" + std::string(mode) + "\" is called \"" + std::string(wanted) + "\"",
+                      "GET /v1/readers tells their names and modes"};
+  }
   return chosen;
 }
 

@@ -49,8 +49,9 @@ class KeptPin final : public card::PinSource {
                   "correct the file; the daemon does not try it again");
     }
     if (request.tries_left && *request.tries_left < 2) {
-      return fail(ErrorKind::wrong_pin, "the module has one try left: the daemon leaves it alone",
-                  "present the right PIN by hand first: karta card pin verify");
+      return fail(
+          ErrorKind::wrong_pin, "the module has one try left: the daemon leaves it alone",
+          "present the right PIN by hand, which gives it all its tries again: karta card change-pin --reader READER");
     }
     return pin_.clone();
   }
@@ -168,7 +169,7 @@ Result<std::unique_ptr<TerminalIdentity>> TerminalIdentity::open(const TerminalC
   out->role_ = card::find_terminal_role(config.role);
   if (out->role_ == nullptr)
     return fail(ErrorKind::configuration, "there is no terminal's role \"" + config.role + "\"",
-                "karta cv roles lists them");
+                "docs/terminals-certificates.md lists them");
   TRY(out->reload());
   return out;
 }

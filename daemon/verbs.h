@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace karta::daemon {
@@ -30,6 +31,13 @@ inline constexpr VerbRow kVerbs[] = {
     {"counter", "account"},
 };
 inline constexpr std::string_view kEveryVerb = "*";
+
+/// "status, events, ...", for people
+inline std::string verb_names() {
+  std::string out(kEveryVerb);
+  for (const VerbRow& row : kVerbs) out += ", " + std::string(row.verb);
+  return out;
+}
 
 constexpr bool is_verb(std::string_view name) {
   return name == kEveryVerb ||

@@ -207,6 +207,12 @@ class IdentityCard {
 
     card::IdentityData citizen = sample_citizen();
     if (options.portrait) citizen[card::kPortraitGroup] = sample_portrait();
+    // What is printed, read and compared is one day.
+    const auto number = [&](std::size_t at, std::size_t digits) {
+      return std::stoi(options.last_day.substr(at, digits));
+    };
+    citizen[3] = card::PartialDate{static_cast<unsigned>(number(0, 4)), static_cast<unsigned>(number(4, 2)),
+                                   static_cast<unsigned>(number(6, 2))};
     auto files = card::encode_data_groups(*profile.identity, citizen, random);
     ASSERT_TRUE(files) << files.error().message;
     data.data_groups = std::move(*files);

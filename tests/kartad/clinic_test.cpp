@@ -4,6 +4,7 @@
 #include "daemon/gatekeeper.h"
 #include "daemon/pages/pages.h"
 #include "daemon/visit_receipt.h"
+#include "identity/stop_list/foreign_filter.h"
 #include "service/test_socket.h"
 #include "tests/kartad/daemon_fixture.h"
 #include "tests/sectors/wire.h"
@@ -85,6 +86,23 @@ TEST_F(ClinicTest, AVisitTellsWhoIsHereWhetherInsuredAndWhyTheCardIsAccepted) {
   EXPECT_EQ(kartad.get("/v1/visits/" + id).status, 404);
 }
 
+// A terminal that lets one card sign what was visited with another has no receipt.
+TEST_F(ClinicTest, AReceiptIsOfTheCardThatWasVisitedWith) {
+  card.put(os::Interface::contactless);
+  daemon::VisitRecord record;
+  record.id = "0123456789abcdef0123456789abcdef";
+  record.terminal = "XXCLINIC00001";
+  record.time = kartad.clock.now();
+  record.purpose = "treatment";
+  record.decision = "accepted";
+  for (const std::uint64_t index : {4711u, 4712u}) {
+    record.status_index = index;
+    const auto receipt = daemon::sign_visit(*card.plain, record);
+    ASSERT_TRUE(receipt) << receipt.error().message;
+    EXPECT_EQ(daemon::verify_visit(*receipt, {kartad.centre.issuing}).has_value(), index == 4711) << index;
+  }
+}
+
 TEST_F(ClinicTest, AVisitIsForgottenAfterItsMinutes) {
   insert();
   const auto answer = visit();
@@ -107,11 +125,73 @@ TEST_F(ClinicTest, AStoppedCardIsRefusedAndNothingOfItIsRead) {
   EXPECT_TRUE(answer.body["holder"].empty());
   EXPECT_TRUE(answer.body["insurance"].is_null());
   EXPECT_TRUE(answer.body["receipt"].is_null());
+  for (const auto& step : answer.body["timeline"]) EXPECT_NE(step["step"], "data") << "nothing is asked for, either";
   // In an emergency what must be known is read all the same.
   const auto emergency = kartad.post("/v1/visits", {{"purpose", "emergency"}, {"can", kCan}});
   ASSERT_EQ(emergency.status, 201) << emergency.text;
   EXPECT_EQ(emergency.body["decision"], "refused");
   EXPECT_EQ(emergency.body["emergency"]["allergies"][0]["words"], "penicillin");
+}
+
+// Its last day is known only once it was read: what came before it is not told, either.
+TEST_F(ClinicTest, OfACardWhoseTimeIsOverNothingIsTold) {
+  IdentityCard old({.seed = 7, .card_signed = true, .last_day = "20200131", .portrait = true});
+  kartad.readers.insert(std::string(TestDaemon::kReader), contactless(old));
+  ASSERT_TRUE(kartad.readers.await_taken());
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "expired");
+  EXPECT_EQ(answer.body["card"]["valid_until"], "2020-01-31");
+  EXPECT_TRUE(answer.body["holder"].empty());
+  for (const char* const member : {"insurance", "emergency", "portrait", "receipt"}) {
+    EXPECT_TRUE(answer.body[member].is_null()) << member;
+  }
+  EXPECT_TRUE(answer.body["groups"]["read"].empty());
+  EXPECT_EQ(answer.text.find("Sample"), std::string::npos);
+  const auto emergency = kartad.post("/v1/visits", {{"purpose", "emergency"}, {"can", kCan}});
+  EXPECT_EQ(emergency.body["decision"], "refused");
+  EXPECT_EQ(emergency.body["emergency"]["allergies"][0]["words"], "penicillin");
+}
+
+// A list of other authorities' dead certificates names who signed this card: a stolen signer's cards are nobody's.
+TEST_F(ClinicTest, ACardOfASignerThatWasRevokedIsNotGenuine) {
+  using crypto::testing::must;
+  const auto signer = must(crypto::Certificate::from_der(kartad.centre.document_signer.certificate_chain().front()));
+  identity::ForeignFilterHead head;
+  head.epoch = 1;
+  head.this_update = kartad.clock.now() - std::chrono::minutes(10);
+  head.next_update = kartad.clock.now() + std::chrono::hours(72);
+  head.issuer = "Test Authority";
+  kartad.stop();
+  kartad.centre.issuing_signer.set_certificate_chain({kartad.centre.issuing.der()});
+  const Bytes body = must(identity::encode_foreign_filter(head, {identity::foreign_key(signer)}));
+  kartad.folder.write("dead.foreign-filter", must(identity::sign_foreign_filter(body, kartad.centre.issuing_signer)));
+  kartad.write_config("", "", "foreign_filters = [\"dead.foreign-filter\"]\n");
+  ASSERT_TRUE(kartad.start());
+  insert();
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.body["decision"], "refused");
+  EXPECT_EQ(answer.body["reasons"][0]["code"], "not-genuine");
+  EXPECT_TRUE(answer.body["holder"].empty());
+  EXPECT_EQ(answer.body["card"]["state"], "unknown");
+}
+
+// PACE opens with the letter's PIN, and the card lets nobody further: the terminal's certificate is not to blame.
+TEST_F(ClinicTest, ATransportPinIsCalledThat) {
+  insert();
+  const auto answer = kartad.post("/v1/visits", {{"purpose", "treatment"}, {"can", kCan}, {"pin", kTransportPin}});
+  EXPECT_EQ(answer.status, 409) << answer.text;
+  EXPECT_EQ(answer.type(), "urn:karta:error:transport-pin");
+}
+
+TEST_F(ClinicTest, AReaderOfAnotherModeOrNameIsSaidToBeThat) {
+  insert();
+  const auto answer = kartad.post("/v1/visits", {{"purpose", "treatment"}, {"can", kCan}, {"reader", "Other"}});
+  EXPECT_EQ(answer.type(), "urn:karta:error:no-reader") << answer.text;
+  EXPECT_EQ(answer.body["detail"], "no reader for the mode \"clinic\" is called \"Other\"");
+  EXPECT_EQ(answer.body["hint"], "GET /v1/readers tells their names and modes");
 }
 
 TEST_F(ClinicTest, AnOldStopListIsUsedAsFarAsThePolicyGoes) {
@@ -171,13 +251,19 @@ TEST_F(ClinicTest, OnlyGatesGoByRules) {
 
 TEST_F(ClinicTest, ALookAtTheConfigurationMakesItsModes) {
   kartad.stop();
-  const Status good = kartad.check();
-  EXPECT_TRUE(good) << good.error().message;
+  const auto good = kartad.check();
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_TRUE(good->empty()) << good->front();
   // A running daemon is not in its way, and nothing of the look stays.
   ASSERT_TRUE(kartad.start());
-  const Status running = kartad.check();
+  const auto running = kartad.check();
   EXPECT_TRUE(running) << running.error().message;
   kartad.stop();
+  kartad.folder.write("lists/full-2.stop-list", std::string_view("no list"));
+  const auto amiss = kartad.check();
+  ASSERT_TRUE(amiss) << amiss.error().message;
+  ASSERT_EQ(amiss->size(), 1u);
+  EXPECT_NE(amiss->front().find("full-2.stop-list"), std::string::npos) << amiss->front();
   kartad.folder.write("masters.pem", std::string_view("no keys"));
   EXPECT_FALSE(kartad.check()) << "the pharmacy's masters cannot be opened";
 }
@@ -630,8 +716,53 @@ TEST_F(PharmacyTest, ALostAnswerIsSettledWhenTheCardComesAgain) {
   ASSERT_EQ(settled.status, 200) << settled.text;
   EXPECT_EQ(settled.body["settled"], true);
   EXPECT_EQ(settled.body["left"], 1);
+  EXPECT_EQ(settled.body["receipt"]["code"].get<std::string>().size(), 16u) << "the card's own, for the back office";
   EXPECT_EQ(left(), 1u);
   EXPECT_EQ(redeem("k1").body, settled.body);
+}
+
+// Whether the first card wrote is still to be found out: the key is not free for another one.
+TEST_F(PharmacyTest, WhatWasBegunWithOneCardIsNotGoneOnWithOnAnother) {
+  grant_packages(card, 2);
+  bool lose = true;
+  insert([&](ByteView command, Bytes answer) { return lose && is(command, kInsCommit) ? Bytes{} : answer; });
+  EXPECT_EQ(redeem("k1").status, 409);
+  lose = false;
+  IdentityCard other({.seed = 8});
+  grant_packages(other, 2);
+  const auto swap = [&](IdentityCard& one) {
+    kartad.readers.remove(std::string(TestDaemon::kReader));
+    kartad.readers.insert(std::string(TestDaemon::kReader), contactless(one));
+    ASSERT_TRUE(kartad.readers.await_taken());
+  };
+  swap(other);
+  const auto refused = redeem("k1");
+  EXPECT_EQ(refused.type(), "urn:karta:error:already-exists") << refused.text;
+  EXPECT_EQ(left(), 2u);
+  swap(card);
+  EXPECT_EQ(redeem("k1").body["settled"], true);
+  EXPECT_EQ(left(), 1u);
+}
+
+TEST_F(PharmacyTest, WhatAnotherPharmacyHasJustRedeemedIsNotRedeemedAgain) {
+  grant_packages(card, 3);
+  insert();
+  ASSERT_EQ(redeem("k1").status, 200);
+  kartad.stop();
+  // The pharmacy across the street.
+  std::filesystem::copy(kartad.terminals, kartad.folder / "across", std::filesystem::copy_options::recursive);
+  card::TerminalStore across(kartad.folder / "across");
+  ASSERT_TRUE(across.issue_terminal(*card::find_terminal_role("pharmacy"), {}, CentreForTerminals::quick(),
+                                    kartad.centre.passphrase, card::cv_date_of(kartad.clock.now())));
+  kartad.terminals = across.folder();
+  kartad.write_config();
+  ASSERT_TRUE(kartad.start());
+  kartad.forget_events();
+  insert();
+  const auto again = redeem("k2");
+  EXPECT_EQ(again.type(), "urn:karta:error:already-exists") << again.text;
+  EXPECT_EQ(left(), 2u);
+  EXPECT_EQ(redeem("k3", 78).status, 200) << "another prescription is another matter";
 }
 
 TEST_F(PharmacyTest, AnotherKeyForTheSamePrescriptionFindsTheLostOne) {

@@ -108,32 +108,31 @@ class TestDaemon {
   }
   ~TestDaemon() { stop(); }
 
-  /// `more`: further tables; `clinic`: keys of [clinic].
-  void write_config(const std::string& more = "", const std::string& clinic = "") {
+  /// `more`: further tables; `clinic`: keys of [clinic]; `trust`: of [trust].
+  void write_config(const std::string& more = "", const std::string& clinic = "", const std::string& trust = "") {
     const auto hash = [](std::string_view token) { return service::token_hash(token); };
-    folder.write(
-        "kartad.toml",
-        "schema = \"karta.kartad/1\"\nstate = \"state\"\nutc_offset_minutes = " + std::to_string(utc_offset_minutes) +
-            "\n"
-            "[server]\nlisten = [\"127.0.0.1:0\"]\nverb_seconds = 20\n"
-            "[limits]\nstop_seconds = 5\n"
-            "[[caller]]\nname = \"program\"\ntoken_sha256 = \"" +
-            hash(kToken) +
-            "\"\nverbs = [\"*\"]\n"
-            "[[caller]]\nname = \"viewer\"\ntoken_sha256 = \"" +
-            hash(kViewer) +
-            "\"\nverbs = [\"status\"]\n"
-            "[[reader]]\nname = \"Sim *\"\nmodes = [\"clinic\", \"pharmacy\"]\n"
-            "[[terminal]]\nrole = \"clinic\"\nfolder = \"" +
-            terminals.string() +
-            "\"\npassphrase_file = \"secret\"\n"
-            "[[terminal]]\nrole = \"pharmacy\"\nfolder = \"" +
-            terminals.string() +
-            "\"\npassphrase_file = \"secret\"\n"
-            "[trust]\ntrust_list = \"trust-list.p7m\"\nroots = [\"root.der\"]\n"
-            "stop_lists = [\"lists\"]\n"
-            "[clinic]\n" +
-            clinic + "\n[pharmacy]\nkeys = \"masters.pem\"\npassphrase_file = \"secret\"\n" + more);
+    folder.write("kartad.toml", "schema = \"karta.kartad/1\"\nstate = \"state\"\nutc_offset_minutes = " +
+                                    std::to_string(utc_offset_minutes) +
+                                    "\n"
+                                    "[server]\nlisten = [\"127.0.0.1:0\"]\nverb_seconds = 20\n"
+                                    "[limits]\nstop_seconds = 5\n"
+                                    "[[caller]]\nname = \"program\"\ntoken_sha256 = \"" +
+                                    hash(kToken) +
+                                    "\"\nverbs = [\"*\"]\n"
+                                    "[[caller]]\nname = \"viewer\"\ntoken_sha256 = \"" +
+                                    hash(kViewer) +
+                                    "\"\nverbs = [\"status\"]\n"
+                                    "[[reader]]\nname = \"Sim *\"\nmodes = [\"clinic\", \"pharmacy\"]\n"
+                                    "[[terminal]]\nrole = \"clinic\"\nfolder = \"" +
+                                    terminals.string() +
+                                    "\"\npassphrase_file = \"secret\"\n"
+                                    "[[terminal]]\nrole = \"pharmacy\"\nfolder = \"" +
+                                    terminals.string() +
+                                    "\"\npassphrase_file = \"secret\"\n"
+                                    "[trust]\ntrust_list = \"trust-list.p7m\"\nroots = [\"root.der\"]\n"
+                                    "stop_lists = [\"lists\"]\n" +
+                                    trust + "[clinic]\n" + clinic +
+                                    "\n[pharmacy]\nkeys = \"masters.pem\"\npassphrase_file = \"secret\"\n" + more);
   }
   void write_trust_list() {
     crypto::TrustList list;
@@ -179,7 +178,7 @@ class TestDaemon {
             .steady_now = steady_now};
   }
   /// kartad --check
-  Status check() { return daemon::check_daemon(folder / "kartad.toml", environment()); }
+  Result<std::vector<std::string>> check() { return daemon::check_daemon(folder / "kartad.toml", environment()); }
   Status start() {
     daemon_ = TRY(daemon::Daemon::start(folder / "kartad.toml", environment()));
     daemon_->events().listen(0, [this](const daemon::Event& event) {
