@@ -65,7 +65,8 @@ JsonProblem JsonProblem::of(const Error& error) {
   out.status = http_status_of(error.kind);
   out.name = row_of(error.kind).name;
   out.detail = error.message;
-  out.hint = error.next_step();
+  // How a command line is called is no help to who asks over HTTP.
+  if (error.kind != ErrorKind::usage || !error.hint.empty()) out.hint = error.next_step();
   return out;
 }
 

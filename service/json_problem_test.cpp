@@ -39,6 +39,12 @@ TEST(JsonProblem, IsAResponseThatNobodyStores) {
   EXPECT_THAT(JsonProblem::of({ErrorKind::busy, "x", {}}).to_response().fields, testing::HasSubstr("Retry-After: "));
 }
 
+TEST(JsonProblem, HowACommandLineIsCalledIsNoHint) {
+  EXPECT_TRUE(JsonProblem::of({ErrorKind::usage, "\"limit\" must be a whole number", {}}).hint.empty());
+  EXPECT_EQ(JsonProblem::of({ErrorKind::usage, "x", "say y"}).hint, "say y");
+  EXPECT_FALSE(JsonProblem::of({ErrorKind::no_card, "x", {}}).hint.empty());
+}
+
 TEST(JsonProblem, ForeignOctetsDoNotBreakIt) {
   const JsonProblem problem{.status = 400, .name = "malformed", .detail = "\xff\xfe bad \x01"};
   EXPECT_TRUE(nlohmann::json::accept(problem.to_json()));
