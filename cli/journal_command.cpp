@@ -33,6 +33,9 @@ Result<bool> is_database(const std::string& path) {
   if (!file) return fail(ErrorKind::not_found, "there is no file \"" + path + "\"");
   std::string head(kDatabaseMagic.size(), '\0');
   file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  // A journal that was cut to nothing is no whole journal of no records.
+  if (file.gcount() == 0 && file.eof())
+    return fail(ErrorKind::malformed, "\"" + path + "\" is empty: it holds no journal");
   return head == kDatabaseMagic;
 }
 

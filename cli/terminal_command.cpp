@@ -209,6 +209,17 @@ Result<crypto::KeyType> curve_named(const std::string& name) {
               "that of the authority: p256, ...");
 }
 
+/// A server the centre certified itself is in nobody's list of roots.
+template <class T>
+Result<T> by_known_roots(Result<T> answer) {
+  if (!answer && answer.error().kind == ErrorKind::untrusted && answer.error().hint.empty() &&
+      answer.error().message.find("certificate problem") != std::string::npos) {
+    answer.error().hint =
+        "--roots FILE says who certified the server: the centre's ca/root.crt.pem, where it was the centre";
+  }
+  return answer;
+}
+
 Result<int> run_join(const Arguments& given) {
   const SystemClock clock;
   const card::TerminalRole* const role = TRY(role_named(given.role));
@@ -224,7 +235,7 @@ Result<int> run_join(const Arguments& given) {
   issuing::TerminalFolder folder(given.folder);
   issuing::TerminalFolder::Order order = TRY(folder.order(*role, type, passphrase));
   order.order.rights = given.rights;
-  const identity::TerminalCertificates got = TRY(client.enrol(code, order.order));
+  const identity::TerminalCertificates got = TRY(by_known_roots(client.enrol(code, order.order)));
   if (got.role != given.role) {
     return fail(ErrorKind::usage, "the code is that of the role \"" + got.role + "\"",
                 "join with --role " + got.role + ": the code is still good for these keys");
@@ -236,7 +247,12 @@ Result<int> run_join(const Arguments& given) {
 Result<int> run_renew(const Arguments& given) {
   const SystemClock clock;
   issuing::TerminalFolder folder(given.folder);
-  const issuing::TerminalFacts facts = TRY(folder.facts(given.role));
+  auto found = folder.facts(given.role);
+  if (!found && found.error().kind != ErrorKind::malformed && given.role.empty()) {
+    return fail(ErrorKind::not_found, "\"" + given.folder + "\" is no folder of an enrolled terminal",
+                "karta terminal join makes one, with a code of the centre's");
+  }
+  const issuing::TerminalFacts facts = TRY(std::move(found));
   const card::TerminalRole* const role = TRY(role_named(facts.role));
   const auto input = make_secret_input(given.secret.descriptor, given.secret.program);
   const SecretBytes passphrase = TRY(input->ask({"The passphrase of the terminal's keys.", "passphrase", "", false}));
@@ -247,7 +263,7 @@ Result<int> run_renew(const Arguments& given) {
       TRY(folder.order(*role, present.signer->public_key().type().value_or(crypto::KeyType::p256), passphrase, nullptr,
                        present.signer.get()));
   order.order.rights = given.rights;
-  const identity::TerminalCertificates got = TRY(client.renew(order.order));
+  const identity::TerminalCertificates got = TRY(by_known_roots(client.renew(order.order)));
   TRY(folder.take(got, order, clock.now(), passphrase));
   return show(got, given, "karta.terminal.renew/1");
 }

@@ -161,6 +161,9 @@ for round in 1 2; do
 done
 redeem over 99 && is 403 .type urn:karta:error:not-permitted
 run karta journal verify "$work/state-centre/journal.sqlite"
+: >cut.sqlite # what is left of one is no whole journal of no records
+ends 65 karta journal verify cut.sqlite
+says "holds no journal"
 
 step "who may call: another user, another name, another page"
 ask GET /v1/status "" -H "Host: evil.example" && is 403 .type urn:karta:error:foreign-host
