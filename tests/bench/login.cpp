@@ -59,16 +59,24 @@ std::string sha256_url(std::string_view text) {
   return to_base64url(crypto::digest(crypto::Hash::sha256, as_bytes(text)));
 }
 
-/// A JWS by a P-256 key.
-std::string signed_jwt(const nlohmann::json& header, const nlohmann::json& claims, const crypto::PrivateKey& key) {
-  std::string text = to_base64url(as_bytes(header.dump())) + "." + to_base64url(as_bytes(claims.dump()));
+std::string jws_header(const nlohmann::json& header) { return to_base64url(as_bytes(header.dump())); }
+/// A JWS by a P-256 key; `header` from jws_header().
+std::string signed_jwt(std::string_view header, std::string_view claims, const crypto::PrivateKey& key) {
+  std::string text(header);
+  text.append(".").append(to_base64url(as_bytes(claims)));
   const Bytes der = must(key.sign(crypto::AlgorithmId::ecdsa_sha256, as_bytes(text)));
   return text + "." + to_base64url(must(crypto::decode_ecdsa_signature(der, 32)));
+}
+/// A member of a JSON object, of a text that needs no escapes.
+std::string member(std::string_view name, std::string_view text) {
+  std::string out = ",\"";
+  return out.append(name).append("\":\"").append(text).append("\"");
 }
 
 std::string form_value(std::string_view text) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
   std::string out;
+  out.reserve(text.size() + text.size() / 8);
   for (const char c : text) {
     if (std::isalnum(static_cast<unsigned char>(c)) || std::strchr("-._~", c) != nullptr) {
       out += c;
@@ -104,6 +112,10 @@ std::string html_text(std::string_view text) {
     static constexpr std::pair<std::string_view, char> kEntities[] = {
         {"&amp;", '&'}, {"&quot;", '"'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&#39;", '\''}};
     bool found = false;
+    if (text[i] != '&') {
+      out += text[i];
+      continue;
+    }
     for (const auto& [entity, c] : kEntities) {
       if (!text.substr(i).starts_with(entity)) continue;
       out += c;
@@ -204,6 +216,7 @@ class Wire {
 struct World {
   int port = 0;
   std::string client_kid;
+  std::string assertion_header;
   std::vector<tests::SoftCard> cards;
 };
 
@@ -214,7 +227,9 @@ class Visitor {
       : world_(world),
         client_key_(client_key),
         proof_key_(must(crypto::PrivateKey::generate(crypto::KeyType::p256))),
-        proof_jwk_(nlohmann::json::parse(must(crypto::write_jwk(proof_key_.public_key())))),
+        proof_header_(jws_header({{"typ", "dpop+jwt"},
+                                  {"alg", "ES256"},
+                                  {"jwk", nlohmann::json::parse(must(crypto::write_jwk(proof_key_.public_key())))}})),
         proof_thumbprint_(must(crypto::jwk_thumbprint(proof_key_.public_key()))),
         portal_(world.port),
         browser_(world.port),
@@ -274,20 +289,19 @@ class Visitor {
         .count();
   }
   std::string assertion() {
-    return signed_jwt({{"alg", "ES256"}, {"kid", world_.client_kid}},
-                      {{"iss", kClient},
-                       {"sub", kClient},
-                       {"aud", kIssuer},
-                       {"jti", random_text()},
-                       {"iat", now()},
-                       {"exp", now() + 60}},
+    const std::int64_t time = now();
+    return signed_jwt(world_.assertion_header,
+                      "{\"iat\":" + std::to_string(time) + ",\"exp\":" + std::to_string(time + 60) +
+                          member("iss", kClient) + member("sub", kClient) + member("aud", kIssuer) +
+                          member("jti", random_text()) + "}",
                       client_key_);
   }
   std::string proof(std::string_view method, std::string_view url, std::string_view token) {
-    nlohmann::json claims = {{"htm", method}, {"htu", url}, {"jti", random_text()}, {"iat", now()}};
-    if (!token.empty()) claims["ath"] = sha256_url(token);
-    if (!nonce_.empty()) claims["nonce"] = nonce_;
-    return signed_jwt({{"typ", "dpop+jwt"}, {"alg", "ES256"}, {"jwk", proof_jwk_}}, claims, proof_key_);
+    std::string claims =
+        "{\"iat\":" + std::to_string(now()) + member("htm", method) + member("htu", url) + member("jti", random_text());
+    if (!token.empty()) claims += member("ath", sha256_url(token));
+    if (!nonce_.empty()) claims += member("nonce", nonce_);
+    return signed_jwt(proof_header_, claims + "}", proof_key_);
   }
   void keep_nonce(const Answer& answer) {
     const std::string fresh = answer.field("DPoP-Nonce");
@@ -395,7 +409,7 @@ class Visitor {
   const World& world_;
   const crypto::PrivateKey& client_key_;
   crypto::PrivateKey proof_key_;
-  nlohmann::json proof_jwk_;
+  std::string proof_header_;
   std::string proof_thumbprint_;
   std::string nonce_;
   Wire portal_, browser_;
@@ -525,6 +539,7 @@ int main(int count, char** words) {
   for (const char* const name : {"openid.secret", "login.secret"}) write_text(folder / name, random_text() + "\n");
   const auto client_key = must(crypto::PrivateKey::generate(crypto::KeyType::p256));
   world.client_kid = must(crypto::jwk_thumbprint(client_key.public_key()));
+  world.assertion_header = jws_header({{"alg", "ES256"}, {"kid", world.client_kid}});
   nlohmann::json document = {{"client_id", kClient},
                              {"client_name", "Sample Portal"},
                              {"client_uri", "https://portal.example"},
