@@ -52,6 +52,16 @@ Result<std::string> read_text(const std::string& file) {
   return std::string(as_text(octets));
 }
 
+/// Its members are named by the errors of the ledger; what is no JSON at all is named by its file.
+Result<Client> read_client(const std::string& file) {
+  const std::string text = TRY(read_text(file));
+  auto client = identity::parse_client(text);
+  if (!client && !Json::accept(text)) {
+    return fail(client.error().kind, "\"" + file + "\": " + client.error().message, client.error().hint);
+  }
+  return client;
+}
+
 Result<Client> client_named(ClientLedger& ledger, const std::string& id) {
   auto client = TRY(ledger.find(id));
   if (!client) return fail(ErrorKind::not_found, "there is no client \"" + id + "\"", "karta client list shows them");
@@ -80,8 +90,7 @@ int tell(const Client& client, const Arguments& given, const char* schema, const
 }
 
 Result<int> run_add(const Arguments& given) {
-  const std::string text = TRY(read_text(given.file));
-  const Client client = TRY(identity::parse_client(text));
+  const Client client = TRY(read_client(given.file));
   const auto opened = TRY(open_ledger(given));
   TRY(opened->ledger->add(client, {operator_name(), given.why}));
   const Client added = TRY(client_named(*opened->ledger, client.id));
@@ -91,8 +100,7 @@ Result<int> run_add(const Arguments& given) {
 }
 
 Result<int> run_change(const Arguments& given) {
-  const std::string text = TRY(read_text(given.file));
-  const Client client = TRY(identity::parse_client(text));
+  const Client client = TRY(read_client(given.file));
   const auto opened = TRY(open_ledger(given));
   const bool changed = TRY(opened->ledger->change(client, {operator_name(), given.why}));
   const Client now = TRY(client_named(*opened->ledger, client.id));

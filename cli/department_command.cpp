@@ -77,8 +77,11 @@ Result<DepartmentChange> change_of(const Arguments& given, SecretBytes& token) {
   for (const std::string& file : given.certificates) {
     const Bytes octets = TRY(read_file(file, kMostCertificateFile));
     // Of a chain the first is the department's.
-    const auto certificates = TRY(crypto::Certificate::many_from_file_octets(octets));
-    out.certificates.push_back(certificates.front());
+    const auto certificates = crypto::Certificate::many_from_file_octets(octets);
+    if (!certificates) {
+      return fail(certificates.error().kind, "\"" + file + "\": " + certificates.error().message);
+    }
+    out.certificates.push_back(certificates->front());
   }
   out.dropped_certificates = given.dropped_certificates;
   out.rights = TRY(rights_of(given.ask, given.answer, given.delay));

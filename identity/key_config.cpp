@@ -23,7 +23,9 @@ Result<std::filesystem::path> read_secret_place(service::ConfigTable& table) {
   if (file) return *file;
   const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (folder == nullptr) {
-    return table.bad("credential", "needs systemd's LoadCredential= or LoadCredentialEncrypted= in the unit");
+    return table.bad(
+        "credential",
+        "needs systemd's LoadCredential= or LoadCredentialEncrypted= in the unit; by hand \"passphrase_file\" does");
   }
   if (credential.find('/') != std::string::npos || credential == "..") {
     return table.bad("credential", "must be the name of a credential, not a path");

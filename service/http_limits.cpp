@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "service/configuration.h"
+#include "service/http_listening.h"
 
 namespace karta::service {
 
@@ -42,6 +43,17 @@ Status read_http_limits(ConfigTable& table, const HttpLimitBounds& bounds, HttpL
     out.*row.field = std::chrono::seconds(TRY(table.integer_or(row.key, 1, 3600, (out.*row.field).count())));
   }
   return {};
+}
+
+Result<std::vector<std::string>> read_listen(ConfigTable& table, std::string_view key) {
+  std::vector<std::string> out = TRY(table.texts(key));
+  for (const std::string& one : out) {
+    if (serving::is_listening_address(one)) continue;
+    return table.bad(key, "holds \"" + one +
+                              "\", which is no address to listen at: \"ADDRESS:PORT\", \"[IPv6]:PORT\", "
+                              "\"unix:/PATH\", \"systemd:NAME\" or \"fd:NUMBER\"");
+  }
+  return out;
 }
 
 Result<std::vector<Network>> read_proxy_protocol_from(ConfigTable& table, std::string_view key,

@@ -21,6 +21,10 @@ struct HttpLimitBounds {
 /// naming line and key.
 Status read_http_limits(ConfigTable& table, const HttpLimitBounds& bounds, HttpLimits& out);
 
+/// HttpServerOptions::listen out of `key`; empty if it is not there. Fails with configuration, naming line and key,
+/// where one is not written as an address to listen at.
+Result<std::vector<std::string>> read_listen(ConfigTable& table, std::string_view key);
+
 /// HttpServerOptions::proxy_protocol_from out of `key`, a list of addresses and networks; empty if it is not there.
 /// `listen`: where those come in. Fails with configuration, naming line and key: no network, all addresses there are,
 /// or nothing in `listen` that is reached by TCP.

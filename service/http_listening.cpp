@@ -16,6 +16,8 @@ namespace {
 
 using net::ip::tcp;
 
+constexpr std::string_view kLocal = "unix:", kSystemd = "systemd:", kNumber = "fd:";
+
 tl::unexpected<Error> bad_address(const std::string& text) {
   return fail(ErrorKind::configuration, "\"" + text + "\" is no address to listen at",
               "ADDRESS:PORT, [IPv6]:PORT, unix:/PATH, systemd:NAME or fd:NUMBER");
@@ -54,6 +56,17 @@ ErrorKind kind_of(const error_code& code) {
 
 }  // namespace
 
+bool is_listening_address(const std::string& text) {
+  const std::string_view all = text;
+  if (all.starts_with(kSystemd)) return all.size() > kSystemd.size();
+  if (all.starts_with(kNumber)) {
+    const std::string_view number = all.substr(kNumber.size());
+    return !number.empty() && number.size() <= 6 && number.find_first_not_of("0123456789") == std::string_view::npos;
+  }
+  if (all.starts_with(kLocal)) return all.substr(kLocal.size()).starts_with('/') && all.size() <= kLocal.size() + 100;
+  return parse_endpoint(text).has_value();
+}
+
 HttpListening::~HttpListening() {
   for (const std::string& path : socket_files_) ::unlink(path.c_str());
 }
@@ -90,7 +103,6 @@ Status HttpListening::adopt(int inherited, const std::string& text) {
 
 Status HttpListening::listen_local(const std::string& text, const std::string& path) {
   error_code code;
-  if (path.empty() || path.front() != '/' || path.size() > 100) return bad_address(text);
   // A socket file that nobody listens at is what an earlier run left.
   struct stat about {};
   if (::stat(path.c_str(), &about) == 0 && S_ISSOCK(about.st_mode)) {
@@ -115,20 +127,14 @@ Status HttpListening::listen_local(const std::string& text, const std::string& p
 }
 
 Status HttpListening::listen(const std::string& text) {
-  constexpr std::string_view kLocal = "unix:", kSystemd = "systemd:", kNumber = "fd:";
+  if (!is_listening_address(text)) return bad_address(text);
   error_code code;
   if (text.starts_with(kSystemd)) {
     const std::vector<int> sockets = TRY(inherited_sockets(std::string_view(text).substr(kSystemd.size())));
     for (const int one : sockets) TRY(adopt(one, text));
     return {};
   }
-  if (text.starts_with(kNumber)) {
-    const std::string number = text.substr(kNumber.size());
-    if (number.empty() || number.size() > 6 || number.find_first_not_of("0123456789") != std::string::npos) {
-      return bad_address(text);
-    }
-    return adopt(std::stoi(number), text);
-  }
+  if (text.starts_with(kNumber)) return adopt(std::stoi(text.substr(kNumber.size())), text);
   if (text.starts_with(kLocal)) {
     return listen_local(text, text.substr(kLocal.size()));
   }

@@ -21,6 +21,9 @@ struct Listener {
 using TcpListener = Listener<net::ip::tcp::acceptor>;
 using LocalListener = Listener<net::local::stream_protocol::acceptor>;
 
+/// Whether HttpListening::listen() takes an address written so; nothing is opened.
+bool is_listening_address(const std::string& text);
+
 class HttpListening {
  public:
   /// On the loop of `context`, which outlives it. `local_socket_mode`: of socket files; 0: as the umask leaves it.

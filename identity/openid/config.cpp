@@ -65,7 +65,7 @@ Result<OpenidConfig> read_openid(ConfigTable& table) {
     });
     if (same > 1) return table.bad("key", "has two of one algorithm with the same \"from\": which signs?");
   }
-  out.mtls_listen = TRY(table.texts("mtls_listen"));
+  out.mtls_listen = TRY(service::read_listen(table, "mtls_listen"));
   out.mtls_address = TRY(table.text_or("mtls_address", ""));
   out.mtls_roots = TRY(table.paths("mtls_roots"));
   if (out.mtls_listen.empty() != out.mtls_address.empty() || out.mtls_listen.empty() != out.mtls_roots.empty()) {

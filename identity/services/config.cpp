@@ -166,7 +166,7 @@ Result<ServerConfig> read(service::Configuration configuration, const std::files
   }
   auto server = TRY(root.table("server"));
   if (!server) return root.bad("server", "is missing");
-  out.listen = TRY(server->texts("listen"));
+  out.listen = TRY(service::read_listen(*server, "listen"));
   if (out.listen.empty()) return server->bad("listen", "is missing: \"127.0.0.1:8080\"");
   out.proxy_protocol_from = TRY(service::read_proxy_protocol_from(*server, "proxy_protocol_from", out.listen));
   out.workers = static_cast<std::size_t>(TRY(server->integer_or("workers", 1, 256, 2)));

@@ -67,9 +67,11 @@ Result<std::shared_ptr<const ServiceKeys>> open_service_keys(const ServerConfig&
       mtls->names_client_roots = config.openid->mtls_names_roots;
       for (const std::filesystem::path& file : config.openid->mtls_roots) {
         const Bytes roots = TRY(read_file(file, 16 * crypto::Certificate::kMostOctets));
-        for (const crypto::Certificate& one : TRY(crypto::Certificate::many_from_file_octets(roots))) {
-          mtls->client_roots_pem += one.to_pem();
+        const auto certificates = crypto::Certificate::many_from_file_octets(roots);
+        if (!certificates) {
+          return fail(ErrorKind::configuration, "\"" + file.string() + "\": " + certificates.error().message);
         }
+        for (const crypto::Certificate& one : *certificates) mtls->client_roots_pem += one.to_pem();
       }
       out->mtls = std::move(mtls);
     }

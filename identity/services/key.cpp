@@ -37,7 +37,8 @@ Result<SecretBytes> read_secret_file(const std::filesystem::path& file) {
   std::string_view line = whole.expose_secret_text();
   line = line.substr(0, line.find('\n'));
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.empty()) return fail(ErrorKind::configuration, "\"" + file.string() + "\" holds no passphrase");
+  if (line.empty())
+    return fail(ErrorKind::configuration, "\"" + file.string() + "\" is empty: its first line is what counts");
   return SecretBytes::copy_of(line);
 }
 
@@ -63,7 +64,16 @@ Result<ServiceKey> ServiceKey::open(const KeyConfig& config) {
                   "the passphrase in \"" + config.secret_file.string() + "\" does not open \"" + config.key + "\"",
                   "put the passphrase the key was made with on its first line");
     }
-    const crypto::PrivateKey key = TRY(std::move(opened));
+    if (!opened) {
+      Error error = std::move(opened.error());
+      error.message = "the key \"" + config.key + "\": " + error.message;
+      // As other programs keep theirs.
+      const bool open_to_read = as_text(pem).find("PRIVATE KEY-----") != std::string_view::npos &&
+                                as_text(pem).find("BEGIN ENCRYPTED PRIVATE KEY") == std::string_view::npos;
+      if (open_to_read) error.hint = "keys are kept encrypted: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW";
+      return fail(std::move(error));
+    }
+    const crypto::PrivateKey key = std::move(*opened);
     out.private_key_ = key.expose_secret_der();
   }
   const auto signer = TRY(out.signer());

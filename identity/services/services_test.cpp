@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "base/file.h"
 #include "crypto/cms/timestamp.h"
+#include "crypto/pem.h"
 #include "crypto/trust_list.h"
 #include "identity/services/ledgers.h"
 #include "identity/services/services_testing.h"
@@ -240,16 +243,22 @@ TEST_F(ServicesTest, AWrongConfigurationIsNamedByLineAndKey) {
       {"[server]\n", "[sever]\n", "\"server\" is missing"},
       {"listen = [\"127.0.0.1:0\"]", "", "identity.toml:3: \"server.listen\" is missing"},
       {"listen = [\"127.0.0.1:0\"]", "listen = [80]", "identity.toml:4: \"server.listen\" must be a list of texts"},
-      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nworkers = 0",
+      {"listen = [\"127.0.0.1:0\"]", "listen = [\"unix:/x\", \"0.0.0.0\"]",
+       "identity.toml:4: \"server.listen\" holds \"0.0.0.0\", which is no address to listen at"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"id.example:443\"", "which is no address to listen at"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:70000\"", "which is no address to listen at"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"unix:x\"", "which is no address to listen at"},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:80\"\nworkers = 0",
        "identity.toml:5: \"server.workers\" must be a number from 1 to 256"},
-      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nworker = 1", "identity.toml:5: unknown key \"server.worker\""},
-      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [\"10.0.0.0/8\", \"balancer\"]",
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:80\"\nworker = 1",
+       "identity.toml:5: unknown key \"server.worker\""},
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:80\"\nproxy_protocol_from = [\"10.0.0.0/8\", \"balancer\"]",
        "identity.toml:5: \"server.proxy_protocol_from\" names balancers: \"balancer\" is no address and no network"},
-      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [\"10.0.0.1/8\"]",
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:80\"\nproxy_protocol_from = [\"10.0.0.1/8\"]",
        "has bits behind its length"},
-      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [\"::/0\"]",
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:80\"\nproxy_protocol_from = [\"::/0\"]",
        "lets everybody claim any address"},
-      {"listen = [\"127.0.0.1:0\"]", "listen = \"x\"\nproxy_protocol_from = [10]",
+      {"listen = [\"127.0.0.1:0\"]", "listen = \"127.0.0.1:80\"\nproxy_protocol_from = [10]",
        "identity.toml:5: \"server.proxy_protocol_from\" must be a list of texts"},
       {"listen = [\"127.0.0.1:0\"]", "listen = \"unix:/x\"\nproxy_protocol_from = \"10.0.0.0/8\"",
        "\"server.proxy_protocol_from\" is of no use: local sockets"},
@@ -362,6 +371,22 @@ passphrase_file = "passphrase"
   EXPECT_THAT(answers("https://id.example", login, "/me").fields, policy);
 }
 
+TEST(ServerConfigTest, TheExamplesAreTaken) {
+  // What the unit brings.
+  ::setenv("CREDENTIALS_DIRECTORY", "/run/credentials/karta-identity.service", 1);
+  unsigned seen = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(KARTA_SOURCE_DIR) / "docs" / "examples")) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("identity") || !name.ends_with(".toml")) continue;
+    const auto config = parse_server_config(as_text(must(read_file(entry.path(), 1 << 16))), entry.path());
+    EXPECT_TRUE(config) << name << ": " << (config ? "" : config.error().message);
+    ++seen;
+  }
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+  EXPECT_GE(seen, 3u);
+}
+
 TEST_F(ServicesTest, KeysThatDoNotFitAreFoundAtTheStart) {
   const auto error_of = [&](const char* from, const char* to) {
     std::string text = fixture_.config_text();
@@ -374,6 +399,12 @@ TEST_F(ServicesTest, KeysThatDoNotFitAreFoundAtTheStart) {
   };
   EXPECT_THAT(error_of("\"ocsp.key\"", "\"stranger.key\"").message, HasSubstr("is not that of"));
   EXPECT_EQ(error_of("\"ocsp.key\"", "\"none.key\"").kind, ErrorKind::not_found);
+  // As other servers keep theirs: the file is named, and what to do with it.
+  must(write_new_file(fixture_.folder / "plain.key",
+                      as_bytes(crypto::to_pem("PRIVATE KEY", fixture_.ca_key.expose_secret())), 0600));
+  const Error plain = error_of("\"ocsp.key\"", "\"plain.key\"");
+  EXPECT_THAT(plain.message, HasSubstr("plain.key"));
+  EXPECT_THAT(plain.hint, HasSubstr("openssl pkcs8 -topk8"));
   EXPECT_EQ(error_of("certificate = \"ocsp.pem\"", "certificate = \"none\"").kind, ErrorKind::not_found);
   // A time-stamp authority's key answers no OCSP requests, and the other way round.
   EXPECT_EQ(
