@@ -181,6 +181,9 @@ TEST(Jwk, RefusesPrivatePartsAndWrongNumbers) {
   };
   EXPECT_TRUE(parse_jwk(rsa(512, "AQAB")));
   EXPECT_TRUE(parse_jwk(rsa(512, "wQAAAQ")));
+  // RFC 7518 §3.3: 2048 bits at the least.
+  EXPECT_TRUE(parse_jwk(rsa(256, "AQAB")));
+  EXPECT_EQ(parse_jwk(rsa(255, "AQAB")).error().kind, ErrorKind::unsupported);
   EXPECT_EQ(parse_jwk(rsa(513, "AQAB")).error().kind, ErrorKind::unsupported);
   EXPECT_EQ(parse_jwk(rsa(512, "wQAAAAE")).error().kind, ErrorKind::unsupported);
 }
