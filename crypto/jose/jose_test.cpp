@@ -188,6 +188,39 @@ TEST(Jwk, RefusesPrivatePartsAndWrongNumbers) {
   EXPECT_EQ(parse_jwk(rsa(512, "wQAAAAE")).error().kind, ErrorKind::unsupported);
 }
 
+// What was read or encoded lately is kept: never one for another, though many share a place.
+TEST(Jws, KeysAndHeadersKeptAreTheVeryOnes) {
+  std::vector<PrivateKey> keys;
+  for (int i = 0; i < 40; ++i) keys.push_back(must(PrivateKey::generate(KeyType::p256)));
+  for (int round = 0; round < 2; ++round) {
+    for (const PrivateKey& key : keys) {
+      const PublicKey& meant = key.public_key();
+      EXPECT_EQ(must(parse_jwk(must(write_jwk(meant)))).key, meant);
+      EXPECT_EQ(must(parse_jwk(must(write_jwk(meant)))).key, meant);
+    }
+  }
+  SoftwareSigner signer(std::move(keys.front()));
+  const auto signed_with = [&](const JwsHeader& header) {
+    return must(Jws::parse(must(sign_jws(header, "{}", signer, AlgorithmId::ecdsa_sha256)))).header();
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const char* const kid : {"a", "b", ""}) {
+      for (const char* const typ : {"JWT", "other", ""}) {
+        for (const std::vector<Bytes>& chain : {std::vector<Bytes>{}, {Bytes{1}}, {Bytes{2}}, {Bytes{1}, Bytes{2}}}) {
+          JwsHeader header;
+          header.kid = kid;
+          header.typ = typ;
+          header.x5c = chain;
+          const JwsHeader shown = signed_with(header);
+          EXPECT_EQ(shown.kid, kid);
+          EXPECT_EQ(shown.typ, typ);
+          EXPECT_EQ(shown.x5c, chain);
+        }
+      }
+    }
+  }
+}
+
 TEST(Jws, VerifiesTheExamplesOfTheStandards) {
   const struct {
     std::string_view key, token;
