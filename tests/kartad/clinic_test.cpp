@@ -103,6 +103,23 @@ TEST_F(ClinicTest, AReceiptIsOfTheCardThatWasVisitedWith) {
   }
 }
 
+TEST_F(ClinicTest, AVisitIsItsCallersAlone) {
+  constexpr std::string_view kOther = "token-of-another-program";
+  kartad.stop();
+  kartad.write_config("[[caller]]\nname = \"other\"\ntoken_sha256 = \"" + service::token_hash(kOther) +
+                      "\"\nverbs = [\"visit\"]\n");
+  ASSERT_TRUE(kartad.start());
+  IdentityCard pictured({.seed = 7, .portrait = true});
+  kartad.readers.insert(std::string(TestDaemon::kReader), contactless(pictured));
+  ASSERT_TRUE(kartad.readers.await_taken());
+  const auto answer = visit();
+  ASSERT_EQ(answer.status, 201) << answer.text;
+  const std::string path = "/v1/visits/" + answer.body["id"].get<std::string>();
+  EXPECT_EQ(kartad.get(path, kOther).status, 404);
+  EXPECT_EQ(kartad.get(path + "/portrait", kOther).status, 404);
+  EXPECT_EQ(kartad.get(path).status, 200);
+}
+
 TEST_F(ClinicTest, AVisitIsForgottenAfterItsMinutes) {
   insert();
   const auto answer = visit();
