@@ -9,6 +9,7 @@
 #include "card/tap_record.h"
 #include "crypto/trust_list.h"
 #include "issuing/settlement.h"
+#include "service/database.h"
 #include "tests/kartad/daemon_fixture.h"
 #include "tests/kartad/farm/gate_house.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 using crypto::testing::must;
 
-constexpr std::uint8_t kInsOpen = 0x32, kInsCommit = 0x34;
+constexpr std::uint8_t kInsOpen = 0x32, kInsCommit = 0x34, kInsInternalAuthenticate = 0x88;
 
 bool is_command(ByteView command, std::uint8_t ins) { return command.size() > 1 && command[1] == ins; }
 
@@ -81,7 +82,7 @@ class GateAttack : public ::testing::Test {
   }
 
   const std::string reader = GateHouse::reader(0);
-  FixedClock clock{crypto::testing::test_time()};
+  MovableClock clock{crypto::testing::test_time()};
   SimulatedReaders readers;
   std::unique_ptr<GateHouse> house;
   std::unique_ptr<daemon::Daemon> running;
@@ -183,6 +184,38 @@ TEST_F(GateAttack, ARelayedCardAnswersTooLate) {
   EXPECT_TRUE(house->openings().empty());
 }
 
+TEST_F(GateAttack, ARelayedSignatureComesTooLate) {
+  start({.gates = 1, .counted = false, .longest_answer_ms = 1});
+  IdentityCard signing({.seed = 7, .card_signed = true});
+  const auto decision = tap(contactless(signing, [&](ByteView command, Bytes answer) {
+    if (is_command(command, kInsInternalAuthenticate)) {
+      const auto arrives = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+      while (std::chrono::steady_clock::now() < arrives) {
+      }
+    }
+    return answer;
+  }));
+  EXPECT_EQ(decision, "too-slow");
+  EXPECT_EQ(refused("too-slow"), 1u);
+  EXPECT_TRUE(house->openings().empty());
+}
+
+// No card tells of a signed tap later: where it cannot be written down the gate stays closed.
+TEST_F(GateAttack, ASignedTapThatCannotBeWrittenDownOpensNothing) {
+  start({.gates = 1, .counted = false});
+  IdentityCard signing({.seed = 7, .card_signed = true});
+  {
+    auto other = service::Database::open(house->journal().string());
+    ASSERT_TRUE(other) << other.error().message;
+    const auto held = other->begin();
+    ASSERT_TRUE(held) << held.error().message;
+    EXPECT_EQ(tap(contactless(signing)), "journal");
+  }
+  EXPECT_TRUE(house->openings().empty());
+  EXPECT_EQ(tap(contactless(signing)), "open") << "no pass-back for a gate that stayed closed";
+  EXPECT_EQ(house->openings().size(), 1u);
+}
+
 TEST_F(GateAttack, WhatWasRecordedBeforeOpensNothing) {
   start();
   Bytes open, commit;
@@ -232,6 +265,86 @@ TEST_F(GateAttack, AStoppedCardStaysOutAndPaysNothing) {
   EXPECT_EQ(refused("stopped"), 1u);
   EXPECT_TRUE(house->openings().empty());
   EXPECT_EQ(ledger_of(card).sequence, 0u);
+}
+
+// Paid, the gate stayed closed, and the card was stopped before it came again: told to the back office, and let in
+// nowhere.
+TEST_F(GateAttack, AStoppedCardDoesNotPassForATripItPaidBefore) {
+  start();
+  EXPECT_EQ(tap(contactless(card, [&](ByteView command,
+                                      Bytes answer) { return is_command(command, kInsCommit) ? Bytes{} : answer; })),
+            "lost-answer");
+  EXPECT_EQ(ledger_of(card).sequence, 1u);
+  running->stop();
+  running.reset();
+  house->write_stop_list({4711});
+  start();
+  EXPECT_EQ(tap(contactless(card)), "stopped");
+  EXPECT_EQ(tap(contactless(card)), "stopped");
+  EXPECT_TRUE(house->openings().empty());
+  EXPECT_EQ(ledger_of(card).sequence, 1u);
+  const auto records = running->journal().pages(0, 10'000);
+  ASSERT_TRUE(records);
+  issuing::Settlement settlement(nullptr);
+  ASSERT_TRUE(settlement.add("gate", *records));
+  const auto report = settlement.finish();
+  EXPECT_TRUE(report.faultless());
+  EXPECT_EQ(report.count(issuing::SettlementFindingKind::not_opened), 1u) << "to be given back";
+}
+
+// What a gate goes by is missing, or too old: no card is at fault, none is asked for anything, and none passes.
+TEST_F(GateAttack, AGateThatIsNotInOrderStaysClosed) {
+  struct Row {
+    const char* reason;
+    std::function<void()> before;  // the start
+    std::chrono::seconds later;    // moved while it runs
+  };
+  const auto days = [](int count) { return std::chrono::hours(24 * count); };
+  const Row rows[] = {
+      {"no-rules", [&] { std::filesystem::remove(house->folder.path() / "rules.p7m"); }, {}},
+      {"no-stop-list", [&] { std::filesystem::remove_all(house->folder.path() / "lists"); }, {}},
+      // Both are good for 72 hours beyond their time.
+      {"stop-list-too-old", [&] { clock.advance(days(7)); }, {}},
+      {"rules-too-old",
+       [&] {
+         clock.advance(days(34));
+         house->now = clock.now();
+         house->write_stop_list({});
+       },
+       {}},
+      {"clock", [] {}, days(2)},
+      {"clock", [] {}, -std::chrono::hours(1)},
+  };
+  std::uint64_t seed = 20;
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.reason);
+    IdentityCard held({.seed = ++seed});
+    running.reset();
+    clock.advance(crypto::testing::test_time() - clock.now());
+    house = std::make_unique<GateHouse>(GateHouseOptions{.gates = 1});
+    row.before();
+    start();
+    if (row.later.count() != 0) {
+      EXPECT_EQ(tap(contactless(held)), "open");
+      clock.advance(row.later);
+    }
+    const std::size_t opened = house->openings().size();
+    const std::uint32_t sequence = ledger_of(held).sequence;
+    EXPECT_EQ(tap(contactless(held)), row.reason);
+    EXPECT_EQ(house->openings().size(), opened);
+    EXPECT_EQ(ledger_of(held).sequence, sequence);
+    running->stop();
+  }
+}
+
+// Whose state no list tells passes nowhere, unless the gate is set up to take that.
+TEST_F(GateAttack, ACardThatSignsNeedsItsRegionsList) {
+  house = std::make_unique<GateHouse>(GateHouseOptions{.gates = 1, .counted = false});
+  std::filesystem::remove_all(house->folder.path() / "lists");
+  start();
+  IdentityCard signing({.seed = 7, .card_signed = true});
+  EXPECT_EQ(tap(contactless(signing)), "unknown-card");
+  EXPECT_TRUE(house->openings().empty());
 }
 
 TEST_F(GateAttack, ACardOfNoKnownBatchStaysOut) {
