@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { decodeJwt } from 'jose';
 
+import { askAgent } from './lib/by_card.mjs';
 import { send } from './lib/http.mjs';
 import { Cards, keepPicture, startAgent, startChromium, startPortal } from './lib/programs.mjs';
 import { agentAddress } from './lib/soft_agent.mjs';
@@ -75,12 +76,12 @@ async function visitor({ locale = 'en-GB', ...more } = {}) {
   return { context, page, seen };
 }
 
+const byCard = (page, ask) => askAgent(page, page.waitForURL(`${agentAddress}/agent/r/**`), ask);
 /// From the portal to the agent's page.
 async function toAgent(page) {
   await page.goto('https://portal.example/');
   await page.locator('a[href="/login"]').click();
-  await page.locator('#by-card').click();
-  await page.waitForURL(`${agentAddress}/agent/r/**`);
+  await byCard(page);
 }
 async function typePin(page, pin) {
   await page.locator('#pin').fill(pin);
@@ -97,8 +98,7 @@ test('portal, log-in, card and PIN, consent, portal', async () => {
   await page.getByText('Primersk city portal').first().waitFor();
   await page.getByText('show your account').first().waitFor();
   await keepPicture(page, 'log-in');
-  await page.locator('#by-card').click();
-  await page.waitForURL(`${agentAddress}/agent/r/**`);
+  await byCard(page);
   assert.equal(await page.locator('#client').innerText(), 'Primersk city portal');
   assert.equal(await page.locator('#client-origin').innerText(), 'https://portal.example');
   assert.equal(await page.locator('#purpose').innerText(), 'show your account');
@@ -132,9 +132,10 @@ test('the same in Russian, by keyboard alone', async () => {
   await page.keyboard.press('Enter');
   await page.locator('#by-card').waitFor();
   await keepPicture(page, 'log-in-ru');
-  await page.locator('#by-card').focus();
-  await page.keyboard.press('Enter');
-  await page.waitForURL(`${agentAddress}/agent/r/**`);
+  await byCard(page, async () => {
+    await page.locator('#by-card').focus();
+    await page.keyboard.press('Enter');
+  });
   await page.getByText('Вход по карте').first().waitFor();
   await keepPicture(page, 'agent-ru');
   await page.locator('#pin').focus();
@@ -204,8 +205,7 @@ test('a card that was reported lost is refused, with the reason', async () => {
   await page.getByText(/suspended/i).first().waitFor();
   await keepPicture(page, 'suspended');
   karta(['card', 'resume', card.serial, '--why', 'found'], { secrets: [] });
-  await page.locator('#by-card').click();
-  await page.waitForURL(`${agentAddress}/agent/r/**`);
+  await byCard(page);
   await typePin(page, card.pin1);
   await loggedIn(page);
   await context.close();
@@ -344,8 +344,7 @@ test('logged out of the portal is logged out of the provider; logged out everywh
   await keepPicture(page, 'portal-logged-out');
   await page.locator('a[href="/login"]').click();
   await page.locator('#by-card').waitFor(); // the session is over: the card is asked for again
-  await page.locator('#by-card').click();
-  await page.waitForURL(`${agentAddress}/agent/r/**`);
+  await byCard(page);
   await typePin(page, card.pin1);
   await loggedIn(page);
   // The citizen's own page, and from there everywhere.
@@ -371,8 +370,7 @@ test('without an agent the page says what to do', async () => {
   await page.getByText('No agent answers on this computer').waitFor();
   await keepPicture(page, 'no-agent');
   agent = await startAgent();
-  await page.locator('#by-card').click();
-  await page.waitForURL(`${agentAddress}/agent/r/**`);
+  await byCard(page);
   await context.close();
 });
 

@@ -4,6 +4,8 @@
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
+import { askAgent } from './lib/by_card.mjs';
+
 const [portal, pin, folder] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -19,8 +21,7 @@ try {
   await page.locator('#by-card').waitFor();
   say(`${new URL(page.url()).host}: who asks, for what, and the ways in`);
   await keep('1-log-in');
-  await page.locator('#by-card').click();
-  await page.locator('#pin').waitFor();
+  await askAgent(page, page.locator('#pin').waitFor({ timeout: 60_000 }));
   say(`${new URL(page.url()).host}, the agent on this machine: ${await page.locator('#client-origin').innerText()} asks; the PIN is typed here`);
   const choices = page.locator('input[type="radio"]:not([disabled])');
   if (await choices.count() > 0) await choices.first().check();
