@@ -101,7 +101,9 @@ HttpResponse ConsolePages::forbidden(const Visit& visit) {
   refused_.add();
   service::log_warning("the console refused " + std::string(visit.request.peer) + " at " +
                        std::string(visit.request.path));
-  return message(visit, 403, NoticeKind::bad, words::kNotAnOperator, visit.in(words::kNotAnOperatorText));
+  const bool known = visit.person != nullptr;
+  return message(visit, 403, NoticeKind::bad, known ? words::kNotYourScope : words::kNotAnOperator,
+                 visit.in(known ? words::kNotYourScopeText : words::kNotAnOperatorText));
 }
 
 HttpResponse ConsolePages::nothing_here(const Visit& visit) const {

@@ -195,7 +195,9 @@ TEST_F(Console, AScopeIsNeededForEach) {
   for (const Row& row : rows) {
     config_.operators.front().scopes = 0x3F & ~(1u << static_cast<unsigned>(row.scope));
     open_routes();
-    EXPECT_EQ(get(row.target).status, 403) << row.target;
+    const auto refused = get(row.target);
+    EXPECT_EQ(refused.status, 403) << row.target;
+    EXPECT_THAT(text(refused), HasSubstr("You have no right to this")) << row.target;
   }
   config_.operators.front().scopes = 0x3F & ~(1u << static_cast<unsigned>(ConsoleScope::card_life));
   open_routes();

@@ -20,9 +20,12 @@ inline constexpr Words kActs{"Acts", "Действия"};
 inline constexpr Words kLoggedInAs{"Logged in as", "Вы вошли как"};
 inline constexpr Words kMay{"May", "Права"};
 inline constexpr Words kNotAnOperator{"This is no operator's card", "Это не карта оператора"};
-inline constexpr Words kNotAnOperatorText{
-    "Whoever is logged in here is not registered as an operator of this system, or may not do this.",
-    "Вошедший не зарегистрирован как оператор этой системы или не имеет права на это действие."};
+inline constexpr Words kNotAnOperatorText{"Whoever is logged in here is not registered as an operator of this system.",
+                                          "Вошедший не зарегистрирован как оператор этой системы."};
+inline constexpr Words kNotYourScope{"You have no right to this", "У вас нет на это права"};
+inline constexpr Words kNotYourScopeText{
+    "It is none of the scopes that the configuration gives you; the overview lists those.",
+    "Этого нет среди прав, данных вам в настройках; ваши права перечислены на странице обзора."};
 inline constexpr Words kNothingHere{"There is nothing here", "Здесь ничего нет"};
 inline constexpr Words kNotDone{"It was not done", "Действие не выполнено"};
 inline constexpr Words kFormOver{"This form is over", "Форма устарела"};
