@@ -102,8 +102,9 @@ class ESignApplication {
   ESignApplication& operator=(ESignApplication&&) noexcept;
   /// Logs out the PINs presented here that still count as verified.
   ~ESignApplication();
-  /// The card is gone: the end says nothing to it any more, which could only wait for an answer.
-  void card_lost();
+  /// What was presented here so far is not logged out at the end: the card is gone, and could only be waited for, or
+  /// the right was another program's before.
+  void leave_pins();
 
   Channel& channel();
   const CardInfo& info() const;

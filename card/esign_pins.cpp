@@ -206,7 +206,7 @@ Status ESignApplication::unblock_pin_by_pad(PinKind kind) {
   return confirm_unblocked(state_->channel, kind);
 }
 
-void ESignApplication::card_lost() { state_->shown.clear(); }
+void ESignApplication::leave_pins() { state_->shown.clear(); }
 
 Status ESignApplication::log_out() {
   const Transaction guard = TRY(state_->enter_session());

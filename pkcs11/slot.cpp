@@ -45,7 +45,7 @@ bool means_gone(ErrorKind kind) {
 void Slot::lose_card() {
   if (connection_ != nullptr) {
     ++gone_;
-    if (application_) application_->card_lost();
+    if (application_) application_->leave_pins();
     lost_.application = std::move(application_);
     lost_.secure = std::move(secure_);
     lost_.channel = std::move(channel_);

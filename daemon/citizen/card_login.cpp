@@ -166,8 +166,13 @@ Result<CardLoginOutcome> log_in(card::Channel& plain, const CardLoginRequest& re
                                                                        : card::SignatureScheme::rsa_pkcs1;
   if (request.pin == nullptr) TRY(esign.verify_pin_by_pad(card::PinKind::pin1));
   auto signature = esign.sign(key.key, scheme, signature_input(key, digest), request.pin);
-  // The PIN was given for this log-in alone. A card that cannot forget it by itself forgets it with its power.
-  if (!pin.verified) (void)esign.log_out(card::PinKind::pin1);
+  // The PIN was given for this log-in alone. A card that cannot forget it by itself forgets it with its power. Where it
+  // stood before, another program was given it and goes on.
+  if (pin.verified) {
+    esign.leave_pins();
+  } else {
+    (void)esign.log_out(card::PinKind::pin1);
+  }
   if (!signature) return fail(std::move(signature).error());
   // A card that signs something else is found out here, not by the provider.
   TRY(key.public_key.verify_digest(key.algorithm, digest, *signature));
